@@ -1,0 +1,197 @@
+"""Holds every module of caffe2tf against the table of docs/architecture.md and the sizes of its house style."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGE = ROOT / "caffe2tf"
+GENERATED = {"caffe2tf.proto.caffe_pb2"}
+
+# What each part may import of caffe2tf, besides itself. Names that only types need (TYPE_CHECKING) do not count.
+_TO_GRAPH = {"errors", "proto", "parse", "ir", "layers", "load", "passes"}
+_WHOLE_LINE = _TO_GRAPH | {"emit", "runtime", "verification"}
+MAY_IMPORT: Mapping[str, set[str]] = {
+    "errors": set(),
+    "proto": set(),
+    "parse": {"errors", "proto"},
+    "ir": {"errors"},
+    "layers": {"errors", "ir"},
+    "load": {"errors", "ir", "layers", "parse"},
+    "passes": {"errors", "ir", "layers"},
+    "emit": _TO_GRAPH - {"proto"},
+    "runtime": set(),
+    "verification": {"errors"},
+    "alexnet": _WHOLE_LINE - {"proto"} | {""},  # it stands on the public interface
+    "train": _WHOLE_LINE - {"proto"},
+    "cli": _WHOLE_LINE - {"proto"} | {"alexnet", "train", ""},
+    # The package itself and the modules directly in it: the public interface, which only the command line is built on.
+    "": _WHOLE_LINE - {"proto"} | {"alexnet", "train", "cli"},
+}
+MAY_IMPORT_PROTOBUF = ("caffe2tf.parse", "caffe2tf.proto")
+# Where models are run. All but the runtime, which is copied beside them, import it within a function.
+MAY_RUN_MODELS = re.compile(r"caffe2tf\.((runtime|verification|alexnet|train|execute)(\.|$)|emit\.artifact|conversion)")
+AT_MODULE_LEVEL = re.compile(r"caffe2tf\.runtime(\.|$)")
+BAD_NAMES = {"utils", "util", "helpers", "helper", "common", "misc"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Import:
+    """A module that a module imports, and whether it does so as soon as it is imported itself."""
+
+    name: str
+    line: int
+    at_module_level: bool
+
+
+def module_name(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {module_name(p): p for p in sorted(PACKAGE.rglob("*.py"))}
+OURS = {name: path for name, path in MODULES.items() if name not in GENERATED}
+each_module = pytest.mark.parametrize("module", OURS)
+
+
+def part_of(module: str) -> str:
+    """The row of the table that a module belongs to."""
+    _, _, rest = module.partition(".")
+    part = rest.split(".")[0]
+    return part if part in MAY_IMPORT or (PACKAGE / part).is_dir() else ""
+
+
+def is_type_checking(test: ast.expr) -> bool:
+    return ast.unparse(test) in {"TYPE_CHECKING", "typing.TYPE_CHECKING"}
+
+
+def imported_names(node: ast.Import | ast.ImportFrom, package: str) -> list[str]:
+    """What the statement imports: ``from a import b`` counts as a.b, which may be a module."""
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    base = node.module or ""
+    if node.level:
+        above = package.split(".")[: len(package.split(".")) - node.level + 1]
+        base = ".".join([*above, base] if base else above)
+    return [f"{base}.{alias.name}" for alias in node.names]
+
+
+def imports(tree: ast.AST, package: str, *, at_module_level: bool = True) -> Iterator[Import]:
+    """Every import below ``tree`` that can happen when the code runs; ``importlib`` by a literal name included."""
+    for node in ast.iter_child_nodes(tree):
+        level = at_module_level and not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            for name in imported_names(node, package):
+                yield Import(name=name, line=node.lineno, at_module_level=level)
+        elif isinstance(node, ast.If) and is_type_checking(node.test):
+            for other in node.orelse:
+                yield from imports(ast.Module([other], []), package, at_module_level=level)
+        else:
+            if isinstance(node, ast.Call) and ast.unparse(node.func) in {"import_module", "importlib.import_module"}:
+                literals = [a.value for a in node.args if isinstance(a, ast.Constant) and isinstance(a.value, str)]
+                yield from (Import(name=n, line=node.lineno, at_module_level=level) for n in literals)
+            yield from imports(node, package, at_module_level=level)
+
+
+def starts_with(name: str, *packages: str) -> bool:
+    return any(name == p or name.startswith(p + ".") for p in packages)
+
+
+def wrong(module: str, one: Import) -> str | None:
+    """Which rule the import breaks, if any."""
+    if starts_with(one.name, "caffe2tf"):
+        mine, other = part_of(module), part_of(one.name)
+        if other != mine and other not in MAY_IMPORT.get(mine, set()):
+            return f"{mine or 'caffe2tf'} may not import {other or 'caffe2tf'}"
+    if starts_with(one.name, "google.protobuf") and not starts_with(module, *MAY_IMPORT_PROTOBUF):
+        return "only parse imports protobuf"
+    if starts_with(one.name, "tensorflow", "keras"):
+        if not MAY_RUN_MODELS.match(module):
+            return "TensorFlow and Keras are imported only where a model is run"
+        if one.at_module_level and not AT_MODULE_LEVEL.match(module):
+            return "TensorFlow and Keras are imported within the function that runs a model"
+    return None
+
+
+def violations(module: str, source: str, *, is_package: bool = False) -> list[str]:
+    package = module if is_package else module.rpartition(".")[0]
+    found = ((one, wrong(module, one)) for one in imports(ast.parse(source), package))
+    return [f"{module}:{one.line}: {one.name}: {rule}" for one, rule in found if rule]
+
+
+@each_module
+def test_a_module_imports_only_what_stands_above_it(module: str) -> None:
+    path = MODULES[module]
+    assert not violations(module, path.read_text(encoding="utf-8"), is_package=path.name == "__init__.py")
+
+
+@pytest.mark.parametrize(
+    ("module", "source"),
+    [
+        ("caffe2tf.ir.graph", "import google.protobuf"),
+        ("caffe2tf.ir.graph", "def f():\n    from google import protobuf"),
+        ("caffe2tf.ir.graph", "from caffe2tf.layers import find"),
+        ("caffe2tf.ir.graph", "from ..layers import find"),
+        ("caffe2tf.ir.graph", "from caffe2tf import layers"),
+        ("caffe2tf.ir.graph", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    pass\nelse:\n    import keras"),
+        ("caffe2tf.layers.pooling", "def f():\n    import keras"),
+        ("caffe2tf.layers.pooling", "import importlib\ntf = importlib.import_module('tensorflow')"),
+        ("caffe2tf.emit.source", "import tensorflow as tf"),
+        ("caffe2tf.train.solver", "try:\n    import keras.ops\nexcept ImportError:\n    pass"),
+        ("caffe2tf.verify", "class C:\n    import keras"),
+        ("caffe2tf.runtime.lrn", "from caffe2tf import errors"),
+        ("caffe2tf.errors", "import caffe2tf"),
+    ],
+)
+def test_a_forbidden_import_is_found(module: str, source: str) -> None:
+    assert len(violations(module, source)) == 1
+
+
+@pytest.mark.parametrize(
+    ("module", "source"),
+    [
+        ("caffe2tf.parse.text", "from google.protobuf import text_format"),
+        ("caffe2tf.runtime.lrn", "import keras\nfrom caffe2tf.runtime import pool"),
+        ("caffe2tf.train.fit", "def f():\n    import tensorflow.keras"),
+        ("caffe2tf.layers.base", "if TYPE_CHECKING:\n    from caffe2tf.proto import caffe_pb2"),
+        ("caffe2tf.layers.base", "from caffe2tf.errors import Problem\nfrom . import registry\nimport kerastuner"),
+    ],
+)
+def test_an_allowed_import_is_not(module: str, source: str) -> None:
+    assert violations(module, source) == []
+
+
+def test_every_package_stands_in_the_table() -> None:
+    documented = set(re.findall(r"^\| `caffe2tf\.(\w+)` \|", (ROOT / "docs/architecture.md").read_text(), re.MULTILINE))
+    packages = {p.parent.name for p in PACKAGE.glob("*/__init__.py")}
+    assert documented
+    assert documented <= MAY_IMPORT.keys()
+    assert packages <= documented
+
+
+@each_module
+def test_a_module_is_named_after_what_it_does(module: str) -> None:
+    assert not BAD_NAMES & set(module.split("."))
+
+
+@each_module
+def test_sizes(module: str) -> None:
+    source = MODULES[module].read_text(encoding="utf-8")
+    assert len(source.splitlines()) <= 400
+    functions = [n for n in ast.walk(ast.parse(source)) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)]
+    lengths = {f.name: (f.end_lineno or f.lineno) - f.lineno + 1 for f in functions}
+    assert {name: lines for name, lines in lengths.items() if lines > 60} == {}
+
+
+@pytest.mark.parametrize("heavy", ["tensorflow", "keras", "numpy", "h5py", "google.protobuf", "typer"])
+def test_importing_the_package_alone_costs_next_to_nothing(heavy: str) -> None:
+    probe = f"import sys, caffe2tf; assert caffe2tf.__file__; sys.exit({heavy!r} in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", probe], cwd=ROOT, check=False).returncode == 0

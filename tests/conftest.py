@@ -1,0 +1,60 @@
+"""What all tests share. The environment is settled here, before any of them can import TensorFlow."""
+
+from __future__ import annotations
+
+import os
+import zlib
+from pathlib import Path
+
+import hypothesis
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# The recordings are of Caffe on a CPU, and so are the tolerances; an empty value lets TensorFlow choose for itself.
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+if "PYTEST_XDIST_WORKER" in os.environ:  # the processes share the machine: one thread pool for each core is too many
+    os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
+    os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
+
+# No deadline: the first example that runs TensorFlow takes seconds. In CI the same examples each time, so that a change
+# is judged by its own doing; elsewhere new ones, so that something is learnt.
+hypothesis.settings.register_profile("local", deadline=None)
+hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
+hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "local")
+
+
+@pytest.fixture(scope="session")
+def data() -> Path:
+    """The folder of recordings and files that tests read."""
+    return ROOT / "tests" / "data"
+
+
+@pytest.fixture(scope="session")
+def digits() -> Path:
+    """The small Caffe project that was trained on digits."""
+    return ROOT / "examples" / "digits"
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder beside the project with models and definitions that are not ours to copy; skips where it is absent."""
+    folder = ROOT.parent / "shared"
+    if not folder.is_dir():
+        pytest.skip("needs the models and definitions in ../shared")
+    return folder
+
+
+@pytest.fixture
+def seed(request: pytest.FixtureRequest) -> int:
+    """A number that is always the same for a test, and another for each test."""
+    return zlib.crc32(request.node.nodeid.encode())
+
+
+@pytest.fixture
+def rng(seed: int) -> np.random.Generator:
+    """A generator that gives a test the same values each time, negative ones among them where it asks for normals."""
+    return np.random.default_rng(seed)
