@@ -1,0 +1,22 @@
+"""The network between reading and emission: frozen data, without protobuf and TensorFlow."""
+
+from caffe2tf.ir.graph import Graph, Node, NodeBlob, Value
+from caffe2tf.ir.layout import Block, Layout
+from caffe2tf.ir.shape import Shape, canonical_axis, count, format_shape
+from caffe2tf.ir.weight import Array, Releasable, Weight
+
+__all__ = [
+    "Array",
+    "Block",
+    "Graph",
+    "Layout",
+    "Node",
+    "NodeBlob",
+    "Releasable",
+    "Shape",
+    "Value",
+    "Weight",
+    "canonical_axis",
+    "count",
+    "format_shape",
+]

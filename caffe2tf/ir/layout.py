@@ -1,0 +1,138 @@
+"""In what order a Keras tensor holds the values of a Caffe blob."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from caffe2tf.ir.shape import Shape
+
+__all__ = ["Block", "Layout"]
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A run of values along a flattened axis that came from several axes.
+
+    Caffe holds the run in row-major order of `dims`; the tensor holds it in row-major order of those axes permuted
+    by `order`: ``Block((256, 6, 6), (1, 2, 0))`` is C, H, W in Caffe and H, W, C in the tensor.
+    """
+
+    dims: tuple[int, ...]
+    order: tuple[int, ...]
+
+    @classmethod
+    def of(cls, dims: Sequence[int], order: Sequence[int]) -> Self:
+        """The simplest equal block: axes of extent 1 have no order, and neighbours that stay together are one."""
+        kept = [a for a in order if dims[a] != 1]
+        groups: list[list[int]] = []
+        ascending = [a for a in range(len(dims)) if dims[a] != 1]
+        rank = {a: i for i, a in enumerate(ascending)}
+        for axis in kept:
+            if groups and rank[groups[-1][-1]] + 1 == rank[axis]:
+                groups[-1].append(axis)
+            else:
+                groups.append([axis])
+        by_caffe = sorted(groups)
+        sizes = tuple(math.prod(dims[a] for a in g) for g in by_caffe) or (1,)
+        return cls(sizes, tuple(by_caffe.index(g) for g in groups) or (0,))
+
+    @property
+    def size(self) -> int:
+        """Count of values."""
+        return math.prod(self.dims)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether Caffe's order and the tensor's are the same."""
+        return self.order == tuple(range(len(self.dims)))
+
+    def view(self, array: npt.NDArray[Any], axis: int) -> npt.NDArray[Any]:
+        """``array``, whose ``axis`` is in Caffe's order, as a view with that axis split and in the tensor's order."""
+        axis %= array.ndim
+        split = array.reshape(array.shape[:axis] + self.dims + array.shape[axis + 1 :])
+        order = [
+            *range(axis),
+            *(axis + o for o in self.order),
+            *range(axis + len(self.dims), split.ndim),
+        ]
+        return split.transpose(order)
+
+    def indices(self) -> npt.NDArray[np.intp]:
+        """For each position in the tensor, the position in Caffe."""
+        return self.view(np.arange(self.size), 0).reshape(-1)
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The order of a blob's values in its Keras tensor.
+
+    Attributes:
+        axes: tensor axis ``i`` holds Caffe axis ``axes[i]``.
+        blocks: what Caffe axis 1 of a flattened blob is made of, where the order along it is not Caffe's; else empty.
+    """
+
+    axes: tuple[int, ...]
+    blocks: tuple[Block, ...] = ()
+
+    @classmethod
+    def plain(cls, rank: int) -> Self:
+        """Caffe's own order."""
+        return cls(tuple(range(rank)))
+
+    @classmethod
+    def channels_last(cls, rank: int) -> Self:
+        """N, spatial axes, C: NHWC for a blob of four axes; Caffe's own order below three axes."""
+        return cls((0, *range(2, rank), 1)) if rank > 2 else cls.plain(rank)
+
+    @classmethod
+    def flat(cls, blocks: Sequence[Block]) -> Self:
+        """Two axes, the second made of ``blocks``; Caffe's own order where all of them are."""
+        return cls((0, 1), () if all(b.is_plain for b in blocks) else tuple(blocks))
+
+    @property
+    def rank(self) -> int:
+        """Count of axes."""
+        return len(self.axes)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the tensor is in Caffe's order."""
+        return not self.blocks and self.axes == tuple(range(len(self.axes)))
+
+    def tensor_axis(self, axis: int) -> int:
+        """The tensor axis that holds Caffe's ``axis``."""
+        return self.axes.index(axis % len(self.axes))
+
+    def tensor_shape(self, shape: Shape) -> Shape:
+        """The tensor's shape for a blob of ``shape``."""
+        return tuple(shape[a] for a in self.axes)
+
+    def axis_blocks(self, axis: int, extent: int) -> tuple[Block, ...]:
+        """What Caffe's ``axis`` is made of: the blocks of a flattened axis 1, else one plain block."""
+        if self.blocks and axis % self.rank == 1:
+            return self.blocks
+        return (Block((extent,), (0,)),)
+
+    def indices(self) -> npt.NDArray[np.intp]:
+        """For each position along a flattened axis 1 of the tensor, the position in Caffe."""
+        offsets = np.cumsum([0, *(b.size for b in self.blocks)])
+        return np.concatenate([b.indices() + o for b, o in zip(self.blocks, offsets, strict=False)])
+
+    def from_caffe(self, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """An array in Caffe's order, in the tensor's order."""
+        array = array.transpose(self.axes)
+        return array[:, self.indices()] if self.blocks else array
+
+    def to_caffe(self, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """An array in the tensor's order, in Caffe's order."""
+        if self.blocks:
+            out = np.empty_like(array)
+            out[:, self.indices()] = array
+            return out
+        return array.transpose(np.argsort(self.axes)) if self.axes else array
