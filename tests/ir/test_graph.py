@@ -1,0 +1,50 @@
+"""What a graph says of its values: readers, final values, outputs."""
+
+from __future__ import annotations
+
+from caffe2tf.ir import Graph, Layout, Node, Value
+from caffe2tf.layers.activations import TanH
+
+SHAPE = (2, 3)
+
+
+def value(id_: str) -> Value:
+    return Value(id=id_, blob=id_.partition("#")[0], shape=SHAPE, layout=Layout.plain(2))
+
+
+def node(name: str, inputs: str, outputs: str, *, echo: bool = False) -> Node:
+    return Node(name=name, layer=TanH(), inputs=tuple(inputs.split()), outputs=tuple(outputs.split()), echo=echo)
+
+
+def graph(*nodes: Node) -> Graph:
+    ids = {i for n in nodes for i in (*n.inputs, *n.outputs)}
+    return Graph(name="g", nodes=nodes, values={i: value(i) for i in ids}, outputs=())
+
+
+def test_readers_count_each_bottom() -> None:
+    g = graph(node("a", "", "x"), node("b", "x x", "y"))
+    assert [n.name for n in g.readers()["x"]] == ["b", "b"]
+    assert g.readers()["y"] == []
+
+
+def test_the_final_value_of_a_blob_is_the_last_one_written() -> None:
+    g = graph(node("a", "", "x"), node("b", "x", "x#2"), node("c", "x#2", "y"))
+    assert {b: v.id for b, v in g.final_values().items()} == {"x": "x#2", "y": "y"}
+    assert g.unread() == ("y",)
+
+
+def test_an_echo_reads_nothing_away_and_makes_no_output() -> None:
+    """x is read by a layer, so the echo of a later write to its memory is no output; z is not, so its echo is."""
+    g = graph(
+        node("a", "", "x z"),
+        node("b", "x", "y"),
+        node("c", "y", "y#2"),
+        node("e1", "y#2", "x#2", echo=True),
+        node("e2", "y#2", "z#2", echo=True),
+    )
+    assert g.unread() == ("z#2", "y#2")
+
+
+def test_values_that_nobody_writes_any_more_are_forgotten() -> None:
+    g = graph(node("a", "", "x"), node("b", "x", "y"))
+    assert set(g.with_nodes(g.nodes[:1]).values) == {"x"}
