@@ -1,0 +1,190 @@
+"""Trained blobs: arrays that stay in the mapped file until they are used."""
+
+from __future__ import annotations
+
+import mmap
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from caffe2tf.parse.wire import DELIMITED, Field, Wire, WireError, parse, tag
+from caffe2tf.proto import caffe_pb2
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["Blob", "Pages", "check_shape", "read_blob", "view"]
+
+_INT_MAX: Final = 2**31 - 1
+_MAX_AXES: Final = 32  # as in Caffe
+_SHAPE_LIMIT: Final = 1 << 16  # bytes
+
+_DATA: Final = tag(caffe_pb2.BlobProto, "data")
+_DOUBLE_DATA: Final = tag(caffe_pb2.BlobProto, "double_data")
+_DIFFS: Final = {tag(caffe_pb2.BlobProto, name)[0]: size for name, size in (("diff", 4), ("double_diff", 8))}
+_LEGACY: Final = ("num", "channels", "height", "width")
+_HEADER: Final = frozenset(tag(caffe_pb2.BlobProto, name)[0] for name in (*_LEGACY, "shape"))
+_DTYPES: Final[dict[int, np.dtype[Any]]] = {
+    _DATA[0]: np.dtype("<f4"),
+    _DOUBLE_DATA[0]: np.dtype("<f8"),
+}
+_VALUES: Final = {_DATA, _DOUBLE_DATA, (_DATA[0], DELIMITED), (_DOUBLE_DATA[0], DELIMITED)}  # unpacked, and packed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Pages:
+    """Bytes [start, stop) of a mapped file."""
+
+    map: mmap.mmap = field(repr=False)
+    start: int
+    stop: int
+
+    def release(self, start: int, stop: int) -> None:
+        """Give bytes [start, stop) of the file back to the system, in whole pages and none beyond this run.
+
+        The range grows down to a page boundary, so that ranges released one after another leave nothing between
+        them. What is read again later comes from the file again.
+        """
+        if self.map.closed or not hasattr(mmap, "MADV_DONTNEED"):
+            return
+        page = mmap.PAGESIZE
+        first = max(start // page, -(-self.start // page)) * page
+        last = min(stop, self.stop) // page * page
+        if first < last:
+            self.map.madvise(mmap.MADV_DONTNEED, first, last - first)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Blob:
+    """One trained blob, in Caffe's axis order.
+
+    Attributes:
+        shape: Extents as the file gives them; () for a scalar.
+        legacy: The file gives num, channels, height and width, so vectors and matrices have leading ones.
+        data: The values, flat, read-only, float32 or float64: a view of the file wherever it allows one.
+        absent: The file leaves this blob out, because another layer that shares it holds it (HDF5 only); `shape`
+            is (0,) then.
+        pages: Where the values are mapped; None where they are not.
+    """
+
+    shape: tuple[int, ...]
+    legacy: bool = False
+    data: npt.NDArray[Any] = field(repr=False)
+    absent: bool = False
+    pages: Pages | None = field(default=None, repr=False)
+
+    def array(self) -> npt.NDArray[Any]:
+        """`data` in `shape`; still a view."""
+        return self.data.reshape(self.shape)
+
+    def release(self) -> None:
+        """Give the pages that hold nothing but this blob back to the system; the data stays readable."""
+        if self.pages is not None:
+            self.pages.release(self.pages.start, self.pages.stop)
+
+    def release_range(self, start_element: int, stop_element: int) -> None:
+        """Give back the pages of the flat elements [start, stop), as a writer that goes through the blob does."""
+        if self.pages is not None:
+            step = self.data.strides[0]
+            first = self.pages.start
+            self.pages.release(first + max(start_element, 0) * step, first + max(stop_element, 0) * step)
+
+
+def check_shape(shape: Sequence[int]) -> int:
+    """The number of values in a blob of this shape; raises ValueError for a shape that Caffe refuses."""
+    if len(shape) > _MAX_AXES:
+        raise ValueError(f"it has {len(shape)} axes, and Caffe allows {_MAX_AXES}")
+    count = 1
+    for extent in shape:
+        if extent < 0:
+            raise ValueError(f"the extent {extent} of its shape is negative")
+        count *= extent
+        if max(count, extent) > _INT_MAX:
+            raise ValueError(f"its shape {'x'.join(map(str, shape))} is larger than Caffe allows ({_INT_MAX} values)")
+    return count
+
+
+def view(buffer: bytes | mmap.mmap, dtype: np.dtype[Any], start: int, elements: int, step: int) -> npt.NDArray[Any]:
+    """A read-only array of the values that lie every ``step`` bytes from ``start`` on, without a copy."""
+    size = dtype.itemsize + (elements - 1) * step if elements else 0
+    # Of NumPy's ways, only frombuffer keeps the map from being closed under the array.
+    held = np.frombuffer(buffer, np.uint8, size, start if size else 0)
+    data = np.ndarray((elements,), dtype, held, 0, (step,))
+    data.flags.writeable = False
+    return data
+
+
+def read_blob(wire: Wire, start: int, stop: int) -> Blob:
+    """The blob whose BlobProto is at bytes [start, stop).
+
+    Raises:
+        WireError: The message is malformed, or the values do not fill the shape exactly.
+    """
+    header: list[Field] = []
+    values: dict[int, list[Field]] = {number: [] for number in _DTYPES}
+    unknown: set[int] = set()
+    for item in wire.fields(start, stop):
+        if item.number in _HEADER:
+            header.append(item)
+        elif (item.number, item.wire) in _VALUES:
+            values[item.number].append(_run(item))
+        elif item.number in _DIFFS:
+            _run(item)  # not used, but protobuf refuses the file where it is malformed
+        else:
+            unknown.add(item.number)
+    shape, legacy = _shape(wire, header, start)
+    double = sum(run.elements for run in values[_DOUBLE_DATA[0]])
+    number = _DOUBLE_DATA[0] if double else _DATA[0]  # Caffe looks at `data` only where there is no `double_data`
+    runs = [run for run in values[number] if run.elements]
+    _check_count(shape, sum(run.elements for run in runs), unknown, start)
+    data = _join(wire, runs, _DTYPES[number])
+    pages = None
+    if len(runs) == 1 and isinstance(wire.buffer, mmap.mmap):
+        pages = Pages(map=wire.buffer, start=runs[0].start, stop=runs[0].stop)
+    return Blob(shape=shape, legacy=legacy, data=data, pages=pages)
+
+
+def _run(item: Field) -> Field:
+    """A packed array as a run of its elements; an unpacked one is a run already."""
+    if item.wire != DELIMITED:
+        return item
+    size = _DIFFS.get(item.number) or _DTYPES[item.number].itemsize
+    count, rest = divmod(item.stop - item.start, size)
+    if rest:
+        raise WireError(f"{item.stop - item.start} bytes of values, not a multiple of {size}", item.tag)
+    return item._replace(elements=count, step=size)
+
+
+def _shape(wire: Wire, header: list[Field], start: int) -> tuple[tuple[int, ...], bool]:
+    size = sum(item.stop - item.start for item in header)
+    if size > _SHAPE_LIMIT:
+        raise WireError(f"{size} bytes of shape", header[0].tag)
+    proto = parse(caffe_pb2.BlobProto, wire, header)
+    legacy = any(proto.HasField(name) for name in ("num", "channels", "height", "width"))
+    shape = (proto.num, proto.channels, proto.height, proto.width) if legacy else tuple(proto.shape.dim)
+    try:
+        check_shape(shape)
+    except ValueError as error:
+        raise WireError(str(error), header[0].tag if header else start) from None
+    return shape, legacy
+
+
+def _check_count(shape: tuple[int, ...], found: int, unknown: set[int], start: int) -> None:
+    wanted = check_shape(shape)
+    if found == wanted:
+        return
+    what = f"it holds {found} values, and its shape {'x'.join(map(str, shape)) or '(scalar)'} takes {wanted}"
+    if not found and unknown:
+        numbers = ", ".join(map(str, sorted(unknown)))
+        what += f", but it has fields that BVLC Caffe does not know ({numbers}), which may hold them in another form"
+        raise WireError(what, start, mend="save the network again with the Caffe that wrote it, as float32")
+    raise WireError(what, start)
+
+
+def _join(wire: Wire, runs: list[Field], dtype: np.dtype[Any]) -> npt.NDArray[Any]:
+    views = [view(wire.buffer, dtype, run.start, run.elements, run.step) for run in runs]
+    data = views[0] if len(views) == 1 else np.concatenate([np.empty(0, dtype), *views])
+    data.flags.writeable = False
+    return data

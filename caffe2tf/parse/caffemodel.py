@@ -1,0 +1,178 @@
+"""Trained layers of a binary NetParameter (.caffemodel) of any age, without copying the numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from caffe2tf.errors import ParseError
+from caffe2tf.parse.blobs import Blob, read_blob
+from caffe2tf.parse.source import repaired
+from caffe2tf.parse.upgrade_v0 import v1_type
+from caffe2tf.parse.upgrade_v1 import modern_type
+from caffe2tf.parse.wire import DELIMITED, LAYERS_INSIDE, Field, Wire, WireError, parse, tag, wire_type
+from caffe2tf.proto import caffe_pb2
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from google.protobuf.message import Message
+
+    from caffe2tf.parse.mapped import MappedFile
+
+__all__ = ["TrainedLayer", "kind_of", "read_caffemodel"]
+
+_LAYERS: Final = LAYERS_INSIDE[caffe_pb2.NetParameter]
+_INSTEAD: Final = "pass the trained weights (.caffemodel or .caffemodel.h5)"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainedLayer:
+    """One layer of a file of weights; `type` is the modern name, "" where the file does not tell.
+
+    `hdf5` says in which of the two forms it was stored: by Caffe's rules, that decides which of several layers of
+    one name receives it.
+    """
+
+    name: str
+    type: str
+    blobs: tuple[Blob, ...]
+    hdf5: bool = False
+
+
+def read_caffemodel(file: MappedFile) -> tuple[TrainedLayer, ...]:
+    """All layers of a binary NetParameter, in file order, also those without blobs.
+
+    Raises:
+        ParseError: The file is another Caffe file, is damaged, or holds a blob whose values do not fill its shape.
+    """
+    wire = Wire(file.map)
+    fields: list[Field] = []
+    cut: WireError | None = None
+    try:
+        fields.extend(wire.fields(0, len(file.map)))
+    except WireError as error:
+        cut = error
+        fields += [error.clipped] if error.clipped else []
+    _require_net(file, wire, fields)
+    if cut:
+        where = _describe_cut(wire, cut.clipped)
+        raise ParseError(f"{file.path}:{where} {cut}") from None
+    spans = [f for f in fields if (f.number, f.wire) in _LAYERS]
+    layers = tuple(_read_layer(file, wire, _LAYERS[f.number, f.wire], [f], i) for i, f in enumerate(spans))
+    file.release()  # unpacked arrays had to be walked through
+    return layers
+
+
+def kind_of(fields: Iterable[Field]) -> type[Message] | None:
+    """Which Caffe file the top-level fields make: a net, a solver state, or a blob (a mean); None for neither.
+
+    A candidate must agree with the wire type of every field that it knows; all but a net must know every field.
+    """
+    seen = {(f.number, f.wire) for f in fields}
+    for message in (caffe_pb2.NetParameter, caffe_pb2.SolverState, caffe_pb2.BlobProto):
+        known = message.DESCRIPTOR.fields_by_number
+        agrees = all(
+            wire == wire_type(known[number].type) or (wire == DELIMITED and not known[number].has_presence)
+            for number, wire in seen
+            if number in known
+        )
+        if agrees and (message is caffe_pb2.NetParameter or all(number in known for number, _ in seen)):
+            return message
+    return None
+
+
+def _require_net(file: MappedFile, wire: Wire, fields: list[Field]) -> None:
+    kind = kind_of(fields)
+    if kind is caffe_pb2.SolverState:
+        named = [f for f in fields if (f.number, f.wire) == tag(kind, "learned_net")]
+        learned = parse(caffe_pb2.SolverState, wire, named).learned_net
+        where = f"the file that it names, {learned!r}" if learned else "the .caffemodel saved beside it"
+        raise ParseError(f"{file.path}: this is a solver state; the weights are in {where}: pass that")
+    if kind is caffe_pb2.BlobProto:
+        raise ParseError(f"{file.path}: this is a single blob, such as a mean image; {_INSTEAD}")
+    if not any((f.number, f.wire) in _LAYERS for f in fields):
+        raise ParseError(f"{file.path}: this is not a trained Caffe network: it holds no layers; {_INSTEAD}")
+    if kind is None:
+        raise ParseError(f"{file.path}: this is not a trained Caffe network, or it is damaged; {_INSTEAD}")
+
+
+def _read_layer(file: MappedFile, wire: Wire, message: type[Message], spans: list[Field], index: int) -> TrainedLayer:
+    """One layer; ``spans`` holds more than one where protobuf merges a message that occurs twice."""
+    name: str | None = None
+    number: int | None = None
+    try:
+        header, blobs, older = _split(wire, message, spans)
+        if older:
+            return _read_layer(file, wire, caffe_pb2.V0LayerParameter, older, index)
+        name, type_ = _identity(message, wire, header)
+        found = []
+        for number, span in enumerate(blobs):  # noqa: B007 - read in the handler below
+            found.append(read_blob(wire, span.start, span.stop))
+    except WireError as error:
+        subject = f"layer {name!r}" if name is not None else f"layer {index} (counted from 0)"
+        part = f", blob {number}" if number is not None else ""
+        raise ParseError(f"{file.path}: {subject}{part}: {error}") from None
+    return TrainedLayer(name=name, type=type_, blobs=tuple(found))
+
+
+def _split(wire: Wire, message: type[Message], spans: list[Field]) -> tuple[list[Field], list[Field], list[Field]]:
+    """The fields of a layer that tell its name and type; its blobs; and the older (V0) layers inside."""
+    header: list[Field] = []
+    blobs: list[Field] = []
+    older: list[Field] = []
+    wanted = {tag(message, "name"): header, tag(message, "type"): header, tag(message, "blobs"): blobs}
+    wanted |= dict.fromkeys(LAYERS_INSIDE[message], older)
+    for span in spans:
+        for item in wire.fields(span.start, span.stop):
+            if (item.number, item.wire) in wanted:
+                wanted[item.number, item.wire].append(item)
+    return header, blobs, older
+
+
+def _identity(message: type[Message], wire: Wire, header: list[Field]) -> tuple[str, str]:
+    """Name and modern type of a layer."""
+    layer = parse(message, wire, header)
+    name = _text(layer.name)  # type: ignore[attr-defined]  # all three messages have both
+    type_ = layer.type  # type: ignore[attr-defined]
+    if isinstance(layer, caffe_pb2.V1LayerParameter):
+        return name, modern_type(caffe_pb2.V1LayerParameter.LayerType.Name(type_))
+    if isinstance(layer, caffe_pb2.V0LayerParameter):
+        word = v1_type(_text(type_))
+        return name, modern_type(word) if word else _text(type_)
+    return name, _text(type_)
+
+
+def _text(value: str | bytes) -> str:
+    """A string of a message; protobuf hands over the bytes of one that is not UTF-8, as old files may hold."""
+    return repaired(value.decode("utf-8", "surrogateescape")) if isinstance(value, bytes) else value
+
+
+def _describe_cut(wire: Wire, clipped: Field | None) -> str:
+    """Names the layer, and counts the blob, at which a file breaks off."""
+    if clipped is None or (clipped.number, clipped.wire) not in _LAYERS:
+        return ""
+    message = _LAYERS[clipped.number, clipped.wire]
+    return _describe_layer_cut(wire, message, clipped)
+
+
+def _describe_layer_cut(wire: Wire, message: type[Message], clipped: Field) -> str:
+    whole: list[Field] = []
+    broken: Field | None = None
+    try:
+        for item in wire.fields(clipped.start, clipped.stop):
+            whole.append(item)  # noqa: PERF402 - what comes before the break is wanted
+    except WireError as error:
+        broken = error.clipped
+    older = LAYERS_INSIDE[message].get((broken.number, broken.wire)) if broken else None
+    if broken and older:
+        return _describe_layer_cut(wire, older, broken)
+    keys = {tag(message, "name")}
+    try:
+        name = _identity(message, wire, [f for f in whole if (f.number, f.wire) in keys])[0]
+    except WireError:
+        return ""
+    blobs = tag(message, "blobs")
+    count = sum((f.number, f.wire) == blobs for f in whole)
+    part = f", blob {count}" if broken and (broken.number, broken.wire) == blobs else ""
+    return f" layer {name!r}{part}:"

@@ -1,0 +1,151 @@
+"""What each field of a message accepts in text: one table per message type, built from its descriptor."""
+
+# ruff: noqa: FBT001 - converters are called through one signature, once per value of a file
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from typing import TypeAlias
+
+from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
+
+from caffe2tf.parse.source import repaired
+
+__all__ = ["Field", "Scalar", "fields_of"]
+
+Scalar: TypeAlias = bool | int | float | str | bytes
+# The text of a value, and whether it stood in quotes; None is an enum value that the schema lacks.
+_Convert: TypeAlias = Callable[[str, bool], Scalar | None]
+
+_INTEGER = re.compile(r"([-+]?)(?:(0[xX][0-9a-fA-F]+)|(0[0-7]*)|([1-9][0-9]*))")
+_FLOAT = re.compile(r"[-+]?(?:(?!0[0-9])[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?[fF]?")
+_NOT_FINITE = re.compile(r"[-+]?(?:inf|infinity|nan)[fF]?", re.IGNORECASE)
+_DIGITS_OF_64_BITS = 25  # longest sensible spelling; also keeps int() away from its own limit on digits
+_BOOLS = {"true": True, "True": True, "t": True, "1": True, "false": False, "False": False, "f": False, "0": False}
+_RANGES = {
+    FieldDescriptor.CPPTYPE_INT32: (-(2**31), 2**31 - 1),
+    FieldDescriptor.CPPTYPE_UINT32: (0, 2**32 - 1),
+    FieldDescriptor.CPPTYPE_INT64: (-(2**63), 2**63 - 1),
+    FieldDescriptor.CPPTYPE_UINT64: (0, 2**64 - 1),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Field:
+    """One field: `convert` raises ValueError with the reason where a value does not fit."""
+
+    name: str
+    repeated: bool
+    message: bool
+    convert: _Convert
+
+
+@cache
+def fields_of(descriptor: Descriptor) -> Mapping[str, Field]:
+    """The fields of a message type by their name in text."""
+    return {
+        field.name: Field(
+            name=field.name,
+            repeated=field.is_repeated,
+            message=field.message_type is not None,
+            convert=_converter(field),
+        )
+        for field in descriptor.fields
+    }
+
+
+def _converter(field: FieldDescriptor) -> _Convert:
+    kind = field.cpp_type
+    if kind in _RANGES:
+        return _integer(*_RANGES[kind])
+    if kind in (FieldDescriptor.CPPTYPE_FLOAT, FieldDescriptor.CPPTYPE_DOUBLE):
+        return _float
+    if kind == FieldDescriptor.CPPTYPE_BOOL:
+        return _bool
+    if field.enum_type is not None:
+        return _enum(field.enum_type)
+    if field.message_type is not None:
+        return _block
+    return _bytes if field.type == FieldDescriptor.TYPE_BYTES else _string
+
+
+def _integer(low: int, high: int) -> _Convert:
+    @lru_cache(maxsize=4096)
+    def convert(text: str, quoted: bool) -> int:
+        found = None if quoted else _INTEGER.fullmatch(text)
+        if found is None:
+            raise ValueError(f"{_shown(text, quoted)} is not an integer")
+        value = _magnitude(found) * (-1 if found[1] == "-" else 1)
+        if not low <= value <= high:
+            raise ValueError(f"{_shown(text, quoted)} is outside [{low}, {high}]")
+        return value
+
+    return convert
+
+
+def _magnitude(found: re.Match[str]) -> int:
+    if len(found[0]) > _DIGITS_OF_64_BITS:
+        return 2**64  # outside every range
+    if found[2]:
+        return int(found[2], 16)
+    return int(found[3], 8) if found[3] else int(found[4])
+
+
+@lru_cache(maxsize=4096)
+def _float(text: str, quoted: bool) -> float:
+    if not quoted:
+        if _FLOAT.fullmatch(text):
+            return float(text.rstrip("fF"))
+        if _NOT_FINITE.fullmatch(text):
+            sign, body = ("-", text[1:]) if text[0] == "-" else ("", text.lstrip("+"))
+            return float(sign + body.lower()[:3])
+    raise ValueError(f"{_shown(text, quoted)} is not a number (decimal, as in 0.5 or 1e-3)")
+
+
+def _bool(text: str, quoted: bool) -> bool:
+    if quoted or text not in _BOOLS:
+        raise ValueError(f"{_shown(text, quoted)} is neither true nor false")
+    return _BOOLS[text]
+
+
+def _enum(enum: EnumDescriptor) -> _Convert:
+    names = {value.name: value.number for value in enum.values}
+    numbers = set(names.values())
+    choice = ", ".join([*names][:4]) + (", ..." if len(names) > 4 else "")
+    hint = "; types in quotes belong into `layer`, not into `layers`" if enum.name == "LayerType" else ""
+
+    def convert(text: str, quoted: bool) -> int | None:
+        if quoted:
+            raise ValueError(f"{_shown(text, quoted)} must be a bare word ({choice}){hint}")
+        if text in names:
+            return names[text]
+        if found := _INTEGER.fullmatch(text):
+            value = _magnitude(found) * (-1 if found[1] == "-" else 1)
+            return value if value in numbers else None
+        if not text.isidentifier():
+            raise ValueError(f"{_shown(text, quoted)} must be a bare word ({choice})")
+        return None
+
+    return convert
+
+
+def _string(text: str, quoted: bool) -> str:
+    if not quoted:
+        raise ValueError(f"{_shown(text, quoted)} must stand in quotes")
+    return text if text.isascii() else repaired(text)
+
+
+def _bytes(text: str, quoted: bool) -> bytes:
+    return _string(text, quoted).encode("utf-8") if text.isascii() else text.encode("utf-8", "surrogateescape")
+
+
+def _block(text: str, quoted: bool) -> Scalar:
+    raise ValueError(f"{_shown(text, quoted)} stands where a block in braces must be")
+
+
+def _shown(text: str, quoted: bool) -> str:
+    short = repaired(text if len(text) <= 40 else f"{text[:37]}...")
+    return repr(short) if quoted or not short.isprintable() else short

@@ -1,0 +1,135 @@
+"""The words of protobuf text format: regular expressions, and the strings that take more than one."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from caffe2tf.parse.source import Source, repaired
+
+__all__ = ["CLOSERS", "NAME", "OPEN", "STATEMENT", "WORD", "Cursor", "Value"]
+
+CLOSERS = {"{": "}", "<": ">"}
+
+# One match per field: space and comments, then a name with an opening brace or a plain value; or a closing brace.
+# A name alone (lastindex NAME) means that something rarer follows. Every quantifier is possessive: matching is linear.
+STATEMENT = re.compile(
+    r"""
+    (?: [ \t\r\n\f\v,;]++ | \#[^\n]*+ )*+
+    (?:
+        ( [A-Za-z_]\w*+ | \[[A-Za-z_][\w./-]*+\] )              # 1 NAME
+        (?: [ \t\r\n\f\v]*+ :?+ [ \t\r\n\f\v]*+ ([{<])          # 2 OPEN
+          | [ \t\r\n\f\v]*+ : [ \t\r\n\f\v]*+
+            (?: "([^"\\\n]*+)" (?! [ \t\r\n\f\v]*+ ["'\#] )      # 3 a string that no other string can follow
+              | '([^'\\\n]*+)' (?! [ \t\r\n\f\v]*+ ["'\#] )      # 4
+              | ([-+]?+[\w.][\w.+-]*+) (?! ["'] ) )             # 5 WORD
+        )?+
+      | ([}>])                                                  # 6 closing
+    )?+
+    """,
+    re.VERBOSE | re.ASCII,
+)
+NAME, OPEN, WORD = 1, 2, 5
+
+_SPACE = re.compile(r"(?:[ \t\r\n\f\v]++|#[^\n]*+)*+")
+_NAME = re.compile(r"[A-Za-z_]\w*+|\[[A-Za-z_][\w./-]*+\]", re.ASCII)
+_STRING = re.compile(r"\"(?:[^\"\\\n]|\\.)*+\"|'(?:[^'\\\n]|\\.)*+'")
+_WORD = re.compile(r"([-+]?+)[ \t]*+([\w.][\w.+-]*+)", re.ASCII)
+_ESCAPE = re.compile(rb"\\(?:([0-7]{1,3})|[xX]([0-9a-fA-F]{1,2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|(.))", re.DOTALL)
+_LETTERS = {b"a": b"\a", b"b": b"\b", b"f": b"\f", b"n": b"\n", b"r": b"\r", b"t": b"\t", b"v": b"\v"}
+_THEMSELVES = b"\\'\"?"
+
+
+class Value(NamedTuple):
+    """One scalar: its text without quotes, whether it was quoted, and where it stands in the source."""
+
+    text: str
+    quoted: bool
+    start: int
+    end: int
+
+
+class Cursor:
+    """A place in a source that moves forward word by word; every refusal is a ParseError with that place."""
+
+    def __init__(self, source: Source) -> None:
+        """Starts at the first character."""
+        self.source = source
+        self.text = source.text
+        self.offset = 0
+
+    def peek(self) -> str:
+        """The next character that is neither space nor comment; empty at the end."""
+        found = _SPACE.match(self.text, self.offset)
+        self.offset = found.end() if found else self.offset
+        return self.text[self.offset : self.offset + 1]
+
+    def take(self, character: str) -> bool:
+        """Steps over `character` where it comes next."""
+        if self.peek() != character:
+            return False
+        self.offset += 1
+        return True
+
+    def skip_separator(self) -> None:
+        """Steps over the separators that may follow a field."""
+        while self.peek() in (",", ";"):
+            self.offset += 1
+
+    def name(self) -> str:
+        """Takes a field's name."""
+        self.peek()
+        found = _NAME.match(self.text, self.offset)
+        if found is None:
+            raise self.unexpected("the name of a field")
+        self.offset = found.end()
+        return found[0]
+
+    def value(self) -> Value:
+        """Takes a scalar: a word, a number, or one or more strings side by side."""
+        if self.peek() in ('"', "'"):
+            return self._strings()
+        found = _WORD.match(self.text, self.offset)
+        if found is None:
+            raise self.unexpected("a value")
+        self.offset = found.end()
+        return Value(found[1] + found[2], quoted=False, start=found.start(), end=found.end())
+
+    def _strings(self) -> Value:
+        start = end = self.offset
+        parts = []
+        while self.peek() in ('"', "'"):
+            found = _STRING.match(self.text, self.offset)
+            if found is None:
+                raise self.source.error(self.offset, "this string does not end on its line; close the quote")
+            parts.append(self._unescaped(found[0][1:-1]))
+            self.offset = end = found.end()
+        return Value(text="".join(parts), quoted=True, start=start, end=end)
+
+    def _unescaped(self, text: str) -> str:
+        if "\\" not in text:
+            return text
+        try:
+            data = _ESCAPE.sub(_unescape, text.encode("utf-8", "surrogateescape"))
+        except (ValueError, OverflowError):
+            raise self.source.error(self.offset, "this string has an escape that stands for no character") from None
+        return data.decode("utf-8", "surrogateescape")
+
+    def unexpected(self, wanted: str) -> Exception:
+        """The error for whatever stands at the cursor where `wanted` must stand."""
+        character = self.peek()
+        if not character:
+            return self.source.error(self.offset, f"the file ends where {wanted} must stand; is it complete?")
+        return self.source.error(self.offset, f"{repaired(character)!r} stands where {wanted} must stand")
+
+
+def _unescape(found: re.Match[bytes]) -> bytes:
+    octal, hexadecimal, short, long, letter = found.groups()
+    if octal:
+        return bytes([int(octal, 8) & 0xFF])
+    if hexadecimal:
+        return bytes([int(hexadecimal, 16)])
+    if short or long:
+        return chr(int(short or long, 16)).encode("utf-8")
+    # What is no escape stands for itself, backslash and all: paths written on Windows read as they look.
+    return _LETTERS.get(letter, letter if letter in _THEMSELVES else found[0])

@@ -1,0 +1,116 @@
+"""A file, mapped into memory; and what a file is that was given in place of the right one."""
+
+from __future__ import annotations
+
+import mmap
+import os
+import stat
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from caffe2tf.errors import ParseError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+__all__ = ["MappedFile", "is_hdf5", "map_file", "require_binary"]
+
+_HDF5_MAGIC: Final = b"\x89HDF\r\n\x1a\n"
+_HDF5_OFFSETS: Final = (0, 512, 1024, 2048)  # behind a user block the signature starts at a power of two
+_FOREIGN: Final = (
+    (b"version https://git-lfs", "a Git LFS pointer, not the file itself: run `git lfs pull` to fetch it"),
+    (b"<!doctype html", "a web page, probably what a failed download left: download the file again"),
+    (b"<html", "a web page, probably what a failed download left: download the file again"),
+    (b"\x93numpy", "a NumPy array"),
+    (b"pk\x03\x04", "a zip archive (.npz, .keras, .pth and .zip are): unpack it if the file is inside"),
+    (b"\x1f\x8b", "compressed with gzip: unpack it first"),
+    (b"bzh", "compressed with bzip2: unpack it first"),
+    (b"\xfd7zxz", "compressed with xz: unpack it first"),
+    (b"\x80\x02", "a Python pickle"),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class MappedFile:
+    """A regular, non-empty file, read-only; `close` it when its arrays are no longer wanted."""
+
+    path: Path
+    map: mmap.mmap = field(repr=False)
+
+    def release(self) -> None:
+        """Give all pages back to the system; what is read again comes from the file again."""
+        if hasattr(mmap, "MADV_DONTNEED"):
+            self.map.madvise(mmap.MADV_DONTNEED)
+
+    def close(self) -> None:
+        """Unmap the file; while an array still views it, that is put off until the last one is gone."""
+        with suppress(BufferError):
+            self.map.close()
+
+
+def map_file(path: Path, *, what: str, suffixes: tuple[str, ...]) -> MappedFile:
+    """Map a file.
+
+    Args:
+        path: The file.
+        what: What the user was asked for, e.g. "trained weights"; for messages.
+        suffixes: What such files are called, to name candidates where a directory was given.
+
+    Raises:
+        ParseError: The file is missing, not a regular file, empty, or cannot be read.
+    """
+    with _readable(path, what):
+        mode = path.stat().st_mode  # before it is opened: opening a pipe could wait forever
+        if stat.S_ISDIR(mode):
+            raise ParseError(_directory(path, what, suffixes))
+        if not stat.S_ISREG(mode):
+            raise ParseError(f"{path}: not a regular file, so it cannot be mapped; copy it to one first")
+        with path.open("rb") as file:
+            if os.fstat(file.fileno()).st_size == 0:
+                raise ParseError(f"{path}: the file is empty; copy or download the {what} again")
+            return MappedFile(path=path, map=mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+
+
+def is_hdf5(buffer: bytes | mmap.mmap) -> bool:
+    """Whether the bytes carry the signature of HDF5."""
+    return any(buffer[at : at + len(_HDF5_MAGIC)] == _HDF5_MAGIC for at in _HDF5_OFFSETS)
+
+
+def require_binary(file: MappedFile, *, instead: str) -> None:
+    """Refuse text and the files of other programs.
+
+    Args:
+        file: The file.
+        instead: What to pass in its place.
+
+    Raises:
+        ParseError: The file is one of those.
+    """
+    head = file.map[:1024]
+    lowered = head.lstrip().lower()
+    for magic, meaning in _FOREIGN:
+        if lowered.startswith(magic):
+            raise ParseError(f"{file.path}: this is {meaning}; {instead}")
+    # Of a message with a layer in it, some length or tag is a control character; a text has none.
+    if not any(byte < 0x20 and byte not in b"\t\n\r\f" for byte in head):
+        kind = "a network definition (prototxt)" if b"layer" in file.map[: 1 << 20] else "a text file"
+        raise ParseError(f"{file.path}: this is {kind}; {instead}")
+
+
+@contextmanager
+def _readable(path: Path, what: str) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError:
+        raise ParseError(f"{path}: no such file; check the path of the {what}") from None
+    except (OSError, ValueError) as error:  # ValueError: a path with a null character
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise ParseError(f"{path}: the {what} cannot be read: {reason}") from None
+
+
+def _directory(path: Path, what: str, suffixes: tuple[str, ...]) -> str:
+    inside = sorted(entry.name for entry in path.iterdir() if entry.name.endswith(suffixes))
+    listed = f"; in it are {', '.join(inside[:5])}" if inside else ""
+    return f"{path}: this is a directory, and the {what} must be a file{listed}"

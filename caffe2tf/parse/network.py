@@ -1,0 +1,145 @@
+"""A file, text or binary and of any age, to one modern definition."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from os import PathLike, fspath
+from pathlib import Path
+from typing import Any, Final
+
+from caffe2tf.errors import NetworkError, ParseError, Position, Problem
+from caffe2tf.parse.binary import read_binary
+from caffe2tf.parse.definition import LayerDefinition, NetworkDefinition, UnknownField
+from caffe2tf.parse.draft import Draft, OldLayer, copy_field
+from caffe2tf.parse.mapped import MappedFile, map_file
+from caffe2tf.parse.prototxt import parse_into
+from caffe2tf.parse.sniff import INSTEAD, is_text, require_binary_network
+from caffe2tf.parse.source import Source
+from caffe2tf.parse.upgrade import upgrade
+from caffe2tf.proto import caffe_pb2
+
+__all__ = ["DEFINITION_FILES", "draft_of", "read_network"]
+
+_LAYER_PATH: Final = re.compile(r"(layers?)\[(\d+)\]\.(.+)", re.DOTALL)
+DEFINITION_FILES: Final = (".prototxt", ".pbtxt", ".caffemodel")
+
+
+def read_network(path: str | PathLike[str]) -> NetworkDefinition:
+    """Reads a definition and brings it to the modern form.
+
+    Args:
+        path: A prototxt, or a binary NetParameter such as a .caffemodel; told apart by content. The weights in
+            it are skipped, not read.
+
+    Raises:
+        ParseError: The file cannot be read, is something else, is malformed, or has no layers.
+        NetworkError: What it says cannot be upgraded, or lacks something that Caffe requires.
+    """
+    name = fspath(path)
+    file = map_file(Path(name), what="network definition", suffixes=DEFINITION_FILES)
+    try:
+        sha256 = hashlib.sha256(file.map).hexdigest()
+        draft = _read_text(file, name) if is_text(file) else _read_binary(file, name)
+    finally:
+        file.close()
+    draft = upgrade(draft)
+    problems = (*draft.problems, *_missing(draft.layers))
+    if problems:
+        raise NetworkError(problems)
+    if not draft.layers:
+        raise ParseError(_without_layers(draft, name))
+    return NetworkDefinition(
+        name=draft.header.name,
+        file=name,
+        sha256=sha256,
+        layers=draft.layers,
+        header=draft.header,
+        unknown=draft.unknown,
+        state=draft.header.state,
+        notes=draft.notes,
+    )
+
+
+def _read_text(file: MappedFile, name: str) -> Draft:
+    net = caffe_pb2.NetParameter()
+    parsed = parse_into(net, Source(file.map[:], name))
+    weighted = any(x.blobs for x in net.layer) or any(x.blobs or x.layer.blobs for x in net.layers)
+    for layer in net.layer:
+        layer.ClearField("blobs")
+    places: defaultdict[str, list[Position]] = defaultdict(list)
+    for field, place in parsed.fields:
+        places[field].append(place)
+    draft = draft_of(net, parsed.unknown, places, Position(name, 1, 1))
+    if weighted:
+        draft = replace(draft, notes=(*draft.notes, "the text holds `blobs`, which are not read; weights are binary"))
+    return draft
+
+
+def _read_binary(file: MappedFile, name: str) -> Draft:
+    require_binary_network(file)
+    net, unknown = read_binary(file, name)
+    return draft_of(net, unknown, {}, Position(name))
+
+
+def draft_of(
+    net: caffe_pb2.NetParameter,
+    unknown: Sequence[UnknownField],
+    places: Mapping[str, Sequence[Position]],
+    start: Position,
+) -> Draft:
+    """Takes a message apart; `places` holds where each ``layer``, ``layers`` and ``input`` began, if that is known."""
+    owned: defaultdict[tuple[str, int], list[UnknownField]] = defaultdict(list)
+    rest = []
+    for field in unknown:
+        if found := _LAYER_PATH.fullmatch(field.path):
+            owned[found[1], int(found[2])].append(replace(field, path=found[3]))
+        else:
+            rest.append(field)
+    new_places = places.get("layer", [start] * len(net.layer))
+    old_places = places.get("layers", [start] * len(net.layers))
+    layers = tuple(
+        LayerDefinition(message=layer, where=where, unknown=tuple(owned["layer", index]))
+        for index, (layer, where) in enumerate(zip(net.layer, new_places, strict=True))
+    )
+    old = tuple(
+        OldLayer(message=layer, where=where, unknown=tuple(owned["layers", index]))
+        for index, (layer, where) in enumerate(zip(net.layers, old_places, strict=True))
+    )
+    header = caffe_pb2.NetParameter()
+    for descriptor, value in net.ListFields():
+        if descriptor.name not in ("layer", "layers"):
+            copy_field(header, descriptor, value)
+    inputs = next(iter(places.get("input", ())), start)
+    return Draft(header=header, old=old, layers=layers, inputs=inputs, unknown=tuple(rest))
+
+
+def _missing(layers: Sequence[LayerDefinition]) -> list[Problem]:
+    """What Caffe's schema requires and a layer does not say."""
+    return [
+        Problem(what=f"`{path}` is required; add it", layer=layer.name, where=layer.where)
+        for layer in layers
+        if not layer.message.IsInitialized()
+        for path in _unset(layer.message)
+    ]
+
+
+def _unset(message: Any) -> list[str]:  # noqa: ANN401 - the stubs of generated messages lack this method
+    """Paths of the required fields that a message lacks."""
+    return list(message.FindInitializationErrors())
+
+
+def _without_layers(draft: Draft, name: str) -> str:
+    """Why a text without layers is no network definition, judged by what else stands in it."""
+    found = {field.path: field.value for field in draft.unknown}
+    solver = [path for path in found if path in caffe_pb2.SolverParameter.DESCRIPTOR.fields_by_name]
+    if solver:
+        nets = [found[path] for path in ("net", "train_net", "test_net") if isinstance(found.get(path), str)]
+        named = f" that it names, {nets[0]!r}" if nets else ""
+        return f"{name}: this is a solver's definition (it sets `{solver[0]}`); pass the network definition{named}"
+    if found:
+        return f"{name}: there are no layers, and `{next(iter(found))}` is no part of a network definition; {INSTEAD}"
+    return f"{name}: there are no layers; {INSTEAD}"

@@ -1,0 +1,47 @@
+"""The text of one file, and the places in it that messages point at."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from functools import cached_property
+
+from caffe2tf.errors import ParseError, Position
+
+__all__ = ["Source", "repaired"]
+
+_LINE_END = re.compile("\n")
+_BYTE_ORDER_MARK = "\ufeff"
+
+
+class Source:
+    """Decoded text with its file name; offsets into `text` become positions on demand."""
+
+    def __init__(self, data: bytes, file: str) -> None:
+        """Decodes `data` as UTF-8; a byte that is not UTF-8 survives as a lone surrogate (see `repaired`)."""
+        self.file = file
+        self.text = data.decode("utf-8", "surrogateescape").removeprefix(_BYTE_ORDER_MARK)
+
+    @cached_property
+    def _line_starts(self) -> list[int]:
+        return [0, *(found.end() for found in _LINE_END.finditer(self.text))]
+
+    def position(self, offset: int) -> Position:
+        """The line and column (in characters) of the character at `offset`."""
+        line = bisect_right(self._line_starts, offset)
+        return Position(self.file, line, offset - self._line_starts[line - 1] + 1)
+
+    def error(self, offset: int, what: str) -> ParseError:
+        """An error to raise; `what` says what is wrong and how to mend it."""
+        return ParseError(f"{self.position(offset)}: {what}")
+
+
+def repaired(text: str) -> str:
+    """`text` without lone surrogates: where bytes were not UTF-8, the whole string is read as Latin-1 instead."""
+    if text.isascii():
+        return text
+    data = text.encode("utf-8", "surrogateescape")
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        return data.decode("latin-1")

@@ -1,0 +1,124 @@
+"""The upgrades of a definition, in Caffe's order.
+
+1. V0 layers to V1 (`upgrade_v0`). 2. Transformation fields of V1 data layers into `transform_param`. 3. V1 layers
+to modern ones (`upgrade_v1`). 4. The network's `input` fields to one Input layer. 5. BatchNorm layers that declare
+three parameters: Caffe computes all three itself, so they learn and decay at rate 0.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+from caffe2tf.errors import Problem
+from caffe2tf.parse.definition import LayerDefinition
+from caffe2tf.parse.draft import Draft, OldLayer
+from caffe2tf.parse.upgrade_v0 import upgrade_v0
+from caffe2tf.parse.upgrade_v1 import upgrade_v1
+from caffe2tf.proto import caffe_pb2
+
+__all__ = ["upgrade"]
+
+_V1: Final = caffe_pb2.V1LayerParameter
+_DATA_BLOCKS: Final = {
+    _V1.DATA: "data_param",
+    _V1.IMAGE_DATA: "image_data_param",
+    _V1.WINDOW_DATA: "window_data_param",
+}
+_TRANSFORM_FIELDS: Final = ("scale", "mean_file", "crop_size", "mirror")
+_DIMS_PER_INPUT: Final = 4
+
+
+def upgrade(draft: Draft) -> Draft:
+    """The modern form of a definition; `problems` holds what Caffe refuses."""
+    for step in (upgrade_v0, _upgrade_transforms, upgrade_v1, _upgrade_inputs, _upgrade_batch_norm):
+        draft = step(draft)
+    return draft
+
+
+def _upgrade_transforms(draft: Draft) -> Draft:
+    layers = []
+    notes = []
+    for layer in draft.old:
+        moved = _with_transform(layer)
+        if moved is not layer:
+            notes.append(f"layer {layer.message.name!r}: its transformation moved into `transform_param`")
+        layers.append(moved)
+    return replace(draft, old=tuple(layers), notes=(*draft.notes, *notes))
+
+
+def _with_transform(layer: OldLayer) -> OldLayer:
+    block = _DATA_BLOCKS.get(layer.message.type)
+    if block is None or not layer.message.HasField("type"):
+        return layer
+    names = [name for name in _TRANSFORM_FIELDS if getattr(layer.message, block).HasField(name)]
+    if not names:
+        return layer
+    message = caffe_pb2.V1LayerParameter()
+    message.CopyFrom(layer.message)
+    source = getattr(message, block)
+    for name in names:
+        setattr(message.transform_param, name, getattr(source, name))
+        source.ClearField(name)
+    return replace(layer, message=message)
+
+
+def _upgrade_inputs(draft: Draft) -> Draft:
+    header = draft.header
+    names = list(header.input)
+    shapes, dims = list(header.input_shape), list(header.input_dim)
+    if not (names or shapes or dims):
+        return draft
+    bare = caffe_pb2.NetParameter()
+    bare.CopyFrom(header)
+    for field in ("input", "input_shape", "input_dim"):
+        bare.ClearField(field)
+    draft = replace(draft, header=bare)
+    listed = ", ".join(map(repr, names))
+    if not names:
+        return _noted(draft, "`input_shape` or `input_dim` stands without `input`; ignored, as Caffe ignores it")
+    if not (shapes or dims):
+        return _noted(draft, f"input {listed} has no `input_shape` and no `input_dim`; ignored, as Caffe ignores it")
+    given = len(shapes) if shapes else len(dims) / _DIMS_PER_INPUT
+    if given < len(names):
+        have = f"{len(shapes)} of `input_shape`" if shapes else f"{len(dims)} of `input_dim`"
+        need = f"as many of `input_shape`, or {_DIMS_PER_INPUT} `input_dim` each"
+        what = f"{len(names)} of `input` need {need}; found {have}"
+        return replace(draft, problems=(*draft.problems, Problem(what=what, where=draft.inputs)))
+    message = caffe_pb2.LayerParameter(name="input", type="Input", top=names)
+    for index in range(len(names)):
+        first = index * _DIMS_PER_INPUT
+        own = shapes[index].dim if shapes else dims[first : first + _DIMS_PER_INPUT]
+        message.input_param.shape.add().dim.extend(own)
+    draft = replace(draft, layers=(LayerDefinition(message=message, where=draft.inputs), *draft.layers))
+    draft = _noted(draft, f"input {listed} became the top of an Input layer")
+    if given > len(names):
+        draft = _noted(draft, "there are more input shapes than inputs; Caffe ignores the last ones, and so do we")
+    return draft
+
+
+def _upgrade_batch_norm(draft: Draft) -> Draft:
+    changed = [x for x in draft.layers if x.type == "BatchNorm" and len(x.message.param) == 3 and _learns(x)]
+    if not changed:
+        return draft
+    frozen = {id(layer): _frozen(layer) for layer in changed}
+    draft = replace(draft, layers=tuple(frozen.get(id(x), x) for x in draft.layers))
+    count = len(changed)
+    plural = "s" * (count != 1)
+    return _noted(draft, f"{count} BatchNorm layer{plural} had three `param`; their rates were set to 0, as in Caffe")
+
+
+def _learns(layer: LayerDefinition) -> bool:
+    return any(spec.lr_mult or spec.decay_mult for spec in layer.message.param)
+
+
+def _frozen(layer: LayerDefinition) -> LayerDefinition:
+    message = caffe_pb2.LayerParameter()
+    message.CopyFrom(layer.message)
+    for spec in message.param:
+        spec.lr_mult = spec.decay_mult = 0.0
+    return replace(layer, message=message)
+
+
+def _noted(draft: Draft, note: str) -> Draft:
+    return replace(draft, notes=(*draft.notes, note))

@@ -1,0 +1,199 @@
+"""A file of any age to a file of the modern form: text to text, a trained network to a trained network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from os import PathLike, fspath
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from caffe2tf.errors import NetworkError, Position, UsageError
+from caffe2tf.parse.binary import read_binary
+from caffe2tf.parse.blobs import Pages
+from caffe2tf.parse.caffemodel import read_caffemodel
+from caffe2tf.parse.mapped import MappedFile, map_file
+from caffe2tf.parse.network import DEFINITION_FILES, draft_of, read_network
+from caffe2tf.parse.sniff import is_text, require_binary_network
+from caffe2tf.parse.upgrade import upgrade
+from caffe2tf.parse.wire import DELIMITED, LAYERS_INSIDE, Field, Wire, tag, varint_bytes, wire_type
+from caffe2tf.parse.write import write_prototxt
+from caffe2tf.parse.written import write_whole
+from caffe2tf.proto import caffe_pb2
+
+if TYPE_CHECKING:
+    from google.protobuf.message import Message
+
+    from caffe2tf.parse.definition import LayerDefinition
+
+__all__ = ["Upgraded", "upgrade_file"]
+
+_TEXT: Final = (".prototxt", ".pbtxt", ".txt")
+_PIECE: Final = 4 << 20  # bytes copied at once
+_BLOBS: Final = tag(caffe_pb2.LayerParameter, "blobs")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upgraded:
+    """What was written.
+
+    Attributes:
+        layers: Count of layers.
+        blobs: Count of trained blobs; 0 in text.
+        notes: One sentence for each thing that was upgraded, moved or left behind.
+    """
+
+    layers: int
+    blobs: int
+    notes: tuple[str, ...]
+
+
+def upgrade_file(old: str | PathLike[str], new: str | PathLike[str]) -> Upgraded:
+    """Writes `old` in the modern form to `new`, whole or not at all.
+
+    A name in .prototxt, .pbtxt or .txt gets text: the definition alone. Any other gets the form that `old` has; a
+    binary network keeps its trained blobs, byte for byte, whatever form their shapes are in, and what Caffe's schema
+    does not know. The blobs are copied piece by piece: the file may be larger than the memory.
+
+    Args:
+        old: A definition or a trained network of any age, text or binary.
+        new: The file to write; it may be `old` itself.
+
+    Raises:
+        ParseError: `old` cannot be read, is something else, or is malformed.
+        NetworkError: What it says cannot be upgraded.
+        UsageError: Trained blobs are asked for, and `old` is text.
+        OutputError: `new` cannot be written.
+    """
+    suffix = Path(fspath(new)).suffix.lower()
+    file = map_file(Path(fspath(old)), what="network to upgrade", suffixes=DEFINITION_FILES)
+    try:
+        text = is_text(file)
+        if text and suffix == ".caffemodel":
+            raise UsageError(f"{old}: this is text, which holds no weights; give the result a name in .prototxt")
+        if not text and suffix not in _TEXT:
+            return _upgrade_binary(file, new)
+        left = 0 if text else _Network.read(file).count
+    finally:
+        file.close()
+    definition = read_network(old)
+    write_prototxt(definition, new)
+    notes = definition.notes
+    if left:
+        notes += (f"the {left} trained blobs stay behind in {old}; a result in .caffemodel takes them along",)
+    return Upgraded(layers=len(definition.layers), blobs=0, notes=notes)
+
+
+def _upgrade_binary(file: MappedFile, new: str | PathLike[str]) -> Upgraded:
+    network = _Network.read(file)
+    write_whole(new, network.pieces(file))
+    return Upgraded(layers=len(network.layers), blobs=network.count, notes=network.notes)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Layer:
+    """A modern layer: its message without blobs, serialised, and where its blobs lie in the old file."""
+
+    head: bytes
+    blobs: tuple[Field, ...]
+
+    @property
+    def size(self) -> int:
+        """Bytes of the new message."""
+        return len(self.head) + sum(len(_key(_BLOBS, b.stop - b.start)) + b.stop - b.start for b in self.blobs)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Network:
+    """A modern network; `head` is everything beside the layers, serialised."""
+
+    head: bytes
+    layers: tuple[_Layer, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def count(self) -> int:
+        """How many trained blobs there are."""
+        return sum(len(layer.blobs) for layer in self.layers)
+
+    @classmethod
+    def read(cls, file: MappedFile) -> _Network:
+        """Of a binary file; raises ParseError and NetworkError."""
+        require_binary_network(file)
+        read_caffemodel(file)  # so that what is copied blindly is sound
+        name = str(file.path)
+        net, unknown = read_binary(file, name)
+        wire = Wire(file.map)
+        fields = list(wire.fields(0, len(file.map)))
+        inside = LAYERS_INSIDE[caffe_pb2.NetParameter]
+        spans = [f for key in _ages() for f in fields if (f.number, f.wire) == key]
+        # Layers carry the number of their span as a line: an upgrade drops some, and puts others in front.
+        numbers = iter(range(1, len(spans) + 1))
+        places = {age: [Position(name, next(numbers)) for _ in getattr(net, age)] for age in ("layers", "layer")}
+        draft = upgrade(draft_of(net, unknown, places, Position(name)))
+        if draft.problems:
+            raise NetworkError(draft.problems)
+        notes = list(draft.notes)
+        layers = tuple(_layer(wire, layer, spans, notes) for layer in draft.layers)
+        foreign = [f for f in fields if (f.number, f.wire) not in inside and not _known(caffe_pb2.NetParameter, f)]
+        head = draft.header.SerializeToString(deterministic=True) + _raw(wire, foreign)
+        return cls(head=head, layers=layers, notes=tuple(notes))
+
+    def pieces(self, file: MappedFile) -> Iterator[bytes]:
+        """The new file, bit by bit."""
+        yield self.head
+        for layer in self.layers:
+            yield _key(tag(caffe_pb2.NetParameter, "layer"), layer.size) + layer.head
+            for blob in layer.blobs:
+                yield _key(_BLOBS, blob.stop - blob.start)
+                for start in range(blob.start, blob.stop, _PIECE):
+                    stop = min(start + _PIECE, blob.stop)
+                    yield file.map[start:stop]
+                    Pages(map=file.map, start=blob.start, stop=blob.stop).release(start, stop)
+
+
+def _ages() -> tuple[tuple[int, int], tuple[int, int]]:
+    return tag(caffe_pb2.NetParameter, "layers"), tag(caffe_pb2.NetParameter, "layer")
+
+
+def _layer(wire: Wire, layer: LayerDefinition, spans: Sequence[Field], notes: list[str]) -> _Layer:
+    """One layer with what its old span holds; a layer that the upgrade made (Input) has none."""
+    head = layer.message.SerializeToString(deterministic=True)
+    if not layer.where.line:
+        return _Layer(head=head, blobs=())
+    span = spans[layer.where.line - 1]
+    message = LAYERS_INSIDE[caffe_pb2.NetParameter][span.number, span.wire]
+    fields = list(wire.fields(span.start, span.stop))
+    inner = [f for f in fields if (f.number, f.wire) in LAYERS_INSIDE[message]]
+    kept = _foreign(message, fields) if message is not caffe_pb2.LayerParameter else []  # which its message keeps
+    if inner:
+        (message,) = LAYERS_INSIDE[message].values()
+        fields = [f for one in inner for f in wire.fields(one.start, one.stop)]
+        kept += _foreign(message, fields)
+    modern = caffe_pb2.LayerParameter.DESCRIPTOR.fields_by_number
+    for field in kept:
+        what = "means something else in the modern form, and is dropped" if field.number in modern else "is kept"
+        notes.append(f"layer {layer.name!r}: field {field.number}, which Caffe does not know, {what}")
+    head += _raw(wire, [f for f in kept if f.number not in modern])
+    return _Layer(head=head, blobs=tuple(f for f in fields if (f.number, f.wire) == tag(message, "blobs")))
+
+
+def _foreign(message: type[Message], fields: Sequence[Field]) -> list[Field]:
+    return [f for f in fields if not _known(message, f)]
+
+
+def _known(message: type[Message], field: Field) -> bool:
+    """Whether the schema knows the field; an array of numbers may be packed."""
+    known = message.DESCRIPTOR.fields_by_number.get(field.number)
+    if known is None:
+        return False
+    return field.wire == wire_type(known.type) or (field.wire == DELIMITED and known.is_repeated)
+
+
+def _raw(wire: Wire, fields: Sequence[Field]) -> bytes:
+    return b"".join(wire.buffer[f.tag : f.stop] for f in fields)
+
+
+def _key(key: tuple[int, int], size: int) -> bytes:
+    """What stands before the bytes of a field."""
+    return varint_bytes(key[0] << 3 | key[1]) + varint_bytes(size)

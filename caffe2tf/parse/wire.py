@@ -1,0 +1,246 @@
+"""The protobuf wire format, as far as finding things in a message without reading it.
+
+A trained network is a few kilobytes of structure around hundreds of megabytes of numbers. `Wire` walks the structure
+and steps over the numbers; the messages of `caffe_pb2` then parse what is small. Which field is which is asked of the
+descriptors of those messages, so that the schema is written down once.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
+
+import numpy as np
+from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.message import DecodeError, Message
+
+from caffe2tf.errors import ParseError
+from caffe2tf.proto import caffe_pb2
+
+if TYPE_CHECKING:
+    import mmap
+    from collections.abc import Iterator
+
+__all__ = [
+    "DELIMITED",
+    "FIXED32",
+    "FIXED64",
+    "LAYERS_INSIDE",
+    "VARINT",
+    "Field",
+    "Wire",
+    "WireError",
+    "parse",
+    "structure",
+    "tag",
+    "varint_bytes",
+    "wire_type",
+]
+
+AnyMessage = TypeVar("AnyMessage", bound=Message)
+
+VARINT: Final = 0
+FIXED64: Final = 1
+DELIMITED: Final = 2
+FIXED32: Final = 5
+
+_MEND: Final = "the file is damaged or was cut short: copy or download it again"
+
+_FIXED_SIZE: Final = {FIXED64: 8, FIXED32: 4}
+_WIRE_TYPE: Final = {
+    FieldDescriptor.TYPE_DOUBLE: FIXED64,
+    FieldDescriptor.TYPE_FIXED64: FIXED64,
+    FieldDescriptor.TYPE_SFIXED64: FIXED64,
+    FieldDescriptor.TYPE_FLOAT: FIXED32,
+    FieldDescriptor.TYPE_FIXED32: FIXED32,
+    FieldDescriptor.TYPE_SFIXED32: FIXED32,
+    FieldDescriptor.TYPE_STRING: DELIMITED,
+    FieldDescriptor.TYPE_BYTES: DELIMITED,
+    FieldDescriptor.TYPE_MESSAGE: DELIMITED,
+}  # every other type is a varint
+# Bounds that no Caffe file comes near; without them a crafted file could cost minutes or gigabytes.
+_FIELD_LIMIT: Final = 500_000
+_HEADER_LIMIT: Final = 64 << 20
+
+
+class WireError(ParseError):
+    """Bytes that are not a message; `offset` is the place in the file, `clipped` the field that overruns its end."""
+
+    def __init__(self, what: str, offset: int, clipped: Field | None = None, *, mend: str = _MEND) -> None:
+        self.offset = offset
+        self.clipped = clipped
+        super().__init__(f"{what} (at byte {offset}); {mend}")
+
+
+class Field(NamedTuple):
+    """One field of a message, or a run of ``elements`` fixed-size fields that repeat the same tag.
+
+    All offsets are bytes from the start of the buffer. The payload of a run starts at ``start`` and repeats every
+    ``step`` bytes; ``stop`` is the end of the last one.
+    """
+
+    number: int
+    wire: int
+    tag: int
+    start: int
+    stop: int
+    elements: int = 1
+    step: int = 0
+
+
+class Wire:
+    """Walks messages in a buffer; one object per file, because it also bounds how much walking a file may cost."""
+
+    __slots__ = ("_fields_left", "buffer")
+
+    def __init__(self, buffer: bytes | mmap.mmap, *, field_limit: int = _FIELD_LIMIT) -> None:
+        self.buffer = buffer
+        self._fields_left = field_limit
+
+    def fields(self, start: int, stop: int) -> Iterator[Field]:
+        """The fields of the message at bytes [start, stop), in order; raises WireError at the first bad one."""
+        at = start
+        while at < stop:
+            self._fields_left -= 1
+            if self._fields_left < 0:
+                raise WireError("more fields than any Caffe file holds", at)
+            field = self._field(at, stop)
+            yield field
+            at = field.stop
+
+    def varint(self, at: int, stop: int) -> tuple[int, int]:
+        """The varint at ``at`` (64 bits) and the offset behind it; raises WireError where it is cut or too long."""
+        if at < stop and (value := self.buffer[at]) < 0x80:  # nearly all of them are one byte
+            return value, at + 1
+        value = shift = 0
+        for i in range(at, min(at + 10, stop)):
+            byte = self.buffer[i]
+            value |= (byte & 0x7F) << shift
+            if byte < 0x80:
+                return value & 0xFFFF_FFFF_FFFF_FFFF, i + 1
+            shift += 7
+        if stop - at >= 10:
+            raise WireError("a number of more than 10 bytes", at)
+        raise WireError("a number that is cut short", at)
+
+    def _field(self, at: int, stop: int) -> Field:
+        key, start = self.varint(at, stop)
+        number, wire = key >> 3, key & 7
+        if not 0 < number < 1 << 29:
+            raise WireError(f"a field numbered {number}, which protobuf does not allow", at)
+        if wire == VARINT:
+            return Field(number, wire, at, start, self.varint(start, stop)[1])
+        if wire == DELIMITED:
+            size, start = self.varint(start, stop)
+            if size > stop - start:
+                what = f"field {number} declares {size} bytes where {stop - start} are left"
+                raise WireError(what, at, Field(number, wire, at, start, stop))
+            return Field(number, wire, at, start, start + size)
+        if wire not in _FIXED_SIZE:
+            what = "is a group, which no Caffe message has" if wire in {3, 4} else f"has wire type {wire}"
+            raise WireError(f"field {number} {what}", at)
+        size = _FIXED_SIZE[wire]
+        if size > stop - start:
+            what = f"field {number} takes {size} bytes where {stop - start} are left"
+            raise WireError(what, at, Field(number, wire, at, start, stop))
+        count = 1 + self._repeats(self.buffer[at:start], start + size, stop, size)
+        step = start - at + size
+        return Field(number, wire, at, start, start + size + (count - 1) * step, count, step)
+
+    def _repeats(self, key: bytes, at: int, stop: int, size: int) -> int:
+        """How often ``key`` and ``size`` bytes follow one another from ``at`` on.
+
+        Unpacked arrays are such runs, of millions: NumPy compares them in bulk, in pieces to bound the memory.
+        """
+        step = len(key) + size
+        most = (stop - at) // step
+        wanted = np.frombuffer(key, np.uint8)
+        found, piece = 0, 16
+        while found < most:
+            piece = min(piece, most - found)
+            keys = np.ndarray((piece, len(key)), np.uint8, self.buffer, at + found * step, (step, 1))
+            equal = (keys == wanted).all(axis=1)
+            if not equal.all():
+                return found + int(equal.argmin())
+            found += piece
+            piece = min(piece * 4, 1 << 16)
+        return found
+
+
+def tag(message: type[Message], name: str) -> tuple[int, int]:
+    """The number and wire type of a field, from the schema; an array of numbers counts as unpacked."""
+    field = message.DESCRIPTOR.fields_by_name[name]
+    return field.number, wire_type(field.type)
+
+
+def wire_type(declared: int) -> int:
+    """The wire type of a type that a schema declares; an array of numbers counts as unpacked."""
+    return _WIRE_TYPE.get(declared, VARINT)
+
+
+LAYERS_INSIDE: Final[dict[type[Message], dict[tuple[int, int], type[Message]]]] = {
+    caffe_pb2.NetParameter: {
+        tag(caffe_pb2.NetParameter, "layer"): caffe_pb2.LayerParameter,
+        tag(caffe_pb2.NetParameter, "layers"): caffe_pb2.V1LayerParameter,
+    },
+    caffe_pb2.LayerParameter: {},
+    caffe_pb2.V1LayerParameter: {tag(caffe_pb2.V1LayerParameter, "layer"): caffe_pb2.V0LayerParameter},
+    caffe_pb2.V0LayerParameter: {},
+}
+"""Where each message that may hold blobs, itself or further in, has layers: key of the field to what it holds."""
+
+
+def parse(message: type[AnyMessage], wire: Wire, fields: list[Field]) -> AnyMessage:
+    """A message made of some fields of a file only, e.g. the name and the type of a layer but not its blobs.
+
+    Args:
+        message: What the fields belong to.
+        wire: The file.
+        fields: The fields to parse, in file order; fields that come twice merge as protobuf merges them.
+
+    Raises:
+        WireError: The fields are too large or malformed.
+    """
+    size = sum(f.stop - f.tag for f in fields)
+    if size > _HEADER_LIMIT:
+        raise WireError(f"{size} bytes of structure, more than any Caffe file holds", fields[0].tag)
+    try:
+        return message.FromString(b"".join(wire.buffer[f.tag : f.stop] for f in fields))
+    except DecodeError:
+        raise WireError(f"a malformed {message.DESCRIPTOR.name}", fields[0].tag) from None
+
+
+def structure(buffer: bytes | mmap.mmap) -> bytes:
+    """The bytes of a NetParameter without the blobs of its layers, of any age (V0, V1, V2).
+
+    Everything else is kept as it stands, in order, also what the schema does not know.
+
+    Raises:
+        WireError: The bytes are not a message. It does not name the file, which is not known here.
+    """
+    return bytes(_without_blobs(Wire(buffer), caffe_pb2.NetParameter, 0, len(buffer)))
+
+
+def _without_blobs(wire: Wire, message: type[Message], start: int, stop: int) -> bytearray:
+    inside = LAYERS_INSIDE[message]
+    blobs = None if message is caffe_pb2.NetParameter else tag(message, "blobs")
+    out = bytearray()
+    for field in wire.fields(start, stop):
+        key = (field.number, field.wire)
+        if key in inside:
+            layer = _without_blobs(wire, inside[key], field.start, field.stop)
+            out += varint_bytes(field.number << 3 | field.wire) + varint_bytes(len(layer)) + layer
+        elif key != blobs:
+            if len(out) + field.stop - field.tag > _HEADER_LIMIT:
+                raise WireError("more bytes beside the weights than any Caffe file holds", field.tag)
+            out += wire.buffer[field.tag : field.stop]
+    return out
+
+
+def varint_bytes(value: int) -> bytes:
+    """A number of 0 or more as a varint."""
+    out = bytearray()
+    while value > 0x7F:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
+    return bytes(out)

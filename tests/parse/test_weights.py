@@ -1,0 +1,350 @@
+"""Trained weights of .caffemodel files, held against protobuf's own full parse of the same bytes."""
+
+from __future__ import annotations
+
+import struct
+import tracemalloc
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from caffe2tf.errors import ParseError, UsageError
+from caffe2tf.parse.weights import WeightSource, open_weights
+from caffe2tf.proto import caffe_pb2
+
+SHARED = Path(__file__).parents[2].parent / "shared"
+
+
+def field(number: int, payload: bytes) -> bytes:
+    return varint(number << 3 | 2) + varint(len(payload)) + payload
+
+
+def varint(value: int) -> bytes:
+    head = b""
+    while value > 127:
+        head += bytes([value & 127 | 128])
+        value >>= 7
+    return head + bytes([value])
+
+
+def modern(shape: list[int], values: npt.ArrayLike) -> caffe_pb2.BlobProto:
+    return caffe_pb2.BlobProto(shape=caffe_pb2.BlobShape(dim=shape), data=np.ravel(values).tolist())
+
+
+def one_blob(blob: bytes, name: str = "fc") -> bytes:
+    """A network of one layer with one blob, of given bytes."""
+    return field(100, field(1, name.encode()) + field(2, b"InnerProduct") + field(7, blob))
+
+
+class Load(Protocol):
+    """The type of the fixture `load`: opens a file with the given content."""
+
+    def __call__(self, data: bytes | caffe_pb2.NetParameter) -> WeightSource: ...
+
+
+@pytest.fixture
+def load(tmp_path: Path) -> Load:
+    def load(data: bytes | caffe_pb2.NetParameter) -> WeightSource:
+        path = tmp_path / "net.caffemodel"
+        path.write_bytes(data if isinstance(data, bytes) else data.SerializeToString())
+        return open_weights(path)
+
+    return load
+
+
+SIX = np.array([1.5, -2.25, 3.0, -0.0, 1e-30, -7e20], np.float32)
+
+
+def test_modern_blob(load: Load) -> None:
+    source = load(one_blob(modern([2, 3], SIX).SerializeToString()))
+    assert source.files[0].name == "net.caffemodel"
+    assert dict(source.types) == {"fc": "InnerProduct"}
+    (blob,) = source.layers["fc"]
+    assert (blob.shape, blob.legacy, blob.absent) == ((2, 3), False, False)
+    assert blob.data.dtype == np.float32
+    assert blob.data.tobytes() == SIX.tobytes()
+    assert blob.array().tolist() == SIX.reshape(2, 3).tolist()
+    assert not blob.array().flags.writeable
+    assert not blob.data.flags.owndata
+
+
+@pytest.mark.parametrize("given", [("num", "channels", "height", "width"), ("channels", "width"), ("width",)])
+def test_legacy_shape_as_soon_as_one_extent_is_given(load: Load, given: tuple[str, ...]) -> None:
+    extents = {"num": 1, "channels": 3, "height": 1, "width": 2}
+    proto = modern([6], []) if len(given) < 4 else modern([6], SIX)  # `shape` does not count beside them
+    for name in given:
+        setattr(proto, name, extents[name])
+    (blob,) = load(one_blob(proto.SerializeToString())).layers["fc"]
+    wanted = tuple(extents[n] if n in given else 0 for n in extents)
+    assert (blob.shape, blob.legacy) == (wanted, True)
+    assert blob.array().shape == wanted
+
+
+def unpacked(values: npt.NDArray[np.generic], key: bytes) -> bytes:
+    return b"".join(key + value.tobytes() for value in values)
+
+
+SHAPE6 = field(7, field(1, b"\x06"))
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        field(5, SIX.tobytes()),
+        field(5, SIX[:2].tobytes()) + field(5, SIX[2:].tobytes()),
+        unpacked(SIX, b"\x2d"),
+        unpacked(SIX, b"\xad\x00"),  # a tag of two bytes where one would do
+        field(5, SIX[:1].tobytes()) + unpacked(SIX[1:4], b"\x2d") + field(5, b"") + field(5, SIX[4:].tobytes()),
+        unpacked(SIX[:3], b"\x2d") + unpacked(SIX[1:4], b"\x35") + unpacked(SIX[3:], b"\x2d"),
+    ],
+    ids=["packed", "chunks", "unpacked", "long-tag", "mixed", "diff-between"],
+)
+@pytest.mark.parametrize("shape_first", [True, False])
+def test_every_way_to_write_floats(load: Load, payload: bytes, shape_first: bool) -> None:
+    message = SHAPE6 + payload if shape_first else payload + SHAPE6
+    assert np.array(caffe_pb2.BlobProto.FromString(message).data, np.float32).tobytes() == SIX.tobytes()
+    (blob,) = load(one_blob(message)).layers["fc"]
+    assert blob.data.tobytes() == SIX.tobytes()
+    assert (blob.array().shape, blob.data.flags.writeable) == ((6,), False)
+
+
+def test_unpacked_floats_are_a_strided_view(load: Load) -> None:
+    values = np.arange(-3000, 3000, dtype=np.float32)
+    message = field(7, field(1, varint(20) + varint(300))) + unpacked(values, b"\x2d")
+    (blob,) = load(one_blob(message)).layers["fc"]
+    assert blob.data.strides == (5,)
+    assert blob.array().strides == (1500, 5)
+    assert (blob.array() == values.reshape(20, 300)).all()
+    blob.release()
+    assert (blob.array() == values.reshape(20, 300)).all()
+
+
+@pytest.mark.parametrize("way", ["packed", "unpacked"])
+def test_double_data_comes_before_data(load: Load, way: str) -> None:
+    doubles = np.array([0.1, -1e300, 2.5])
+    body = field(8, doubles.tobytes()) if way == "packed" else unpacked(doubles, b"\x41")
+    message = field(5, SIX.tobytes()) + field(7, field(1, b"\x03")) + body
+    (blob,) = load(one_blob(message)).layers["fc"]
+    assert blob.data.dtype == np.float64
+    assert blob.data.tolist() == doubles.tolist()
+    assert blob.data.strides == ((8,) if way == "packed" else (9,))
+
+
+def test_an_empty_double_data_does_not_count(load: Load) -> None:
+    (blob,) = load(one_blob(field(8, b"") + modern([6], SIX).SerializeToString())).layers["fc"]
+    assert blob.data.tobytes() == SIX.tobytes()
+
+
+def test_a_shape_that_comes_twice_merges(load: Load) -> None:
+    message = field(7, field(1, b"\x02")) + field(5, SIX.tobytes()) + field(7, b"\x08\x03")
+    assert load(one_blob(message)).layers["fc"][0].shape == (2, 3)
+
+
+def test_scalars_and_empty_blobs(load: Load) -> None:
+    assert load(one_blob(field(5, SIX[:1].tobytes()))).layers["fc"][0].array() == np.float32(1.5)
+    (blob,) = load(one_blob(field(7, field(1, b"\x03\x00\x05")))).layers["fc"]
+    assert blob.array().shape == (3, 0, 5)
+
+
+def test_layers_of_all_ages_in_one_file(load: Load) -> None:
+    kinds = caffe_pb2.V1LayerParameter
+    older = caffe_pb2.V0LayerParameter(name="v0", type="conv", blobs=[modern([2, 3], SIX), modern([2], SIX[:2])])
+    net = caffe_pb2.NetParameter(
+        name="ages",
+        layers=[
+            kinds(layer=older, name="not this one", blobs=[modern([1], [9])]),
+            kinds(name="v1", type=kinds.SIGMOID_CROSS_ENTROPY_LOSS, blobs=[modern([3, 2], SIX)]),
+            kinds(name="v1 relu", type=kinds.RELU),
+        ],
+        layer=[caffe_pb2.LayerParameter(name="v2", type="MyOwn", blobs=[modern([6], -SIX)])],
+    )
+    source = load(net)
+    assert {k: [b.shape for b in v] for k, v in source.layers.items()} == {
+        "v0": [(2, 3), (2,)],
+        "v1": [(3, 2)],
+        "v2": [(6,)],
+    }
+    types = {"v0": "Convolution", "v1": "SigmoidCrossEntropyLoss", "v1 relu": "ReLU", "v2": "MyOwn"}
+    assert dict(source.types) == types
+    assert source.layers["v2"][0].data.tobytes() == (-SIX).tobytes()
+
+
+def test_a_v0_layer_in_two_parts_merges(load: Load) -> None:
+    one = field(1, b"first") + field(50, modern([2, 3], SIX).SerializeToString())
+    two = field(1, b"second") + field(50, modern([2], SIX[:2]).SerializeToString())
+    data = field(2, field(1, one) + field(1, two))
+    assert len(caffe_pb2.NetParameter.FromString(data).layers[0].layer.blobs) == 2
+    source = load(data)
+    assert [b.shape for b in source.layers["second"]] == [(2, 3), (2,)]
+    assert list(source.layers) == ["second"]
+
+
+def test_modern_names_of_all_older_types(load: Load) -> None:
+    wanted = (
+        "AbsVal Accuracy ArgMax BNLL Concat ContrastiveLoss Convolution Data Deconvolution Dropout DummyData "
+        "Eltwise EuclideanLoss Exp Flatten HDF5Data HDF5Output HingeLoss Im2col ImageData InfogainLoss "
+        "InnerProduct LRN MVN MemoryData MultinomialLogisticLoss Pooling Power ReLU Sigmoid "
+        "SigmoidCrossEntropyLoss Silence Slice Softmax SoftmaxWithLoss Split TanH Threshold WindowData"
+    )
+    kinds = caffe_pb2.V1LayerParameter
+    net = caffe_pb2.NetParameter(layers=[kinds(name=n, type=n) for n in kinds.LayerType.keys()])  # noqa: SIM118
+    types = dict(load(net).types)
+    assert types.pop("NONE") == ""
+    assert " ".join(sorted(types.values())) == wanted
+    squeezed = {"SOFTMAX_LOSS": "softmaxwithloss"}
+    assert all(v.lower() == squeezed.get(k, k.replace("_", "").lower()) for k, v in types.items())
+    oldest = {"conv": "Convolution", "innerproduct": "InnerProduct", "pool": "Pooling", "images": "ImageData"}
+    oldest |= {"lrn": "LRN", "relu": "ReLU", "softmax_loss": "SoftmaxWithLoss", "euclidean_loss": "EuclideanLoss"}
+    layers = [kinds(layer=caffe_pb2.V0LayerParameter(name=n, type=n)) for n in oldest]
+    assert dict(load(caffe_pb2.NetParameter(layers=layers)).types) == oldest
+
+
+def test_of_layers_of_one_name_the_last_with_blobs_counts(load: Load) -> None:
+    layer = caffe_pb2.LayerParameter
+    net = caffe_pb2.NetParameter(
+        layer=[
+            layer(name="a", type="One", blobs=[modern([2], [1, 2])]),
+            layer(name="a", type="Two", blobs=[modern([3], [-1, -2, -3])]),
+            layer(name="a", type="Three"),
+            layer(name="data", type="Data"),
+        ]
+    )
+    source = load(net)
+    assert source.layers["a"][0].data.tolist() == [-1, -2, -3]
+    assert dict(source.types) == {"a": "Two", "data": "Data"}
+    assert "data" not in source.layers
+
+
+def test_names_that_are_not_utf8_read_as_latin1(load: Load) -> None:
+    layer = field(1, b"caf\xe9/1") + field(7, modern([1], [4]).SerializeToString())
+    assert list(load(field(100, layer)).layers) == ["caf\u00e9/1"]
+
+
+def test_a_field_that_another_caffe_gave_another_meaning_is_no_obstacle(load: Load) -> None:
+    layer = field(1, b"c") + field(106, b"\xff\xff\xff") + field(7, modern([1], [4]).SerializeToString())
+    with pytest.raises(Exception, match="parsing"):
+        caffe_pb2.LayerParameter.FromString(layer)
+    assert load(field(100, layer)).layers["c"][0].data.tolist() == [4]
+
+
+def test_several_files(tmp_path: Path) -> None:
+    for name, layers in {"a": {"x": 1.0, "y": 2.0}, "b": {"y": 3.0, "z": 4.0}}.items():
+        data = b"".join(one_blob(modern([1], [v]).SerializeToString(), k) for k, v in layers.items())
+        (tmp_path / f"{name}.caffemodel").write_bytes(data)
+    a, b = tmp_path / "a.caffemodel", tmp_path / "b.caffemodel"
+    ways: list[str | Sequence[str | Path]] = [[a, b], [str(a), b], f"{a},{b}", f"{a}, {b}", (str(a), str(b))]
+    for given in ways:
+        with open_weights(given) as source:
+            assert source.files == (a, b)
+            assert {k: v[0].data[0] for k, v in source.layers.items()} == {"x": 1, "y": 3, "z": 4}
+    assert open_weights([b, a]).layers["y"][0].data[0] == 2
+    comma = tmp_path / "a,b"
+    comma.write_bytes(a.read_bytes())
+    assert open_weights(str(comma)).files == (comma,)
+    nothing: list[str | list[str]] = ["", [], ","]
+    for none in nothing:
+        with pytest.raises(UsageError, match="no file of weights"):
+            open_weights(none)
+
+
+def test_arrays_outlive_their_source(load: Load) -> None:
+    with load(one_blob(modern([2, 3], SIX).SerializeToString())) as source:
+        blob = source.layers["fc"][0]
+    source.close()
+    del source
+    blob.release()
+    blob.release_range(0, 6)
+    assert blob.data.tobytes() == SIX.tobytes()
+
+
+def test_no_copy_of_the_values(load: Load) -> None:
+    values = np.arange(2_000_000, dtype=np.float32) - 1e6
+    data = one_blob(field(7, field(1, varint(2_000_000))) + field(5, values.tobytes()))
+    source = load(data)
+    tracemalloc.start()
+    again = open_weights(source.files)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 200_000
+    assert (again.layers["fc"][0].data == values).all()
+
+
+def test_a_file_beyond_four_gigabytes(tmp_path: Path) -> None:
+    """Sparse, so that it takes no room: three layers of 500 million values each."""
+    path, count = tmp_path / "net.caffemodel", 500_000_000
+    with path.open("wb") as file:
+        for name in (b"a", b"b", b"c"):
+            head = field(7, field(1, varint(count))) + b"\x2a" + varint(4 * count)
+            blob = b"\x3a" + varint(len(head) + 4 * count) + head
+            layer = field(1, name)
+            file.write(b"\xa2\x06" + varint(len(layer) + len(blob) + 4 * count) + layer + blob)
+            file.seek(4 * count - 4, 1)
+            file.write(np.float32(-ord(name)).tobytes())
+    assert path.stat().st_size > 6_000_000_000
+    with open_weights(path) as source:
+        assert {k: (v[0].shape, float(v[0].data[-1])) for k, v in source.layers.items()} == {
+            "a": ((count,), -97.0),
+            "b": ((count,), -98.0),
+            "c": ((count,), -99.0),
+        }
+        assert not source.layers["c"][0].data[:9].any()
+
+
+def resident_pages() -> int:
+    return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="tells resident memory as Linux does")
+@pytest.mark.parametrize("progressive", [False, True])
+def test_release_gives_pages_back(load: Load, progressive: bool) -> None:
+    values = np.arange(8_000_000, dtype=np.float32)
+    data = one_blob(field(7, field(1, varint(len(values)))) + field(5, values.tobytes()))
+    (blob,) = load(data).layers["fc"]
+    del data
+    before = resident_pages()
+    assert blob.data.sum(dtype=np.float64) == values.sum(dtype=np.float64)
+    touched = resident_pages() - before
+    if progressive:
+        for first in range(0, len(values), 77_777):  # not a multiple of a page
+            blob.release_range(first, first + 77_777)
+    else:
+        blob.release()
+    left = resident_pages() - before
+    assert touched > 7000
+    assert left < 300
+    assert (blob.data[-3:] == values[-3:]).all()
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *sorted(SHARED.glob("models/*/weights.caffemodel")),
+        *sorted(SHARED.glob("goldens/layers/*/net.caffemodel")),
+        *sorted((Path(__file__).parents[1] / "data").rglob("*.caffemodel")),
+    ],
+    ids=lambda path: "/".join(path.parts[-3:]),
+)
+def test_agrees_with_protobuf(path: Path) -> None:
+    net = caffe_pb2.NetParameter.FromString(path.read_bytes())
+    layers: list[Any] = [*net.layers, *net.layer]
+    wanted = {layer.name: layer.blobs for layer in layers if layer.blobs}
+    assert wanted
+    with open_weights(path) as source:
+        assert list(source.layers) == list(wanted)
+        for name, blobs in wanted.items():
+            for found, blob in zip(source.layers[name], blobs, strict=True):
+                legacy = blob.HasField("num")
+                shape = (blob.num, blob.channels, blob.height, blob.width) if legacy else tuple(blob.shape.dim)
+                assert (found.shape, found.legacy) == (shape, legacy)
+                assert found.data.tobytes() == struct.pack(f"<{len(blob.data)}f", *blob.data)
+
+
+def test_one_missing_file_of_several(tmp_path: Path) -> None:
+    good = tmp_path / "good.caffemodel"
+    good.write_bytes(one_blob(modern([2, 3], SIX).SerializeToString()))
+    with pytest.raises(ParseError, match="no such file"):
+        open_weights([good, tmp_path / "missing.caffemodel"])
