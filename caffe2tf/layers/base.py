@@ -1,0 +1,180 @@
+"""The contract of a layer: one class holds all that is known about one Caffe layer type."""
+
+from __future__ import annotations
+
+import enum
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Self
+
+from caffe2tf.errors import LayerError
+from caffe2tf.ir.expr import Expr
+from caffe2tf.ir.graph import NodeBlob, Value
+from caffe2tf.ir.layout import Layout
+from caffe2tf.ir.shape import Shape, count
+from caffe2tf.ir.weight import Array, Weight
+
+if TYPE_CHECKING:
+    from caffe2tf.layers.fillers import Filler
+    from caffe2tf.parse import LayerDefinition as LayerProto
+
+__all__ = ["Arrangement", "BlobSpec", "Context", "Elementwise", "Layer", "Role"]
+
+
+class Role(enum.Enum):
+    """What a layer is there for."""
+
+    COMPUTE = "compute"
+    SOURCE = "source"  # its tops come from outside: network inputs
+    CONSTANT = "constant"  # reads nothing, and always gives the same values (trained ones included)
+    LOSS = "loss"  # losses and metrics: left out unless asked for
+    SINK = "sink"  # reads and gives nothing: left out
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlobSpec:
+    """A trained blob that a layer must have: its name (for messages), Caffe's shape, and what fills it untrained."""
+
+    name: str
+    shape: tuple[int, ...]
+    filler: Filler | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrangement:
+    """The layouts in which a layer reads its inputs and gives its outputs."""
+
+    inputs: tuple[Layout, ...]
+    outputs: tuple[Layout, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """A layer's place in the network, for `Layer.emit` and `Layer.convert`: layouts are settled by then.
+
+    Attributes:
+        name: the name of the Keras layer to be.
+        inputs: the values read.
+        outputs: the values written.
+        free_batch: whether axis 0 may have any extent when the model runs.
+        anchor: an input of the network, on which a layer without bottoms is called; None where there is none.
+    """
+
+    name: str
+    inputs: tuple[Value, ...]
+    outputs: tuple[Value, ...]
+    free_batch: bool = True
+    anchor: Value | None = None
+
+
+class Layer(ABC):
+    """One Caffe layer with its parameters, frozen.
+
+    A subclass is a frozen dataclass, registered with `caffe2tf.layers.registry.register`. Its docstring states the
+    formula, the parameters with Caffe's defaults, the layout of the trained blobs, and known deviations.
+
+    Class attributes:
+        bottoms: the fewest and the most bottoms Caffe accepts; None for any number.
+        tops: likewise for tops.
+        paired: whether each bottom has its own top (Convolution).
+        role: see `Role`.
+    """
+
+    bottoms: ClassVar[tuple[int, int | None]] = (1, 1)
+    tops: ClassVar[tuple[int, int | None]] = (1, 1)
+    paired: ClassVar[bool] = False
+    role: ClassVar[Role] = Role.COMPUTE
+
+    __slots__ = ()
+
+    @classmethod
+    def read(cls, proto: LayerProto) -> Self:
+        """The layer that ``proto`` describes; raises LayerError, stating Caffe's rule, where it breaks one."""
+        del proto
+        return cls()
+
+    @abstractmethod
+    def infer(self, *inputs: Shape) -> tuple[Shape, ...]:
+        """Shapes of all tops, in Caffe's axes, from those of the bottoms; raises LayerError where they do not fit."""
+
+    def blobs(self, *inputs: Shape) -> tuple[BlobSpec, ...]:
+        """The trained blobs that the layer must have, in Caffe's order."""
+        del inputs
+        return ()
+
+    def keeps_batch(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> bool:
+        """Whether each index along axis 0 of the outputs depends on the same index of the inputs alone.
+
+        If every layer of a network keeps the batch apart, the emitted model takes any batch size.
+        """
+        firsts = {s[0] if s else None for s in (*inputs, *outputs)}
+        return len(firsts) == 1 and None not in firsts
+
+    def shares_memory(self, bottoms: int, tops: int) -> bool:
+        """Whether Caffe makes its tops the memory of its first bottom, so that writing one in place changes both."""
+        del bottoms, tops
+        return False
+
+    def arrange(self, inputs: Sequence[Value], outputs: Sequence[Value]) -> Arrangement:
+        """The layouts it reads and gives, given those of the values that reach it: Caffe's order unless it says more.
+
+        Called before layouts are settled: `outputs` have shapes, but no layout that means anything.
+        """
+        return Arrangement(
+            inputs=tuple(Layout.plain(v.rank) for v in inputs),
+            outputs=tuple(Layout.plain(v.rank) for v in outputs),
+        )
+
+    @abstractmethod
+    def emit(self, ctx: Context, *inputs: Value) -> Expr | tuple[Expr, ...]:
+        """The layer as calls of Keras layers: one expression, whose call gives all tops, or one for each top."""
+
+    def convert(self, blobs: Sequence[NodeBlob], ctx: Context) -> Mapping[str, Weight]:
+        """Caffe's trained blobs as named Keras weights, in the order in which Keras keeps them."""
+        del blobs, ctx
+        return {}
+
+    def with_activation(self, name: str) -> Self | None:
+        """This layer with an activation of Keras applied to its output, or None where it takes none or has one."""
+        del name
+        return None
+
+    def multiply_adds(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> int:
+        """Multiply-add operations of one forward pass; 0 for layers that only move or scale values."""
+        del inputs, outputs
+        return 0
+
+
+class Elementwise(Layer):
+    """A layer of one bottom whose every output value depends on the input value at the same place."""
+
+    __slots__ = ()
+
+    def infer(self, *inputs: Shape) -> tuple[Shape, ...]:
+        """The shape of the bottom."""
+        return (inputs[0],)
+
+    def arrange(self, inputs: Sequence[Value], outputs: Sequence[Value]) -> Arrangement:
+        """Whatever the order of the values, it stays."""
+        return Arrangement(inputs=tuple(v.layout for v in inputs), outputs=tuple(inputs[0].layout for _ in outputs))
+
+
+def known(shape: Shape, what: str) -> tuple[int, ...]:
+    """``shape`` where all its extents are known; raises LayerError where one is known only at run time."""
+    if any(d is None for d in shape):
+        raise LayerError(f"{what} must be known before the network runs")
+    return tuple(d for d in shape if d is not None)
+
+
+def values_after(shape: Shape, axis: int, what: str = "the input's extents") -> int:
+    """The count of values from ``axis`` on; raises LayerError where it is known only at run time."""
+    n = count(shape[axis:])
+    if n is None:
+        raise LayerError(f"{what} from axis {axis} on must be known before the network runs")
+    return n
+
+
+def arrays(blobs: Sequence[NodeBlob]) -> tuple[Array, ...]:
+    """The arrays of ``blobs``."""
+    return tuple(b.array for b in blobs)

@@ -1,0 +1,270 @@
+"""Layers that read data from files or memory: inputs of the converted network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, ClassVar, Self
+
+from caffe2tf.errors import LayerError
+from caffe2tf.ir.shape import Shape, format_shape
+from caffe2tf.layers.registry import register
+from caffe2tf.layers.sources import Source
+
+if TYPE_CHECKING:
+    from caffe2tf.parse import LayerDefinition as LayerProto
+    from caffe2tf.proto.caffe_pb2 import TransformationParameter
+
+__all__ = ["Data", "HDF5Data", "ImageData", "ImageSource", "MemoryData", "WindowData"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageSource(Source):
+    """A layer whose first top is a batch of images, and whose second one is their labels.
+
+    Attributes:
+        batch: images in a batch.
+        crop: the extent that images are cropped to; 0 for whole images.
+        channels: of each image, where the definition leaves no doubt.
+        whole: (height, width) of the images before they are cropped, where the definition tells.
+        mean_file: the mean image as the definition names it: it is as large as the images before they are cropped.
+    """
+
+    tops: ClassVar[tuple[int, int | None]] = (2, 2)
+
+    batch: int
+    crop: int = 0
+    channels: int | None = None
+    whole: tuple[int, int] | None = None
+    mean_file: str | None = None
+
+    def with_shapes(self, given: Sequence[Shape | None]) -> Self:
+        """The layer with the shapes that are ``given``; labels are as many as images, unless they are given too."""
+        shaped = Source.with_shapes(self, given)
+        if len(given) != 2 or not given[0] or given[1]:
+            return shaped
+        return replace(shaped, shapes=(given[0], (given[0][0],)))
+
+    def with_mean(self, shape: Sequence[int]) -> Self:
+        """The layer with what the shape of its mean image tells.
+
+        Args:
+            shape: (channels, height, width), with or without an axis of extent 1 before them.
+
+        Raises:
+            LayerError: the images cannot be of that shape.
+        """
+        channels, *whole = shape[-3:]
+        expected = (self.channels, *(self.whole or (None, None)))
+        if any(e not in (None, d) for e, d in zip(expected, (channels, *whole), strict=True)):
+            raise LayerError(
+                f"the mean image {self.mean_file!r} is {format_shape(shape)} and the images are "
+                f"{format_shape(expected)}; they must have the same shape"
+            )
+        _check_crop(self.crop, whole)
+        return replace(self, shapes=(_images(self.batch, channels, self.crop, whole), *self.shapes[1:]))
+
+
+def _images(batch: int, channels: int, crop: int, whole: Sequence[int] | None) -> Shape | None:
+    extents = (crop, crop) if crop else whole
+    return None if extents is None else (batch, channels, *extents)
+
+
+def _check_crop(crop: int, whole: Sequence[int]) -> None:
+    if any(d < crop for d in whole):
+        raise LayerError(f"transform_param.crop_size ({crop}) is larger than the images ({format_shape(whole)})")
+
+
+def _check_batch(block: str, batch: int) -> None:
+    if batch < 1:
+        raise LayerError(f"{block}.batch_size must be given, and 1 or more, not {batch}")
+
+
+def _check_transform(p: TransformationParameter) -> None:
+    if p.HasField("mean_file") and p.mean_value:
+        raise LayerError("transform_param gives both mean_file and mean_value; keep one of them")
+    if p.force_color and p.force_gray:
+        raise LayerError("transform_param sets both force_color and force_gray; keep one of them")
+
+
+def _mean_file(p: TransformationParameter) -> str | None:
+    return p.mean_file if p.HasField("mean_file") else None
+
+
+def _guessed_channels(p: TransformationParameter) -> int:
+    """1 where images are made grey, else as many as there are means, else those of a colour image."""
+    if p.force_gray:
+        return 1
+    return len(p.mean_value) if len(p.mean_value) > 1 and not p.force_color else 3
+
+
+@register("Data")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Data(ImageSource):
+    """Images, and labels where there is a second top, from a database.
+
+    | parameter | default | meaning |
+    |---|---|---|
+    | data_param.batch_size | required | images in a batch |
+    | transform_param.crop_size | 0 | height and width; 0: those of the images in the database |
+    | transform_param.mean_file | | a mean image, which is as large as the images before they are cropped |
+
+    The database itself is not read. The count of channels is that of the mean image, else 1 with force_gray, else the
+    count of mean_value, else 3. The height and width are unknown without a crop_size and a mean image.
+    """
+
+    tops: ClassVar[tuple[int, int | None]] = (1, 2)
+
+    @classmethod
+    def read(cls, proto: LayerProto) -> Self:
+        """Parameters."""
+        batch, transform = proto.message.data_param.batch_size, proto.message.transform_param
+        _check_batch("data_param", batch)
+        _check_transform(transform)
+        images = _images(batch, _guessed_channels(transform), transform.crop_size, None)
+        return cls(
+            shapes=(images, (batch,))[: len(proto.tops)],
+            names=proto.tops,
+            batch=batch,
+            crop=transform.crop_size,
+            mean_file=_mean_file(transform),
+        )
+
+
+@register("ImageData")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageData(ImageSource):
+    """Images and labels from image files.
+
+    | parameter | default | meaning |
+    |---|---|---|
+    | image_data_param.batch_size | 1 | images in a batch |
+    | new_height, new_width | 0 | what images are resized to; both or neither; 0: as they are |
+    | is_color | true | 3 channels, else 1 |
+    | transform_param.crop_size | 0 | height and width; 0: those of the whole images |
+    | transform_param.mean_file | | a mean image, which is as large as the images before they are cropped |
+
+    The files themselves are not read.
+    """
+
+    @classmethod
+    def read(cls, proto: LayerProto) -> Self:
+        """Parameters."""
+        p, transform = proto.message.image_data_param, proto.message.transform_param
+        if (p.new_height > 0) != (p.new_width > 0):
+            raise LayerError(
+                "image_data_param.new_height and new_width must be given together, "
+                f"not as {p.new_height} and {p.new_width}"
+            )
+        _check_batch("image_data_param", p.batch_size)
+        _check_transform(transform)
+        channels = 3 if p.is_color else 1
+        if len(transform.mean_value) not in (0, 1, channels):
+            raise LayerError(
+                f"transform_param.mean_value must be given once, or once for each of the {channels} channels; "
+                f"{len(transform.mean_value)} are given"
+            )
+        whole = (p.new_height, p.new_width) if p.new_height else None
+        _check_crop(transform.crop_size, whole or ())
+        return cls(
+            shapes=(_images(p.batch_size, channels, transform.crop_size, whole), (p.batch_size,)),
+            names=proto.tops,
+            batch=p.batch_size,
+            crop=transform.crop_size,
+            channels=channels,
+            whole=whole,
+            mean_file=_mean_file(transform),
+        )
+
+
+@register("WindowData")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WindowData(ImageSource):
+    """Windows of images, and their classes, from image files.
+
+    | parameter | default | meaning |
+    |---|---|---|
+    | window_data_param.batch_size | required | windows in a batch |
+    | transform_param.crop_size | required | height and width that a window is warped to |
+
+    The files themselves are not read. The count of channels is that of the mean image, else the count of mean_value,
+    else 3.
+    """
+
+    @classmethod
+    def read(cls, proto: LayerProto) -> Self:
+        """Parameters."""
+        batch, transform = proto.message.window_data_param.batch_size, proto.message.transform_param
+        crop = transform.crop_size
+        _check_batch("window_data_param", batch)
+        _check_transform(transform)
+        if crop < 1:
+            raise LayerError("transform_param.crop_size must be given, and 1 or more, for windows")
+        return cls(
+            shapes=(_images(batch, _guessed_channels(transform), crop, None), (batch,)),
+            names=proto.tops,
+            batch=batch,
+            crop=crop,
+            mean_file=_mean_file(transform),
+        )
+
+
+@register("MemoryData")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemoryData(ImageSource):
+    """Images and labels that a program puts there.
+
+    | parameter | default | meaning |
+    |---|---|---|
+    | batch_size, channels, height, width | required | the shape of the first top; the second has batch_size values |
+    """
+
+    @classmethod
+    def read(cls, proto: LayerProto) -> Self:
+        """Parameters, all of them positive."""
+        p = proto.message.memory_data_param
+        shape = (p.batch_size, p.channels, p.height, p.width)
+        if min(shape) < 1:
+            raise LayerError(
+                "memory_data_param must give batch_size, channels, height and width, each 1 or more, "
+                f"not {format_shape(shape)}"
+            )
+        return cls(shapes=(shape, shape[:1]), names=proto.tops, batch=p.batch_size)
+
+
+@register("HDF5Data")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HDF5Data(Source):
+    """The datasets of HDF5 files that bear the names of the tops.
+
+    | parameter | default | meaning |
+    |---|---|---|
+    | batch_size | required | rows in a batch |
+    | source | | a text file with the names of the HDF5 files |
+
+    Attributes:
+        batch: rows in a batch.
+        source: the list of files as the definition names it: the datasets of the first one tell the shapes.
+    """
+
+    batch: int
+    source: str
+
+    @classmethod
+    def read(cls, proto: LayerProto) -> Self:
+        """Parameters; no transformation."""
+        p = proto.message.hdf5_data_param
+        _check_batch("hdf5_data_param", p.batch_size)
+        if proto.message.HasField("transform_param"):
+            raise LayerError("an HDF5Data layer does not transform its data; take transform_param away")
+        return cls(shapes=(None,) * len(proto.tops), names=proto.tops, batch=p.batch_size, source=p.source)
+
+    def with_datasets(self, shapes: Mapping[str, Sequence[int]]) -> Self:
+        """The layer with the shapes of the datasets of a file: each top has their axes after the first."""
+        return replace(
+            self,
+            shapes=tuple(
+                (self.batch, *shapes[name][1:]) if name in shapes else shape
+                for name, shape in zip(self.names, self.shapes, strict=True)
+            ),
+        )

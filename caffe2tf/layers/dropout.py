@@ -1,0 +1,53 @@
+"""Dropout: nothing in the TEST phase; in training, values left out at random."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+from caffe2tf.errors import LayerError
+from caffe2tf.ir.expr import Expr, keras, runtime, short
+from caffe2tf.ir.graph import Value
+from caffe2tf.layers.base import Context, Elementwise
+from caffe2tf.layers.registry import register
+
+if TYPE_CHECKING:
+    from caffe2tf.parse import LayerDefinition as LayerProto
+
+__all__ = ["Dropout"]
+
+
+@register("Dropout")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dropout(Elementwise):
+    """``y = x`` in the TEST phase; in training each value is 0 with probability `dropout_ratio`.
+
+    The values that stay are divided by ``1 - dropout_ratio`` in training. With ``scale_train: false`` they are not,
+    and in the TEST phase all values are multiplied by ``1 - dropout_ratio`` instead.
+
+    | parameter | default | meaning |
+    |---|---|---|
+    | dropout_ratio | 0.5 | probability that a value is left out; 0 or more and below 1 |
+    | scale_train | true | of forks of Caffe: whether training scales, and not testing |
+    """
+
+    ratio: float
+    scale_train: bool = True
+
+    @classmethod
+    def read(cls, proto: LayerProto) -> Self:
+        """Ratio, and where scaling takes place."""
+        ratio = proto.message.dropout_param.dropout_ratio
+        if not 0 <= ratio < 1:
+            raise LayerError(
+                f"dropout_param.dropout_ratio must be 0 or more and below 1, not {short(ratio)}: "
+                f"it is the share of the values that is left out"
+            )
+        return cls(ratio=ratio, scale_train=proto.message.dropout_param.scale_train)
+
+    def emit(self, ctx: Context, *inputs: Value) -> Expr:
+        """Keras' Dropout, which scales in training."""
+        del ctx
+        if self.scale_train:
+            return keras("Dropout", short(self.ratio))(inputs[0])
+        return runtime("UnscaledDropout", short(self.ratio))(inputs[0])

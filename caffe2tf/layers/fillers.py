@@ -1,0 +1,145 @@
+"""What Caffe fills a blob with where no trained one is given."""
+
+from __future__ import annotations
+
+import math
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from caffe2tf.errors import LayerError
+
+if TYPE_CHECKING:
+    from caffe2tf.proto.caffe_pb2 import FillerParameter
+
+__all__ = ["Filler"]
+
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filler:
+    """A rule that fills an untrained blob.
+
+    ``constant`` (the default, with `value`) and ``bilinear`` always give the same values, and give Caffe's. The others
+    are random in Caffe; here they are drawn from a generator that the name of the blob seeds: the same values each
+    time, with Caffe's distribution.
+
+    Attributes:
+        type: constant, uniform, gaussian, positive_unitball, xavier, msra or bilinear; or the word of a fork, which
+            cannot fill.
+        value: of constant.
+        low: lower end of uniform.
+        high: upper end of uniform.
+        mean: of gaussian.
+        std: standard deviation of gaussian.
+        sparse: of gaussian: expected count of values other than 0 for each output; -1 for all of them.
+        norm: of xavier and msra: the count that the variance is divided by: 0 fan in, 1 fan out, 2 their mean.
+        given: whether the definition states a filler, as opposed to Caffe's default of zeros.
+    """
+
+    type: str = "constant"
+    value: float = 0.0
+    low: float = 0.0
+    high: float = 1.0
+    mean: float = 0.0
+    std: float = 1.0
+    sparse: int = -1
+    norm: int = 0
+    given: bool = False
+
+    @classmethod
+    def read(cls, proto: FillerParameter, *, given: bool = True) -> Self:
+        """The filler that ``proto`` describes. One that only a fork knows is kept: a trained blob needs no filler."""
+        return cls(
+            type=proto.type,
+            value=proto.value,
+            low=proto.min,
+            high=proto.max,
+            mean=proto.mean,
+            std=proto.std,
+            sparse=proto.sparse,
+            norm=proto.variance_norm,
+            given=given,
+        )
+
+    @property
+    def is_random(self) -> bool:
+        """Whether Caffe would draw other values each time."""
+        return self.type not in ("constant", "bilinear")
+
+    def require_known(self) -> None:
+        """Raises LayerError for a type that Caffe does not know."""
+        if self.type not in _RULES:
+            raise LayerError(f"unknown filler type {self.type!r}; Caffe has {', '.join(_RULES)}")
+
+    def fill(self, shape: tuple[int, ...], *, seed: str) -> Floats:
+        """Values for a blob of ``shape``; raises LayerError where the rule is unknown or does not fit the shape."""
+        self.require_known()
+        rng = np.random.default_rng(zlib.crc32(seed.encode()))
+        return _RULES[self.type](self, shape, rng).astype(np.float32).reshape(shape)
+
+
+Rule = Callable[[Filler, tuple[int, ...], np.random.Generator], npt.NDArray[np.floating]]
+
+
+def _constant(f: Filler, shape: tuple[int, ...], rng: np.random.Generator) -> npt.NDArray[np.floating]:
+    del rng
+    return np.full(shape, f.value, np.float32)
+
+
+def _uniform(f: Filler, shape: tuple[int, ...], rng: np.random.Generator) -> npt.NDArray[np.floating]:
+    return rng.uniform(f.low, f.high, shape)
+
+
+def _gaussian(f: Filler, shape: tuple[int, ...], rng: np.random.Generator) -> npt.NDArray[np.floating]:
+    values = rng.normal(f.mean, f.std, shape)
+    return values * (rng.random(shape) < f.sparse / shape[0]) if f.sparse >= 0 else values
+
+
+def _positive_unitball(f: Filler, shape: tuple[int, ...], rng: np.random.Generator) -> npt.NDArray[np.floating]:
+    del f
+    values = rng.random((shape[0], math.prod(shape[1:])))
+    totals: npt.NDArray[np.float64] = values.sum(axis=1, keepdims=True)
+    return values / totals
+
+
+def _fan(f: Filler, shape: tuple[int, ...]) -> float:
+    total = math.prod(shape)
+    fan_in = total / shape[0]
+    fan_out = total / shape[1] if len(shape) > 1 else total
+    return (fan_in, fan_out, (fan_in + fan_out) / 2)[f.norm]
+
+
+def _xavier(f: Filler, shape: tuple[int, ...], rng: np.random.Generator) -> npt.NDArray[np.floating]:
+    limit = math.sqrt(3 / _fan(f, shape))
+    return rng.uniform(-limit, limit, shape)
+
+
+def _msra(f: Filler, shape: tuple[int, ...], rng: np.random.Generator) -> npt.NDArray[np.floating]:
+    return rng.normal(0, math.sqrt(2 / _fan(f, shape)), shape)
+
+
+def _bilinear(f: Filler, shape: tuple[int, ...], rng: np.random.Generator) -> npt.NDArray[np.floating]:
+    del f, rng
+    if len(shape) != 4 or shape[2] != shape[3]:
+        raise LayerError(f"a bilinear filler needs a blob of 4 axes with a square window, not {shape}")
+    half = math.ceil(shape[3] / 2)
+    centre = (shape[3] - 1) / (2 * half)
+    ramp = 1 - np.abs(np.arange(shape[3]) / half - centre)
+    return np.broadcast_to(np.outer(ramp, ramp), shape)
+
+
+_RULES: dict[str, Rule] = {
+    "constant": _constant,
+    "uniform": _uniform,
+    "gaussian": _gaussian,
+    "positive_unitball": _positive_unitball,
+    "xavier": _xavier,
+    "msra": _msra,
+    "bilinear": _bilinear,
+}

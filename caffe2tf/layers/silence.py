@@ -1,0 +1,77 @@
+"""Layers that only take blobs: Silence, HDF5Output."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Self
+
+from caffe2tf.errors import LayerError
+from caffe2tf.ir.expr import Expr
+from caffe2tf.ir.graph import Value
+from caffe2tf.ir.shape import Shape, format_shape
+from caffe2tf.layers.base import Context, Layer, Role
+from caffe2tf.layers.registry import register
+
+if TYPE_CHECKING:
+    from caffe2tf.parse import LayerDefinition as LayerProto
+
+__all__ = ["HDF5Output", "Silence"]
+
+
+@register("Silence")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Silence(Layer):
+    """Takes blobs that nothing else reads, so that Caffe does not take them for outputs of the network."""
+
+    bottoms: ClassVar[tuple[int, int | None]] = (1, None)
+    tops: ClassVar[tuple[int, int | None]] = (0, 0)
+    role: ClassVar[Role] = Role.SINK
+
+    def infer(self, *inputs: Shape) -> tuple[Shape, ...]:
+        """No tops."""
+        del inputs
+        return ()
+
+    def emit(self, ctx: Context, *inputs: Value) -> tuple[Expr, ...]:
+        """Nothing."""
+        del ctx, inputs
+        return ()
+
+
+@register("HDF5Output")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HDF5Output(Layer):
+    """Writes its two bottoms, data and label, to an HDF5 file.
+
+    | parameter | default | meaning |
+    |---|---|---|
+    | file_name | required | the file |
+
+    Nothing is written by a converted network: save what the model returns instead.
+    """
+
+    bottoms: ClassVar[tuple[int, int | None]] = (2, 2)
+    tops: ClassVar[tuple[int, int | None]] = (0, 0)
+    role: ClassVar[Role] = Role.SINK
+
+    @classmethod
+    def read(cls, proto: LayerProto) -> Self:
+        """The file must have a name."""
+        if not proto.message.hdf5_output_param.file_name:
+            raise LayerError("hdf5_output_param.file_name must be given")
+        return cls()
+
+    def infer(self, *inputs: Shape) -> tuple[Shape, ...]:
+        """No tops; both bottoms hold equally many items."""
+        for shape in inputs:
+            if len(shape) > 4:
+                raise LayerError(f"a bottom may have 4 axes at most, not {len(shape)} ({format_shape(shape)})")
+        first, second = ((s or (1,))[0] for s in inputs)
+        if first is not None and second is not None and first != second:
+            raise LayerError(f"both bottoms must hold the same number of items along axis 0, not {first} and {second}")
+        return ()
+
+    def emit(self, ctx: Context, *inputs: Value) -> tuple[Expr, ...]:
+        """Nothing."""
+        del ctx, inputs
+        return ()

@@ -1,0 +1,5 @@
+"""The version of caffe2tf; setup.cfg reads it from here."""
+
+__all__ = ["__version__"]
+
+__version__ = "0.1.0"

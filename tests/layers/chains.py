@@ -1,0 +1,131 @@
+"""Random chains of layers, with what NumPy computes for them in Caffe's order of the values."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from tests.layers.oracle import Array
+
+__all__ = ["CHAIN_SHAPES", "Chain"]
+
+CHAIN_SHAPES = ((2, 6, 4, 5), (3, 4, 6), (2, 12), (2, 3, 2, 4, 3), (2, 6, 1, 1))
+
+
+@dataclass(slots=True)
+class Chain:
+    """A network that grows layer by layer; each reads the last blob, or cuts it and joins the pieces again."""
+
+    seed: int
+    shape: tuple[int, ...]
+    text: str = ""
+    values: dict[str, Array] = field(default_factory=dict)
+    blobs: dict[str, list[Array]] = field(default_factory=dict)
+    last: str = "data"
+    rng: np.random.Generator = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.rng = np.random.default_rng(self.seed)
+        self.values["data"] = self._normal(self.shape)
+
+    def extend(self, count: int) -> None:
+        """So many layers more, or twice as many where layers come in pairs."""
+        steps: tuple[Callable[[Array, str], None], ...] = (
+            *(self._reshape, self._reshape, self._flatten, self._convolve),
+            *(self._tile, self._cut_and_join, self._crop, self._rectify),
+        )
+        for i in range(count):
+            x = self.values[self.last]
+            steps[int(self.rng.integers(len(steps)))](x, f"t{i}")
+
+    def _normal(self, shape: tuple[int, ...]) -> Array:
+        return self.rng.standard_normal(shape).astype(np.float32)
+
+    def _add(self, type_: str, name: str, parameters: str, value: Array, *, bottoms: tuple[str, ...] = ()) -> None:
+        read = " ".join(f'bottom: "{b}"' for b in bottoms or (self.last,))
+        self.text += f'layer {{ name: "{name}" type: "{type_}" {read} top: "{name}" {parameters} }}\n'
+        self.values[name] = np.ascontiguousarray(value)
+        self.last = name
+
+    def _reshape(self, x: Array, name: str) -> None:
+        primes = [p for d in x.shape[1:] for p in _prime_factors(d)]
+        if self.rng.random() < 0.3:
+            self.rng.shuffle(primes)
+        count = int(self.rng.integers(1, 5))
+        cuts = sorted(int(c) for c in self.rng.integers(0, len(primes) + 1, count - 1))
+        dims = [math.prod(primes[a:b]) for a, b in zip([0, *cuts], [*cuts, len(primes)], strict=True)]
+        wanted = (x.shape[0], *dims)
+        given = [0, *dims]
+        if self.rng.random() < 0.5:
+            given[int(self.rng.integers(1, len(given)))] = -1
+        shape = " ".join(f"dim: {d}" for d in given)
+        self._add("Reshape", name, f"reshape_param {{ shape {{ {shape} }} }}", x.reshape(wanted))
+
+    def _flatten(self, x: Array, name: str) -> None:
+        start = int(self.rng.integers(1, x.ndim))
+        end = int(self.rng.integers(start, x.ndim)) if self.rng.random() < 0.5 else x.ndim - 1
+        shape = (*x.shape[:start], math.prod(x.shape[start : end + 1]), *x.shape[end + 1 :])
+        self._add("Flatten", name, f"flatten_param {{ axis: {start} end_axis: {end - x.ndim} }}", x.reshape(shape))
+
+    def _convolve(self, x: Array, name: str) -> None:
+        if x.ndim != 4:
+            self._rectify(x, name)
+            return
+        w = self._normal((int(self.rng.choice([2, 3, 4, 6])), x.shape[1], 1, 1)) / np.float32(x.shape[1])
+        self.blobs[name] = [w]
+        parameters = f"convolution_param {{ num_output: {len(w)} kernel_size: 1 bias_term: false }}"
+        self._add("Convolution", name, parameters, np.einsum("oc,nchw->nohw", w[:, :, 0, 0], x))
+
+    def _tile(self, x: Array, name: str) -> None:
+        axis = int(self.rng.integers(1, x.ndim))
+        tiles = 2 if x.size < 500 else 1
+        value = np.concatenate([x] * tiles, axis)
+        self._add("Tile", name, f"tile_param {{ axis: {axis} tiles: {tiles} }}", value)
+
+    def _rectify(self, x: Array, name: str) -> None:
+        self._add("ReLU", name, "relu_param { negative_slope: 0.5 }", np.where(x > 0, x, np.float32(0.5) * x))
+
+    def _crop(self, x: Array, name: str) -> None:
+        axis = int(self.rng.integers(1, x.ndim))
+        if x.shape[axis] < 3:
+            self._rectify(x, name)
+            return
+        pieces = f"slice_param {{ axis: {axis} slice_point: 2 }}"
+        head, tail = np.split(x, [2], axis)
+        self.text += (
+            f'layer {{ name: "{name}s" type: "Slice" bottom: "{self.last}" top: "{name}a" top: "{name}b" {pieces} }}\n'
+        )
+        self.values |= {f"{name}a": head, f"{name}b": tail}
+        index = [slice(None)] * x.ndim
+        index[axis] = slice(1, 3)
+        parameters = f"crop_param {{ axis: {axis} offset: 1 {'offset: 0 ' * (x.ndim - axis - 1)}}}"
+        self._add("Crop", name, parameters, x[tuple(index)], bottoms=(self.last, f"{name}a"))
+
+    def _cut_and_join(self, x: Array, name: str) -> None:
+        axis = int(self.rng.integers(1, x.ndim))
+        if x.shape[axis] < 2:
+            self._flatten(x, name)
+            return
+        point = int(self.rng.integers(1, x.shape[axis]))
+        head, tail = np.split(x, [point], axis)
+        self.text += (
+            f'layer {{ name: "{name}s" type: "Slice" bottom: "{self.last}" top: "{name}a" top: "{name}b" '
+            f"slice_param {{ axis: {axis} slice_point: {point} }} }}\n"
+        )
+        self.values |= {f"{name}a": head, f"{name}b": tail}
+        joined = np.concatenate([tail, head], axis)
+        parameters = f"concat_param {{ axis: {axis - x.ndim} }}"
+        self._add("Concat", name, parameters, joined, bottoms=(f"{name}b", f"{name}a"))
+
+
+def _prime_factors(n: int) -> list[int]:
+    found, p = [], 2
+    while n > 1:
+        while n % p == 0:
+            found.append(p)
+            n //= p
+        p += 1
+    return found

@@ -1,0 +1,94 @@
+"""Runs small networks through the source that a conversion emits, and reads recordings of what Caffe computed."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+import caffe2tf
+from caffe2tf.proto import caffe_pb2
+
+Array = npt.NDArray[np.float32]
+
+RECORDED = Path(__file__).resolve().parent.parent / "data" / "layers"
+
+
+def inputs_text(shapes: Mapping[str, Sequence[int]]) -> str:
+    """Input layers for blobs of these shapes."""
+    lines = []
+    for name, shape in shapes.items():
+        dims = " ".join(f"dim: {n}" for n in shape)
+        lines.append(f'layer {{ name: "{name}" type: "Input" top: "{name}" input_param {{ shape {{ {dims} }} }} }}\n')
+    return "".join(lines)
+
+
+def run_layer(
+    text: str, inputs: Mapping[str, npt.ArrayLike], blobs: Mapping[str, Sequence[npt.ArrayLike]] | None = None
+) -> dict[str, Array]:
+    """All blobs of a network after one forward pass.
+
+    Args:
+        text: its ``layer { ... }`` texts, without those of the inputs.
+        inputs: an array for each input blob, in Caffe's axis order.
+        blobs: trained blobs by layer name; None where the fillers give them.
+    """
+    arrays = {name: np.asarray(a, np.float32) for name, a in inputs.items()}
+    with tempfile.TemporaryDirectory() as folder:
+        prototxt = Path(folder) / "net.prototxt"
+        prototxt.write_text(inputs_text({n: a.shape for n, a in arrays.items()}) + text, encoding="utf-8")
+        weights = None if blobs is None else Path(folder) / "net.caffemodel"
+        if weights is not None and blobs is not None:
+            weights.write_bytes(caffemodel(blobs))
+        return caffe2tf.run(prototxt, weights, arrays)
+
+
+def caffemodel(blobs: Mapping[str, Sequence[npt.ArrayLike]]) -> bytes:
+    """A weight file that holds these blobs by layer name."""
+    net = caffe_pb2.NetParameter()
+    for name, arrays in blobs.items():
+        layer = net.layer.add()
+        layer.name = name
+        for value in arrays:
+            array = np.asarray(value, np.float32)
+            blob = layer.blobs.add()
+            blob.shape.dim.extend(array.shape)
+            blob.data.extend(array.reshape(-1).tolist())
+    return net.SerializeToString()
+
+
+def recorded(*prefixes: str) -> list[str]:
+    """The names of the recorded cases that begin with one of ``prefixes``; none would be a mistake."""
+    found = sorted(p.name for p in RECORDED.iterdir() if p.name.startswith(prefixes))
+    if not found:
+        raise AssertionError(f"no recorded case begins with {' or '.join(prefixes)}")
+    return found
+
+
+def check_recorded(case: str) -> None:
+    """Every blob of a recorded case is what Caffe computed."""
+    folder = RECORDED / case
+    with np.load(folder / "blobs.npz") as arrays:
+        fed = {k.removeprefix("in/"): arrays[k] for k in arrays.files if k.startswith("in/")}
+        want = {k.removeprefix("out/"): arrays[k] for k in arrays.files if k.startswith("out/")}
+    weights = folder / "net.caffemodel"
+    have = caffe2tf.run(folder / "net.prototxt", weights if weights.exists() else None, fed)
+    want = {k: v for k, v in want.items() if "_split_" not in k}
+    assert want
+    for name, array in want.items():
+        assert_matches(have[name], array, name)
+
+
+def assert_matches(have: npt.ArrayLike, want: npt.ArrayLike, name: str = "", *, tolerance: float = 1e-5) -> None:
+    """Equal shapes, non-finite values in the same places, and the same values but for float32 rounding."""
+    a, b = np.asarray(have, np.float64), np.asarray(want, np.float64)
+    assert a.shape == b.shape, f"{name}: shape {a.shape}, wanted {b.shape}"
+    finite = np.isfinite(b)
+    assert np.array_equal(np.isfinite(a), finite), f"{name}: non-finite values in other places"
+    assert np.array_equal(a[~finite], b[~finite], equal_nan=True), f"{name}: other non-finite values"
+    a, b = a[finite], b[finite]
+    error, norm = float(np.linalg.norm(a - b)), float(np.linalg.norm(b))
+    assert error <= tolerance * norm + 1e-7, f"{name}: relative error {error / (norm or 1):.2g}"

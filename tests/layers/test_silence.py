@@ -1,0 +1,54 @@
+"""Silence and HDF5Output: layers that only take blobs."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import caffe2tf
+from tests.layers.emission import emitted
+from tests.layers.oracle import assert_matches, check_recorded, recorded, run_layer
+
+RELUS = """
+layer { name: "a" type: "ReLU" bottom: "data" top: "a" }
+layer { name: "b" type: "ReLU" bottom: "data" top: "b" }
+layer { name: "c" type: "TanH" bottom: "data" top: "c" }
+"""
+SILENCE = 'layer { name: "s" type: "Silence" bottom: "a" bottom: "b" }'
+HDF5 = 'layer { name: "w" type: "HDF5Output" bottom: "a" bottom: "b" hdf5_output_param { file_name: "no/such/file" } }'
+X = np.random.default_rng(2).standard_normal((2, 3, 4, 5)).astype(np.float32)
+
+
+@pytest.mark.parametrize("case", recorded("silence"))
+def test_recorded(case: str) -> None:
+    check_recorded(case)
+
+
+@pytest.mark.parametrize("sink", [SILENCE, HDF5])
+def test_what_it_takes_is_no_output(sink: str) -> None:
+    source = emitted(RELUS + sink, {"data": X.shape})
+    assert "TanH" in source or "tanh" in source
+    assert "ReLU" not in source
+
+
+@pytest.mark.parametrize("sink", [SILENCE, HDF5])
+def test_a_run_knows_every_blob_all_the_same(sink: str) -> None:
+    have = run_layer(RELUS + sink, {"data": X})
+    assert set(have) == {"data", "a", "b", "c"}
+    assert_matches(have["b"], np.maximum(X, 0))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('layer { name: "s" type: "Silence" }', "takes 1 or more bottoms, 0 given"),
+        (SILENCE.replace("bottom", "top", 1).replace('"a"', '"z"'), "takes 0 tops, 1 given"),
+        (HDF5.replace('bottom: "b"', ""), "takes 2 bottoms, 1 given"),
+        (HDF5.replace('file_name: "no/such/file"', ""), "hdf5_output_param.file_name must be given"),
+        (HDF5.replace('"b"', '"few"'), "same number of items along axis 0, not 2 and 3"),
+        (HDF5.replace('"b"', '"deep"'), "4 axes at most, not 5"),
+    ],
+)
+def test_errors(text: str, message: str) -> None:
+    with pytest.raises(caffe2tf.Caffe2TFError, match=message):
+        run_layer(RELUS + text, {"data": X, "few": np.zeros((3, 1)), "deep": np.zeros((2, 1, 1, 1, 2))})
