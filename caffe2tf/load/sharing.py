@@ -1,0 +1,121 @@
+"""Parameters that several layers share by name: ``param { name: "w" }``."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from caffe2tf.errors import Problem
+from caffe2tf.ir import Graph, format_shape
+from caffe2tf.layers import BlobSpec
+
+if TYPE_CHECKING:
+    from caffe2tf.parse import LayerDefinition
+
+__all__ = ["Member", "Parameter", "Sharing", "find_shared", "members_of"]
+
+_PERMISSIVE = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """Blob `index` of the node `node`."""
+
+    node: str
+    index: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parameter:
+    """A trained blob as a layer sees it: its shape there, the blob that it is, and its name (empty: it has none)."""
+
+    shape: tuple[int, ...]
+    owner: Member
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sharing:
+    """Which blobs are one.
+
+    Attributes:
+        owner: for each blob that has a name, the first blob of that name (itself, where it is the first).
+        names: the name of each such blob.
+        members: for each such first blob, all blobs of its name, in the order of the network.
+        problems: blobs of one name that cannot be one.
+    """
+
+    owner: Mapping[Member, Member] = field(default_factory=dict)
+    names: Mapping[Member, str] = field(default_factory=dict)
+    members: Mapping[Member, tuple[Member, ...]] = field(default_factory=dict)
+    problems: tuple[Problem, ...] = ()
+
+    def whole_layers(self, specs: Mapping[str, Sequence[BlobSpec]]) -> dict[str, str]:
+        """For each node all of whose blobs are those of one node before it, in the same places: that node.
+
+        Args:
+            specs: the blobs of each node, in the order of the network.
+        """
+        found = {}
+        for node, own in specs.items():
+            owners = [self.owner.get(Member(node, i)) for i in range(len(own))]
+            names = {o.node for o in owners if o is not None}
+            in_place = all(o is not None and o.index == i for i, o in enumerate(owners))
+            if owners and in_place and len(names) == 1 and node not in names:
+                found[node] = names.pop()
+        return found
+
+    def parameters(self, specs: Mapping[str, Sequence[BlobSpec]]) -> dict[str, tuple[Parameter, ...]]:
+        """For each node with blobs: their shapes, and whose they are; empty where no two nodes share any."""
+        if all(len(m) < 2 for m in self.members.values()):
+            return {}
+        return {
+            node: tuple(
+                Parameter(shape=spec.shape, owner=self.owner.get(member, member), name=self.names.get(member, ""))
+                for member, spec in zip(members_of(node, own), own, strict=True)
+            )
+            for node, own in specs.items()
+            if own
+        }
+
+
+def members_of(node: str, own: Sequence[BlobSpec]) -> list[Member]:
+    """The blobs of a node, as members."""
+    return [Member(node, i) for i in range(len(own))]
+
+
+def find_shared(
+    graph: Graph, definitions: Mapping[str, LayerDefinition], specs: Mapping[str, Sequence[BlobSpec]]
+) -> Sharing:
+    """The shared parameters of a network, checked by Caffe's rule: equal shapes, or PERMISSIVE and equal counts."""
+    first: dict[str, tuple[Member, BlobSpec]] = {}
+    owner: dict[Member, Member] = {}
+    names: dict[Member, str] = {}
+    members: dict[Member, list[Member]] = {}
+    problems: list[Problem] = []
+    for node in graph.nodes:
+        if node.name not in definitions:  # an echo, which has no blobs
+            continue
+        params = definitions[node.name].message.param
+        own = specs[node.name]
+        for param, spec, member in zip(params, own, members_of(node.name, own), strict=False):
+            if not param.name:
+                continue
+            of, shape = first.setdefault(param.name, (member, spec))
+            if not _may_be_one(spec, shape, permissive=param.share_mode == _PERMISSIVE):
+                what = (
+                    f"parameter {param.name!r} is shared with layer {of.node!r}, but is {format_shape(spec.shape)} "
+                    f"here and {format_shape(shape.shape)} there (STRICT needs equal shapes, PERMISSIVE equal counts)"
+                )
+                problems.append(Problem(what=what, layer=node.name, where=node.where))
+                continue
+            owner[member], names[member] = of, param.name
+            members.setdefault(of, []).append(member)
+    frozen = {k: tuple(v) for k, v in members.items()}
+    return Sharing(owner=owner, names=names, members=frozen, problems=tuple(problems))
+
+
+def _may_be_one(a: BlobSpec, b: BlobSpec, *, permissive: bool) -> bool:
+    return math.prod(a.shape) == math.prod(b.shape) if permissive else a.shape == b.shape

@@ -1,0 +1,49 @@
+"""What becomes of fields that the schema does not know: a note where they cannot matter, else a problem."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from caffe2tf.errors import Problem
+from caffe2tf.layers import Role, find
+
+if TYPE_CHECKING:
+    from caffe2tf.parse import LayerDefinition, UnknownField
+
+__all__ = ["judge_unknown"]
+
+_HARMLESS_PARTS = frozenset(
+    {"transform_param", "param", "include", "exclude", "loss_param", "weight_filler", "bias_filler", "engine"}
+)
+"""Messages and fields that say how a network is trained, fed or scheduled, not what it computes."""
+
+
+def judge_unknown(definition: LayerDefinition) -> tuple[list[Problem], list[str]]:
+    """Problems and notes on the fields of one layer that the schema does not know."""
+    problems: list[Problem] = []
+    notes: list[str] = []
+    for field in definition.unknown:
+        if _is_read(definition, field):
+            continue
+        if _is_harmless(definition, field):
+            notes.append(f"{field.where}: layer {definition.name!r}: unknown field {field.path!r} left out of account")
+        else:
+            what = f"field {field.path!r} is not known, and may change what the layer computes"
+            problems.append(Problem(what=what, layer=definition.name, where=field.where, unsupported=True))
+    return problems, notes
+
+
+def _is_read(definition: LayerDefinition, field: UnknownField) -> bool:
+    """Whether the layer's class says that it reads the field: plugins read messages that only their Caffe knows."""
+    cls = find(definition.type, definition)
+    return field.path.partition(".")[0].partition("[")[0] in getattr(cls, "reads_unknown", ())
+
+
+def _is_harmless(definition: LayerDefinition, field: UnknownField) -> bool:
+    cls = find(definition.type, definition)
+    if cls is None:
+        return True  # the layer itself is reported
+    if cls.role in (Role.SOURCE, Role.LOSS, Role.SINK):
+        return True
+    return not _HARMLESS_PARTS.isdisjoint(re.sub(r"\[\d+\]", "", field.path).split("."))

@@ -1,0 +1,29 @@
+"""Whether the emitted model can take any batch size."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from caffe2tf.ir import Graph
+from caffe2tf.layers import Role
+
+__all__ = ["find_free_batch"]
+
+
+def find_free_batch(graph: Graph) -> Graph:
+    """Marks the batch as fixed where a layer mixes values along axis 0, or joins a batch with constants."""
+    batched: dict[str, bool] = {}
+    free = True
+    for node in graph.nodes:
+        if node.layer.role in (Role.SOURCE, Role.CONSTANT):
+            batched |= dict.fromkeys(node.outputs, node.layer.role is Role.SOURCE)
+            continue
+        kinds = {batched[i] for i in node.inputs}
+        if kinds == {False}:
+            batched |= dict.fromkeys(node.outputs, False)
+            continue
+        shapes = [v.shape for v in graph.read(node)], [v.shape for v in graph.written(node)]
+        free = free and kinds == {True} and node.layer.keeps_batch(*shapes)
+        batched |= dict.fromkeys(node.outputs, True)
+    # an output that does not come from any input has no batch at all
+    return replace(graph, free_batch=free)

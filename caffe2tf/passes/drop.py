@@ -1,0 +1,126 @@
+"""Leaves out what a converted network does not need: losses, metrics, labels, silenced blobs."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import replace
+
+from caffe2tf.ir import Graph, Node, Value
+from caffe2tf.layers import Role, type_of
+from caffe2tf.layers.loss_base import Loss
+
+__all__ = ["drop_losses", "drop_sinks", "settle_echoes"]
+
+
+def drop_losses(graph: Graph) -> Graph:
+    """Without losses and metrics, and without what fed only their targets (labels).
+
+    A loss that contains an activation leaves it behind: SoftmaxWithLoss becomes the Softmax that a deployed network
+    ends in. A loss whose value another layer reads stays, with its target.
+    """
+    used = _used_losses(graph)
+    kept: list[Node] = []
+    values: list[Value] = []
+    notes: list[str] = []
+    targets: set[str] = set()
+    for node in graph.nodes:
+        if not isinstance(node.layer, Loss) or node.name in used:
+            kept.append(node)
+            continue
+        targets.update(node.inputs[node.layer.first_target :])
+        type_ = type_of(type(node.layer))
+        layer = node.layer.activation()
+        if layer is None:
+            notes.append(f"layer {node.name!r} ({type_}) is left out: it serves training or testing")
+            continue
+        value = _top_of_activation(graph, node, {v.blob for v in values})
+        values.append(value)
+        kept.append(replace(node, layer=layer, inputs=node.inputs[:1], outputs=(value.id,), blobs=()))
+        notes.append(f"layer {node.name!r} ({type_}) becomes {type_of(type(layer))}, blob {value.blob!r}")
+    if len(kept) == len(graph.nodes) and not notes:
+        return graph
+    kept = _without_unread(kept, targets)
+    return _with_outputs(graph.with_nodes(kept, values=values, notes=(*graph.notes, *notes)), targets)
+
+
+def settle_echoes(graph: Graph, *, keep_values: bool) -> Graph:
+    """What a write in place did to other names of the same memory: kept where it is read, or with ``keep_values``.
+
+    A value that only an echo reads is still an output: an echo is no layer of Caffe's.
+    """
+    echoed = {i for n in graph.nodes if n.echo for i in n.outputs}
+    if not echoed:
+        return graph
+    if keep_values:
+        finals = {v.id for v in graph.final_values().values()}
+        seen = tuple(i for i in graph.values if i in echoed and i in finals and i not in graph.outputs)
+        return replace(graph, outputs=(*graph.outputs, *seen))
+    nodes: list[Node] = []
+    read = set(graph.outputs)
+    for node in reversed(graph.nodes):  # from the end: an echo may be read by a later one
+        if node.echo and read.isdisjoint(node.outputs):
+            continue
+        nodes.insert(0, node)
+        read.update(node.inputs)
+    return graph.with_nodes(nodes)
+
+
+def drop_sinks(graph: Graph, *, keep_values: bool) -> Graph:
+    """Without layers that only swallow blobs; with ``keep_values`` the blobs they swallowed are outputs."""
+    kept = [n for n in graph.nodes if n.layer.role is not Role.SINK]
+    if len(kept) == len(graph.nodes):
+        return graph
+    swallowed = {i for n in graph.nodes if n.layer.role is Role.SINK for i in n.inputs}
+    if keep_values:
+        return _with_outputs(graph.with_nodes(kept), ())
+    return _with_outputs(graph.with_nodes(_without_unread(kept, swallowed)), swallowed)
+
+
+def _used_losses(graph: Graph) -> set[str]:
+    """Names of losses whose own value, not that of an activation inside, is read by a layer that stays."""
+    used: set[str] = set()
+    read: set[str] = set()
+    for node in reversed(graph.nodes):
+        if isinstance(node.layer, Loss):
+            activated = node.layer.activation() is not None
+            if read.isdisjoint(node.outputs[:1] if activated else node.outputs):
+                read.update(node.inputs[:1] if activated else ())
+                continue
+            used.add(node.name)
+        elif node.layer.role is Role.SINK:
+            continue
+        read.update(node.inputs)
+    return used
+
+
+def _top_of_activation(graph: Graph, node: Node, taken: Collection[str]) -> Value:
+    """The blob of the activation inside a loss: its own second top, else ``prob``, else the layer's name."""
+    outputs = graph.written(node)
+    source = graph.values[node.inputs[0]]
+    if len(outputs) > 1:
+        return outputs[1]
+    used = {v.blob for v in graph.values.values()} | set(taken)
+    blob = next(n for n in ("prob", f"{node.name}-prob", f"{node.name}-prob-{len(used)}") if n not in used)
+    return Value(id=blob, blob=blob, shape=source.shape, layout=source.layout)
+
+
+def _without_unread(nodes: list[Node], candidates: Collection[str]) -> list[Node]:
+    """Without nodes all of whose outputs are ``candidates`` that nobody reads, and what then feeds nobody."""
+    doomed = set(candidates)
+    while True:
+        read = {i for n in nodes for i in n.inputs}
+        useless = doomed - read
+        gone = [n for n in nodes if n.outputs and useless.issuperset(n.outputs)]
+        if not gone:
+            return [_without_tops(n, useless) if n.layer.role is Role.SOURCE else n for n in nodes]
+        doomed |= {i for n in gone if not n.echo for i in n.inputs}  # what an echo shows is a blob of its own
+        nodes = [n for n in nodes if n not in gone]
+
+
+def _without_tops(source: Node, useless: Collection[str]) -> Node:
+    """A data layer gives images and labels: each is an input of its own."""
+    return replace(source, outputs=tuple(o for o in source.outputs if o not in useless))
+
+
+def _with_outputs(graph: Graph, hidden: Collection[str]) -> Graph:
+    return replace(graph, outputs=tuple(i for i in graph.unread() if i not in hidden))

@@ -1,0 +1,59 @@
+"""Layers of a NetState, and data layers that another phase alone has."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import caffe2tf
+
+TRAIN_ONLY = """
+layer { name: "data" type: "Input" top: "data" include { phase: TRAIN } input_param { shape { dim: 2 dim: 3 } } }
+layer { name: "r" type: "ReLU" bottom: "data" top: "out" }
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "net.prototxt"
+
+
+def test_a_data_layer_of_the_other_phase_is_an_input(file: Path, tmp_path: Path) -> None:
+    file.write_text(TRAIN_ONLY)
+    assert caffe2tf.infer_shapes(file) == {"data": (2, 3), "out": (2, 3)}
+    notes = caffe2tf.convert(file, None, tmp_path / "out").notes
+    assert any("no layer gives data in phase TEST; taken from 'data'" in n for n in notes)
+
+
+def test_what_computes_is_not_taken_from_the_other_phase(file: Path) -> None:
+    source, relu = TRAIN_ONLY.strip().split("\n")
+    other = 'layer { name: "t" type: "TanH" bottom: "x" top: "data" include { phase: TRAIN } }'
+    file.write_text(source.replace('"data"', '"x"') + "\n" + other + "\n" + relu)
+    with pytest.raises(caffe2tf.NetworkError, match="bottom 'data' is not the top of any layer before it"):
+        caffe2tf.infer_shapes(file)
+
+
+def test_the_phases_own_data_layer_comes_first(file: Path) -> None:
+    own = TRAIN_ONLY.replace("TRAIN", "TEST").replace("dim: 2", "dim: 7").split("\n")[1]
+    file.write_text(TRAIN_ONLY.replace('layer { name: "r"', own + '\nlayer { name: "r"'))
+    assert caffe2tf.infer_shapes(file)["out"] == (7, 3)
+    assert caffe2tf.infer_shapes(file, phase="TRAIN")["out"] == (2, 3)
+
+
+@pytest.mark.parametrize(
+    ("rule", "state", "kept"),
+    [
+        ('include { stage: "deploy" }', {"stages": ("deploy",)}, True),
+        ('include { stage: "deploy" }', {}, False),
+        ('include { not_stage: "fit" }', {"stages": ("fit",)}, False),
+        ("include { min_level: 2 }", {"level": 2}, True),
+        ("include { min_level: 2 }", {"level": 1}, False),
+        ("exclude { phase: TEST max_level: 0 }", {"level": 1}, True),
+        ("exclude { phase: TEST max_level: 0 }", {}, False),
+    ],
+)
+def test_rules_of_the_net_state(file: Path, rule: str, state: dict[str, object], kept: bool) -> None:
+    text = TRAIN_ONLY.replace("include { phase: TRAIN }", "")
+    file.write_text(text + f'layer {{ name: "t" type: "TanH" bottom: "out" top: "t" {rule} }}\n')
+    assert ("t" in caffe2tf.infer_shapes(file, **state)) == kept  # type: ignore[arg-type]

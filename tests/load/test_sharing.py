@@ -1,0 +1,127 @@
+"""Parameters that layers share by name: by Caffe's rules, and with Caffe's results."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import caffe2tf
+from caffe2tf.errors import NetworkError
+from caffe2tf.load import load_graph
+from caffe2tf.load.sharing import Member
+from caffe2tf.parse import read_network
+from tests.layers.oracle import caffemodel, inputs_text
+
+GAUSS = 'weight_filler { type: "gaussian" }'
+
+
+def dense(name: str, bottom: str, outputs: int, *params: str) -> str:
+    listed = " ".join(f"param {{ {p} }}" for p in params)
+    return (
+        f'layer {{ name: "{name}" type: "InnerProduct" bottom: "{bottom}" top: "{name}" {listed} '
+        f"inner_product_param {{ num_output: {outputs} {GAUSS} }} }}\n"
+    )
+
+
+def problems(folder: Path, text: str) -> list[str]:
+    file = folder / "net.prototxt"
+    file.write_text(text)
+    with pytest.raises(NetworkError) as caught:
+        load_graph(read_network(file))
+    return [p.what for p in caught.value.problems]
+
+
+STRICT, PERMISSIVE = 'name: "w" share_mode: STRICT', 'name: "w" share_mode: PERMISSIVE'
+
+
+@pytest.mark.parametrize(
+    ("owner", "sharer", "outputs", "refused"),
+    [
+        (STRICT, STRICT, 3, "3x4 here and 4x3 there"),
+        (PERMISSIVE, STRICT, 3, "3x4 here and 4x3 there"),  # the sharer's mode counts, not the owner's
+        (STRICT, PERMISSIVE, 3, ""),
+        (STRICT, PERMISSIVE, 2, "2x4 here and 4x3 there"),
+    ],
+)
+def test_shapes(tmp_path: Path, owner: str, sharer: str, outputs: int, refused: str) -> None:
+    text = inputs_text({"x": (2, 3)}) + dense("a", "x", 4, owner) + dense("b", "a", outputs, sharer)
+    if refused:
+        (found,) = problems(tmp_path, text)
+        assert found.startswith(f"parameter 'w' is shared with layer 'a', but is {refused}")
+    else:
+        (tmp_path / "net.prototxt").write_text(text)
+        assert caffe2tf.infer_shapes(tmp_path / "net.prototxt")["b"] == (2, outputs)
+
+
+def test_every_mismatch_is_told(tmp_path: Path) -> None:
+    text = inputs_text({"x": (2, 3)}) + dense("a", "x", 4, 'name: "w"', 'name: "b"')
+    text += dense("b", "a", 5, 'name: "w"', 'name: "b"')
+    assert [w.partition(",")[0] for w in problems(tmp_path, text)] == [
+        "parameter 'w' is shared with layer 'a'",
+        "parameter 'b' is shared with layer 'a'",
+    ]
+
+
+def test_who_owns_what(tmp_path: Path) -> None:
+    text = inputs_text({"x": (2, 3)}) + dense("a", "x", 3, 'name: "w"', 'name: "b"')
+    text += dense("b", "a", 3, 'name: "w"', "lr_mult: 2") + dense("c", "b", 3, 'name: "w"', 'name: "b"')
+    text += dense("d", "c", 3)
+    (tmp_path / "net.prototxt").write_text(text)
+    facts = load_graph(read_network(tmp_path / "net.prototxt")).facts
+    assert facts["shared"] == {"c": "a"}
+    owners = {name: [(p.name, p.owner) for p in own] for name, own in facts["parameters"].items()}
+    w, b = Member("a", 0), Member("a", 1)
+    assert owners == {
+        "a": [("w", w), ("b", b)],
+        "b": [("w", w), ("", Member("b", 1))],
+        "c": [("w", w), ("b", b)],
+        "d": [("", Member("d", 0)), ("", Member("d", 1))],
+    }
+
+
+def test_names_in_other_places_are_not_one_layer(tmp_path: Path) -> None:
+    """Two blobs of one shape that are swapped."""
+    text = inputs_text({"x": (2, 3)}) + "".join(
+        f'layer {{ name: "{n}" type: "Scale" bottom: "{bottom}" top: "{n}" scale_param {{ bias_term: true }}\n'
+        f'  param {{ name: "{p}" }} param {{ name: "{q}" }} }}\n'
+        for n, bottom, p, q in (("a", "x", "s", "t"), ("b", "a", "t", "s"))
+    )
+    file, weights = tmp_path / "net.prototxt", tmp_path / "net.caffemodel"
+    file.write_text(text)
+    assert load_graph(read_network(file)).facts["shared"] == {}
+    s, t = np.array([1, -2, 3], np.float32), np.array([-4, 5, 0.5], np.float32)
+    weights.write_bytes(caffemodel({"a": [s, t], "b": [t, s]}))
+    x = np.array([[1, 2, -3], [0.5, -1, 4]], np.float32)
+    found = caffe2tf.run(file, weights, {"x": x})
+    np.testing.assert_allclose(found["b"], (x * s + t) * t + s, rtol=1e-6)
+
+
+def test_permissive_blobs_are_read_in_each_layers_shape(tmp_path: Path, rng: np.random.Generator) -> None:
+    """A convolution and a product over one blob; the file has it in the shape of the layer that it stands at."""
+    text = inputs_text({"x": (2, 3, 1, 2)}) + (
+        f'layer {{ name: "a" type: "Convolution" bottom: "x" top: "a" param {{ {STRICT} }}\n'
+        f"  convolution_param {{ num_output: 4 kernel_h: 1 kernel_w: 2 {GAUSS} }} }}\n"
+        + dense("b", "a", 6, PERMISSIVE)
+        + dense("c", "b", 4, PERMISSIVE)
+    )
+    file, weights = tmp_path / "net.prototxt", tmp_path / "net.caffemodel"
+    file.write_text(text)
+    w = rng.normal(size=24).astype(np.float32)
+    biases = [rng.normal(size=n).astype(np.float32) for n in (4, 6, 4)]
+    blobs = {n: [w.reshape(s), b] for n, s, b in zip("abc", [(4, 3, 1, 2), (6, 4), (4, 6)], biases, strict=True)}
+    weights.write_bytes(caffemodel(blobs))
+    x = rng.normal(size=(2, 3, 1, 2)).astype(np.float32)
+    found = caffe2tf.run(file, weights, {"x": x})
+    a = x.reshape(2, 6) @ w.reshape(4, 6).T + biases[0]
+    b = a @ w.reshape(6, 4).T + biases[1]
+    np.testing.assert_allclose(found["b"], b, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(found["c"], b @ w.reshape(4, 6).T + biases[2], rtol=1e-4, atol=1e-5)
+
+
+def test_a_network_that_shares_nothing_has_nothing_to_tie(tmp_path: Path) -> None:
+    file = tmp_path / "net.prototxt"
+    file.write_text(inputs_text({"x": (2, 3)}) + dense("a", "x", 3, 'name: "w"') + dense("b", "a", 3, 'name: "v"'))
+    facts = load_graph(read_network(file)).facts
+    assert (facts["shared"], facts["parameters"]) == ({}, {})

@@ -1,0 +1,313 @@
+"""Trained blobs to layers: by name, by Caffe's rules for what comes twice, and everything that does not fit at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+import caffe2tf
+from caffe2tf.errors import NetworkError, ParseError, WeightsError
+from caffe2tf.ir import Graph
+from caffe2tf.load import WeightFiles, load_graph
+from caffe2tf.load.survey import survey
+from caffe2tf.parse import open_weights, read_network
+from caffe2tf.proto import caffe_pb2
+
+Blobs = Sequence[tuple[str, Sequence[npt.ArrayLike]]]
+
+X = 'layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 2 dim: 3 } } }\n'
+
+
+def dense(name: str, bottom: str, outputs: int, extra: str = "", param: str = "") -> str:
+    return (
+        f'layer {{ name: "{name}" type: "InnerProduct" bottom: "{bottom}" top: "{bottom}{name}" {param} '
+        f"inner_product_param {{ num_output: {outputs} {extra} }} }}\n"
+    )
+
+
+TWO = X + dense("a", "x", 4) + dense("b", "xa", 5)
+
+
+@pytest.fixture
+def of(rng: np.random.Generator) -> Mapping[str, npt.NDArray[np.float64]]:
+    shapes = {"aw": (4, 3), "ab": (4,), "bw": (5, 4), "bb": (5,), "w": (3, 3), "v": (3, 3), "c": (3,), "d": (3,)}
+    return {name: rng.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
+
+
+def save(path: Path, layers: Blobs, *, legacy: bool = False) -> Path:
+    net = caffe_pb2.NetParameter()
+    for name, arrays in layers:
+        layer = net.layer.add(name=name)
+        for given in arrays:
+            array = np.asarray(given, np.float32)
+            blob = layer.blobs.add(data=array.ravel().tolist())
+            if legacy:
+                shape = (1,) * (4 - array.ndim) + array.shape
+                blob.num, blob.channels, blob.height, blob.width = shape
+            else:
+                blob.shape.dim.extend(array.shape)
+    path.write_bytes(net.SerializeToString())
+    return path
+
+
+def save_h5(path: Path, layers: Mapping[str, Mapping[int, npt.ArrayLike]]) -> Path:
+    """As Caffe does: a group for each layer, and in it the blobs that are the layer's own."""
+    with h5py.File(path, "w") as file:
+        for name, arrays in layers.items():
+            group = file.create_group(f"data/{name}")
+            for number, array in arrays.items():
+                group[str(number)] = np.asarray(array, np.float32)
+    return path
+
+
+def load(folder: Path, text: str, weights: WeightFiles | None, *, fill: bool = False) -> Graph:
+    file = folder / "net.prototxt"
+    file.write_text(text)
+    definition = read_network(file)
+    if weights is None:
+        return load_graph(definition, None, fill=fill)
+    with open_weights(weights) as source:
+        return load_graph(definition, source, fill=fill)
+
+
+def arrays(graph: Graph) -> dict[str, list[npt.NDArray[np.float32]]]:
+    return {n.name: [b.array for b in n.blobs] for n in graph.nodes if n.blobs}
+
+
+def check(graph: Graph, expected: Mapping[str, Sequence[npt.ArrayLike]]) -> None:
+    found = arrays(graph)
+    assert found.keys() == expected.keys()
+    for name, wanted in expected.items():
+        assert len(found[name]) == len(wanted), name
+        for have, want in zip(found[name], wanted, strict=True):
+            np.testing.assert_array_equal(have, np.asarray(want, np.float32), err_msg=name)
+
+
+def refused(folder: Path, text: str, weights: WeightFiles | None, *, fill: bool = False) -> list[str]:
+    with pytest.raises(WeightsError) as caught:
+        load(folder, text, weights, fill=fill)
+    return str(caught.value).split("\n")
+
+
+Arrays = Mapping[str, npt.NDArray[np.float64]]
+
+
+@pytest.mark.parametrize("legacy", [False, True])
+def test_by_name_in_any_order(tmp_path: Path, of: Arrays, legacy: bool) -> None:
+    layers = [("b", [of["bw"], of["bb"]]), ("zoo", [of["c"]]), ("a", [of["aw"], of["ab"]]), ("empty", [])]
+    graph = load(tmp_path, TWO, save(tmp_path / "n.caffemodel", layers, legacy=legacy))
+    check(graph, {"a": [of["aw"], of["ab"]], "b": [of["bw"], of["bb"]]})
+    assert [n for n in graph.notes if "weight file" in n] == [
+        "the weight file's layer 'zoo' is not in this network; it is ignored, as in Caffe"
+    ]
+
+
+def test_all_that_does_not_fit_is_told_with_both_shapes(tmp_path: Path, of: Arrays) -> None:
+    text = TWO + dense("c", "xab", 2) + dense("d", "xabc", 2) + dense("e", "xabcd", 2)
+    weights = save(
+        tmp_path / "n.caffemodel",
+        [
+            ("a", [of["aw"].T, np.zeros(7)]),
+            ("b", [of["bw"], of["bb"]]),
+            ("c", [np.zeros((2, 5)), np.zeros(2), np.zeros((1, 2))]),
+            ("d", [np.zeros((2, 2))]),
+        ],
+    )
+    head, *lines = refused(tmp_path, text, weights)
+    assert head == f"the weights ({weights}) do not fit the network."
+    assert lines == [
+        "  layer 'a': weight is 4x3 in the network, 3x4 in the file",
+        "  layer 'a': bias is 4 in the network, 7 in the file",
+        "  layer 'c': needs 2 blobs (weight 2x5, bias 2), the file holds 3 (2x5, 2, 1x2)",
+        "  layer 'd': needs 2 blobs (weight 2x2, bias 2), the file holds 1 (2x2)",
+        "  layer 'e': needs weight 2x2, bias 2, the file holds nothing for it",
+    ]
+
+
+def test_weights_of_another_network(tmp_path: Path, of: Arrays) -> None:
+    for layers in ([("conv1", [of["aw"]])], [("a", [of["bw"], of["bb"]]), ("conv1", [of["aw"]])]):
+        head = refused(tmp_path, TWO, save(tmp_path / "n.caffemodel", layers))[0]
+        assert head.endswith("Not one layer matches: are these the weights of another network?")
+
+
+def test_inspection_tells_the_same(tmp_path: Path, of: Arrays) -> None:
+    file = tmp_path / "net.prototxt"
+    file.write_text(TWO)
+    weights = save(tmp_path / "n.caffemodel", [("a", [of["aw"], of["c"]])])
+    with open_weights(weights) as source:
+        found = survey(read_network(file), source)
+    assert found.exit_code == 2
+    assert list(found.weight_problems) == refused(tmp_path, TWO, weights)
+
+
+@pytest.mark.parametrize(
+    ("shape", "fits"),
+    [((1, 1, 4, 3), True), ((1, 1, 3, 4), False), ((4, 3, 1, 1), False), ((1, 4, 1, 3), False)],
+)
+def test_old_shapes_have_ones_in_front(tmp_path: Path, of: Arrays, shape: tuple[int, ...], fits: bool) -> None:
+    weights = save(tmp_path / "n.caffemodel", [("a", [of["aw"].reshape(shape), of["ab"]])], legacy=True)
+    if fits:
+        check(load(tmp_path, X + dense("a", "x", 4), weights), {"a": [of["aw"], of["ab"]]})
+    else:
+        assert f"{'x'.join(map(str, shape))} in the file" in refused(tmp_path, X + dense("a", "x", 4), weights)[1]
+
+
+def test_ones_in_front_of_a_modern_shape_are_not_ignored(tmp_path: Path, of: Arrays) -> None:
+    weights = save(tmp_path / "n.caffemodel", [("a", [of["aw"].reshape(1, 1, 4, 3), of["ab"]])])
+    assert "4x3 in the network, 1x1x4x3 in the file" in refused(tmp_path, X + dense("a", "x", 4), weights)[1]
+
+
+# --- what comes twice ---
+
+
+def test_a_layer_twice_in_a_file_is_the_last(tmp_path: Path, of: Arrays) -> None:
+    layers = [("a", [of["aw"], of["ab"]]), ("a", [-of["aw"], of["ab"]]), ("a", [])]
+    graph = load(tmp_path, X + dense("a", "x", 4), save(tmp_path / "n.caffemodel", layers))
+    check(graph, {"a": [-of["aw"], of["ab"]]})
+
+
+@pytest.mark.parametrize("as_text", [False, True])
+def test_of_several_files_the_last_counts(tmp_path: Path, of: Arrays, as_text: bool) -> None:
+    """What an earlier file says of a layer does not matter then, whether it fits or not."""
+    files = [
+        save(tmp_path / "1.caffemodel", [("a", [of["bw"]]), ("b", [of["bw"], of["bb"]])]),
+        save_h5(tmp_path / "2.caffemodel.h5", {"a": {0: of["aw"], 1: of["ab"]}}),
+        save(tmp_path / "3.caffemodel", [("b", [2 * of["bw"], of["bb"]])]),
+    ]
+    given: WeightFiles = ",".join(map(str, files)) if as_text else files
+    check(load(tmp_path, TWO, given), {"a": [of["aw"], of["ab"]], "b": [2 * of["bw"], of["bb"]]})
+    assert "holds 1 (5x4)" in refused(tmp_path, TWO, list(reversed(files)))[1]
+
+
+@pytest.mark.parametrize("form", ["caffemodel", "h5"])
+def test_a_name_twice_in_the_network(tmp_path: Path, of: Arrays, form: str) -> None:
+    """Binary blobs go to the first layer of a name, those of HDF5 to the last."""
+    text = X + dense("a", "x", 3) + dense("a", "xa", 3, 'weight_filler { type: "constant" } bias_filler { }')
+    text = text.replace("num_output: 3  }", 'num_output: 3 weight_filler { type: "constant" } bias_filler { } }')
+    if form == "h5":
+        weights = save_h5(tmp_path / "n.h5", {"a": {0: of["w"], 1: of["c"]}})
+    else:
+        weights = save(tmp_path / "n.caffemodel", [("a", [of["w"], of["c"]])])
+    zeros = [np.zeros((3, 3)), np.zeros(3)]
+    trained = [of["w"], of["c"]]
+    pair = (zeros, trained) if form == "h5" else (trained, zeros)
+    check(load(tmp_path, text, weights), {"a": pair[0], "a#2": pair[1]})
+
+
+# --- HDF5 and shared parameters ---
+
+W = 'param { name: "w" } param { name: "c" }'
+SHARED = X + dense("a", "x", 3, "", W) + dense("b", "xa", 3, "", 'param { name: "w" } param { name: "d" }')
+
+
+def test_blobs_that_caffe_leaves_out_are_the_owners(tmp_path: Path, of: Arrays) -> None:
+    weights = save_h5(tmp_path / "n.h5", {"a": {0: of["w"], 1: of["c"]}, "b": {1: of["d"]}})
+    check(load(tmp_path, SHARED, weights), {"a": [of["w"], of["c"]], "b": [of["w"], of["d"]]})
+
+
+def test_the_owner_may_be_absent_where_a_sharer_is_there(tmp_path: Path, of: Arrays) -> None:
+    text = SHARED.replace('"d"', '"c"')
+    check(load(tmp_path, text, save_h5(tmp_path / "n.h5", {"b": {0: of["w"], 1: of["c"]}})), {
+        "a": [of["w"], of["c"]],
+        "b": [of["w"], of["c"]],
+    })  # fmt: skip
+    check(load(tmp_path, text, save(tmp_path / "n.caffemodel", [("b", [of["w"], of["c"]])])), {
+        "a": [of["w"], of["c"]],
+        "b": [of["w"], of["c"]],
+    })  # fmt: skip
+
+
+def test_a_blob_of_its_own_may_not_be_left_out(tmp_path: Path, of: Arrays) -> None:
+    text = X + dense("a", "x", 3) + dense("b", "xa", 3, "", 'param { name: "w" }')
+    lines = refused(tmp_path, text, save_h5(tmp_path / "n.h5", {"a": {1: of["c"]}, "b": {0: of["v"]}}))
+    assert lines[1:] == [
+        "  layer 'a': needs 2 blobs (weight 3x3, bias 3), the file holds 1 (3)",
+        "  layer 'b': needs 2 blobs (weight 3x3, bias 3), the file holds 1 (3x3)",
+    ]
+
+
+@pytest.mark.parametrize("order", ["ab", "ba"])
+def test_sharers_that_disagree_follow_the_order_of_the_file(tmp_path: Path, of: Arrays, order: str) -> None:
+    """Caffe copies layer by layer, as the file has them, into what is one blob: the last stays."""
+    layers = {"a": [of["w"], of["c"]], "b": [of["v"], of["d"]]}
+    graph = load(tmp_path, SHARED, save(tmp_path / "n.caffemodel", [(name, layers[name]) for name in order]))
+    last = layers[order[-1]][0]
+    check(graph, {"a": [last, of["c"]], "b": [last, of["d"]]})
+
+
+def test_a_later_file_that_leaves_a_blob_out_leaves_it_as_it_was(tmp_path: Path, of: Arrays) -> None:
+    first = save(tmp_path / "1.caffemodel", [("a", [of["w"], of["c"]]), ("b", [of["v"], of["d"]])])
+    second = save_h5(tmp_path / "2.h5", {"b": {1: -of["d"]}})
+    check(load(tmp_path, SHARED, [first, second]), {"a": [of["v"], of["c"]], "b": [of["v"], -of["d"]]})
+    third = save_h5(tmp_path / "3.h5", {"a": {0: -of["w"], 1: of["c"]}, "b": {1: of["d"]}})
+    check(load(tmp_path, SHARED, [first, third]), {"a": [-of["w"], of["c"]], "b": [-of["w"], of["d"]]})
+
+
+# --- fillers ---
+
+GIVEN = 'weight_filler { type: "constant" value: 2 } bias_filler { value: -1 }'
+
+
+def test_what_no_file_holds(tmp_path: Path, of: Arrays) -> None:
+    weights = save(tmp_path / "n.caffemodel", [("a", [of["aw"], of["ab"]])])
+    stated = X + dense("a", "x", 4) + dense("b", "xa", 5, GIVEN)
+    check(load(tmp_path, stated, weights), {"a": [of["aw"], of["ab"]], "b": [np.full((5, 4), 2), np.full(5, -1)]})
+    drawn = X + dense("a", "x", 4) + dense("b", "xa", 5, 'weight_filler { type: "xavier" } bias_filler { }')
+    assert refused(tmp_path, drawn, weights)[1:] == [
+        "  layer 'b': needs weight 5x4, bias 5, the file holds nothing for it"
+    ]
+
+
+def test_a_shared_blob_is_filled_by_its_first_layer(tmp_path: Path) -> None:
+    second = 'weight_filler { type: "gaussian" std: 3 } bias_filler { value: 7 }'
+    text = X + dense("a", "x", 3, GIVEN, W) + dense("b", "xa", 3, second, W)
+    check(load(tmp_path, text, None, fill=True), {name: [np.full((3, 3), 2), np.full(3, -1)] for name in "ab"})
+
+
+FORK = 'weight_filler { type: "diagonal" } bias_filler { type: "constant" }'
+
+
+def test_a_filler_that_only_a_fork_knows(tmp_path: Path, of: Arrays) -> None:
+    text = X + dense("a", "x", 4, FORK)
+    weights = save(tmp_path / "n.caffemodel", [("a", [of["aw"], of["ab"]])])
+    check(load(tmp_path, text, weights), {"a": [of["aw"], of["ab"]]})
+    assert caffe2tf.infer_shapes(tmp_path / "net.prototxt") == {"x": (2, 3), "xa": (2, 4)}
+    other = save(tmp_path / "o.caffemodel", [("b", [of["aw"], of["ab"]])])
+    assert "needs weight 4x3, bias 4" in refused(tmp_path, text, other)[1]
+    head, line = refused(tmp_path, text, None, fill=True)
+    assert head == "the weights (no weight file) do not fit the network."
+    assert "layer 'a': unknown filler type 'diagonal'; Caffe has constant," in line
+
+
+# --- other files ---
+
+
+def test_a_solver_state_points_to_its_weights(tmp_path: Path) -> None:
+    state = tmp_path / "net_iter_5.solverstate"
+    state.write_bytes(caffe_pb2.SolverState(iter=5, learned_net="snap/net_iter_5.caffemodel").SerializeToString())
+    with pytest.raises(
+        ParseError, match=r"solver state; the weights are in the file that it names, 'snap/net_iter_5\.caff"
+    ):
+        open_weights(state)
+    with h5py.File(tmp_path / "net.solverstate.h5", "w") as file:
+        file["iter"] = 5
+        file["learned_net"] = "net_iter_5.caffemodel.h5"
+    with pytest.raises(ParseError, match=r"solver state.*'net_iter_5\.caffemodel\.h5'"):
+        open_weights(tmp_path / "net.solverstate.h5")
+    with pytest.raises(ParseError, match="solver state"):
+        read_network(state)
+
+
+def test_shapes_that_cannot_be_shared_come_before_the_weights(tmp_path: Path, of: Arrays) -> None:
+    text = X + dense("a", "x", 4, "", 'param { name: "w" }') + dense("b", "xa", 3, "", 'param { name: "w" }')
+    weights = save(tmp_path / "n.caffemodel", [("a", [of["aw"], of["ab"]])])
+    with pytest.raises(NetworkError) as caught:
+        load(tmp_path, text, weights)
+    (problem,) = caught.value.problems
+    assert (problem.layer, problem.where and problem.where.line) == ("b", 3)
+    assert "'w' is shared with layer 'a', but is 3x4 here and 4x3 there (STRICT" in problem.what
