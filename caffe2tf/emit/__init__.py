@@ -1,0 +1,1 @@
+"""Graph to Python source and weight files, without TensorFlow."""

@@ -1,0 +1,67 @@
+"""The emitted Python module: docstring, imports, the function that builds the model, the loader of its weights."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from caffe2tf.emit.format import format_imports
+from caffe2tf.emit.literals import literal
+from caffe2tf.emit.loader import LOADER_IMPORTS, LOADER_SOURCE
+from caffe2tf.emit.names import keras_name
+from caffe2tf.emit.program import Program
+from caffe2tf.emit.source import render_build, runtime_classes
+from caffe2tf.ir import Value, format_shape
+
+__all__ = ["Provenance", "is_emitted", "render_module"]
+
+_MARK = "converted from Caffe by caffe2tf"
+_AXES = {4: "NHWC", 5: "NDHWC", 3: "NLC"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provenance:
+    """Where a model comes from: (file name, sha256) of each file, and the version of the converter."""
+
+    files: tuple[tuple[str, str], ...]
+    version: str
+
+
+def render_module(program: Program, provenance: Provenance) -> str:
+    """The whole module."""
+    classes = runtime_classes(program)
+    with_weights = bool(program.owners)
+    imports = ["import keras", *(LOADER_IMPORTS if with_weights else ())]
+    if any(s.construct is not None and s.construct.target.startswith("layers.") for s in program.statements):
+        imports.append("from keras import layers")
+    parts = [_docstring(program, provenance), format_imports(imports)]
+    if classes:  # import sorters would place it by whether they see the file that lies beside this one
+        parts.append(format_imports(f"from caffe_layers import {c}" for c in classes) + "  # isort: skip")
+    text = "\n\n".join(parts) + "\n\n\n"
+    text += render_build(program, model_name=keras_name(program.graph.name), with_weights=with_weights)
+    return text + (f"\n\n{LOADER_SOURCE}" if with_weights else "")
+
+
+def is_emitted(source: str) -> bool:
+    """Whether the text is that of a module that `render_module` wrote."""
+    return _MARK in source.partition("\n\n")[0]
+
+
+def _docstring(program: Program, provenance: Provenance) -> str:
+    lines = [f"{_plain(program.graph.name)}, {_MARK} {provenance.version}.", ""]
+    lines += [f"{_plain(name)} sha256:{digest}" for name, digest in provenance.files]
+    lines += [_describe("Input", value, name) for value, name in program.inputs]
+    lines += [_describe("Output", value, value.blob) for value, _ in program.outputs]
+    if any("/" in part for node in program.graph.nodes for part in node.parts):
+        lines.append("Layers have Caffe's names, with - for /.")
+    return '"""' + "\n".join(lines) + '\n"""'
+
+
+def _describe(kind: str, value: Value, name: str) -> str:
+    tensor = "x".join(["N", *("?" if d is None else str(d) for d in value.tensor_shape[1:])])
+    axes = "" if value.layout.is_plain else f" {_AXES.get(value.rank, 'channels last')}"
+    return f"{kind} `{_plain(name)}`: float32{axes} {tensor} (Caffe: {format_shape(value.shape)})."
+
+
+def _plain(text: str) -> str:
+    """Text of a network inside a docstring: no double quotes, backslashes or control characters get through."""
+    return literal(text)[1:-1].replace("\\", "/").replace('"', "'").strip() or "network"

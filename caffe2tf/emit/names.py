@@ -1,0 +1,60 @@
+"""Names that Keras and Python accept, one for each name of the network, never two the same."""
+
+from __future__ import annotations
+
+import builtins
+import keyword
+import re
+import sys
+from collections.abc import Iterable
+
+__all__ = ["NameMap", "argument_name", "identifier", "keras_name", "module_name"]
+
+_ILLEGAL = re.compile(r"[^A-Za-z0-9_.-]")
+_RESERVED = frozenset({"keras", "layers", "weights", "build", "model", "load_weights", "x", "np", "os", "annotations"})
+_MODULES = frozenset({"caffe_layers", "numpy", "h5py", "tensorflow", "keras", "caffe2tf"}) | sys.stdlib_module_names
+_LONGEST = 60  # of a variable, so that lines can be broken well, and of a module, which is a file's name
+
+
+def keras_name(name: str) -> str:
+    """``name`` in the alphabet that construction, prediction and export of Keras models all accept."""
+    text = _ILLEGAL.sub("_", name.replace("/", "-"))
+    return text if text and text[0] not in "_-." else f"n{text}"
+
+
+def argument_name(name: str) -> str:
+    """What an exported model calls its input ``name``: no two may be alike, and TensorFlow does not tell case apart."""
+    text = re.sub(r"[^a-z0-9_]", "_", name.lower())
+    return text if text[:1].isalpha() else f"arg_{text}"
+
+
+def identifier(name: str) -> str:
+    """``name`` as a Python identifier that shadows nothing."""
+    text = re.sub(r"[^A-Za-z0-9_]", "_", name)[:_LONGEST]
+    if not text or not (text[0].isalpha()):
+        text = f"blob_{text.lstrip('_')}"
+    taken = keyword.iskeyword(text) or text in _RESERVED or hasattr(builtins, text) or keyword.issoftkeyword(text)
+    return f"{text}_" if taken else text
+
+
+def module_name(network: str) -> str:
+    """A name for the emitted module of a network, which hides no module that it could need."""
+    text = re.sub(r"[^A-Za-z0-9_]+", "_", network).strip("_")
+    text = identifier(text or "network")
+    return f"{text}_net" if text in _MODULES else text
+
+
+class NameMap:
+    """Hands out names; a second use of one gets a number."""
+
+    def __init__(self, taken: Iterable[str] = ()) -> None:
+        self._taken = set(taken)
+
+    def claim(self, wanted: str, *, separator: str = ".") -> str:
+        """``wanted``, or the first free ``wanted.2``, ``wanted.3``, ..."""
+        name, n = wanted, 1
+        while name in self._taken:
+            n += 1
+            name = f"{wanted}{separator}{n}"
+        self._taken.add(name)
+        return name

@@ -1,0 +1,71 @@
+"""A conversion thought out to the end: passes, statements, the texts to write, and the weights as views."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from caffe2tf.emit.module import Provenance, render_module
+from caffe2tf.emit.names import module_name
+from caffe2tf.emit.order import keras_order
+from caffe2tf.emit.program import Program, write_program
+from caffe2tf.emit.runtime_source import extract_runtime
+from caffe2tf.emit.source import runtime_classes
+from caffe2tf.errors import NetworkError, Problem
+from caffe2tf.ir import Graph, Weight
+from caffe2tf.parse import NetworkDefinition
+from caffe2tf.passes import prepare
+from caffe2tf.version import __version__
+
+__all__ = ["Plan", "plan_conversion"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Plan:
+    """A conversion thought out to the end, with nothing written yet.
+
+    Attributes:
+        program: what the emitted function does.
+        module_name: name of the emitted module, without suffix.
+        module_source: its text.
+        runtime_source: text of the runtime layers it imports; None where it needs none.
+    """
+
+    program: Program
+    module_name: str
+    module_source: str
+    runtime_source: str | None
+
+    def weights(self) -> dict[str, Mapping[str, Weight]]:
+        """Converted weights by Keras layer, in the order of ``model.layers``: views, nothing is copied yet."""
+        owners = self.program.owners
+        nodes = {owners[node.name]: node for node in self.program.graph.nodes if node.name in owners}
+        return {
+            name: nodes[name].layer.convert(nodes[name].blobs, self.program.context(nodes[name]))
+            for name in keras_order(self.program)
+            if name in nodes
+        }
+
+
+def plan_conversion(
+    graph: Graph,
+    definition: NetworkDefinition,
+    *,
+    keep_losses: bool = False,
+    keep_silent: bool = False,
+    digests: Sequence[tuple[str, str]] = (),
+) -> Plan:
+    """Passes and emission of a loaded graph; ``digests`` are (name, sha256) of the weight files."""
+    program = write_program(prepare(graph, keep_losses=keep_losses, keep_silent=keep_silent))
+    if not program.outputs:
+        what = f"{definition.file}: the network has no output: every blob is read by a layer that only swallows it"
+        raise NetworkError([Problem(what=what)])
+    files = ((Path(definition.file).name, definition.sha256), *digests)
+    classes = runtime_classes(program)
+    return Plan(
+        program=program,
+        module_name=module_name(definition.name or Path(definition.file).stem),
+        module_source=render_module(program, Provenance(files=tuple(dict.fromkeys(files)), version=__version__)),
+        runtime_source=extract_runtime(classes) if classes else None,
+    )

@@ -1,0 +1,234 @@
+"""A graph as a list of statements: which Keras layer is called on what, and what each result is called."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+
+from caffe2tf.emit.names import NameMap, argument_name, keras_name
+from caffe2tf.emit.ties import Tie, find_ties
+from caffe2tf.ir import Graph, Node, Value
+from caffe2tf.ir.expr import Call, Construct, Expr, keras
+from caffe2tf.layers import Context, Role
+
+__all__ = ["Program", "Statement", "Tap", "write_program"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Statement:
+    """``target = construct(inputs)``; tensors are named by keys, which the renderer turns into variables.
+
+    Attributes:
+        targets: keys of the results.
+        construct: the layer; None where `uses` names one that exists.
+        inputs: keys of the tensors it is called on; None where the layer is only made, to be called later.
+        name: the Keras layer's name.
+        uses: key of a layer object that a former statement made.
+        comment: Caffe's layer name, where the Keras name differs in more than ``-`` for ``/``.
+    """
+
+    targets: tuple[str, ...]
+    construct: Construct | None
+    inputs: tuple[str, ...] | None
+    name: str
+    uses: str | None = None
+    comment: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Tap:
+    """Where a value can be read in the built model: an output of a named Keras layer."""
+
+    layer: str
+    index: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Program:
+    """What the emitted function does.
+
+    Attributes:
+        graph: what it was made from.
+        inputs: (value, name of the Keras input).
+        statements: in order.
+        outputs: (value, key of its tensor).
+        taps: where each value can be read, by value id.
+        owners: for each node with trained blobs of its own, the Keras layer that holds them.
+        aliases: value id to the key of the tensor that holds it.
+        ties: weights of different layers that are one.
+    """
+
+    graph: Graph
+    inputs: tuple[tuple[Value, str], ...]
+    statements: tuple[Statement, ...]
+    outputs: tuple[tuple[Value, str], ...]
+    taps: dict[str, Tap]
+    owners: dict[str, str]
+    aliases: dict[str, str]
+    ties: tuple[Tie, ...] = ()
+
+    def context(self, node: Node) -> Context:
+        """The node's place, as its layer's `convert` sees it."""
+        return _context(self.graph, node, self.owners.get(node.name, ""))
+
+
+def write_program(graph: Graph) -> Program:
+    """The statements of a prepared graph."""
+    writer = _Writer(graph)
+    for node in sorted(graph.nodes, key=lambda n: n.layer.role is not Role.SOURCE):  # constants are called on an input
+        writer.write(node)
+    return writer.finish()
+
+
+def _context(graph: Graph, node: Node, name: str) -> Context:
+    sources = (v for n in graph.nodes if n.layer.role is Role.SOURCE for v in graph.written(n))
+    return Context(
+        name=name,
+        inputs=graph.read(node),
+        outputs=graph.written(node),
+        free_batch=graph.free_batch,
+        anchor=next(sources, None),
+    )
+
+
+@dataclass(slots=True)
+class _Writer:
+    graph: Graph
+    names: NameMap = field(default_factory=NameMap)
+    inputs: list[tuple[Value, str]] = field(default_factory=list)
+    statements: list[Statement] = field(default_factory=list)
+    keys: dict[str, str] = field(default_factory=dict)  # value id -> key
+    taps: dict[str, Tap] = field(default_factory=dict)  # key -> tap
+    holders: dict[str, str] = field(default_factory=dict)  # node -> Keras layer that holds its weights, if it has any
+    reused: dict[str, str] = field(default_factory=dict)  # owner node -> key of its layer object
+    sharers: set[str] = field(default_factory=set)
+    arguments: set[str] = field(default_factory=set)  # what an exported model calls the inputs
+
+    def __post_init__(self) -> None:
+        self.sharers = {n.owner for n in self.graph.nodes if n.owner}
+
+    def write(self, node: Node) -> None:
+        """One node more."""
+        if node.layer.role is Role.SOURCE:
+            for value in self.graph.written(node):
+                name = self._claim_input(value.blob)
+                self.inputs.append((value, name))
+                self.keys[value.id] = value.id
+                self.taps[value.id] = Tap(name)
+            return
+        main = self.names.claim(keras_name(node.name))
+        context = _context(self.graph, node, main)
+        result = node.layer.emit(context, *context.inputs)
+        results = result if isinstance(result, tuple) else (result,)
+        if node.owner or node.name in self.sharers or _is_one_layer(results):
+            self._write_shared(node, main, results)
+        elif isinstance(result, tuple):
+            for i, (value, expr) in enumerate(zip(context.outputs, result, strict=True)):
+                self._assign(node, (value,), expr, main if i == 0 else self.names.claim(f"{main}-{i}"))
+        else:
+            self._assign(node, context.outputs, result, main)
+
+    def _claim_input(self, blob: str) -> str:
+        name = self.names.claim(keras_name(blob))
+        while argument_name(name) in self.arguments:
+            name = self.names.claim(keras_name(blob))
+        self.arguments.add(argument_name(name))
+        return name
+
+    def finish(self) -> Program:
+        """All of it."""
+        nodes = {n.name: n for n in self.graph.nodes}
+        ties = find_ties(self.graph, {n: _context(self.graph, nodes[n], name) for n, name in self.holders.items()})
+        return Program(
+            graph=replace(self.graph, notes=(*self.graph.notes, *ties.notes)),
+            inputs=tuple(self.inputs),
+            statements=tuple(self.statements),
+            outputs=tuple((self.graph.values[i], self.keys[i]) for i in self.graph.outputs),
+            taps={i: self.taps[k] for i, k in self.keys.items()},
+            owners={n: name for n, name in self.holders.items() if nodes[n].blobs},
+            aliases=dict(self.keys),
+            ties=ties.found,
+        )
+
+    def _temporary(self, key: str) -> str:
+        """A key that no value has, whatever the blobs are called."""
+        while key in self.graph.values:
+            key += "~"
+        return key
+
+    def _assign(self, node: Node, values: tuple[Value, ...], expr: Expr, main: str) -> None:
+        if isinstance(expr, Value):  # the tensor is there already
+            self.keys[values[0].id] = self.keys[expr.id]
+            return
+        keys = tuple(v.id for v in values)
+        calls = list(_flatten(expr))
+        owner = next((c for c in calls if c.construct.owns_weights), expr)
+        temporary: dict[int, str] = {}
+        for n, call in enumerate(calls):
+            last = call is expr
+            name = main if last else self.names.claim(f"{main}-{call.construct.role or n}")
+            targets = keys if last else (self._temporary(f"{main}~{n}"),)
+            temporary[id(call)] = targets[0]
+            inputs = tuple(temporary[id(i)] if isinstance(i, Call) else self.keys[i.id] for i in call.inputs)
+            comment = node.name if last and name != node.name.replace("/", "-") else ""
+            self.statements.append(
+                Statement(targets=targets, construct=call.construct, inputs=inputs, name=name, comment=comment)
+            )
+            if call is owner:
+                self.holders.setdefault(node.name, name)
+        for i, key in enumerate(keys):
+            self.keys[key] = key
+            self.taps[key] = Tap(main, i)
+
+    def _write_shared(self, node: Node, main: str, results: tuple[Expr, ...]) -> None:
+        """One layer object, called once for each result; an Identity after each call bears the blob's name."""
+        outputs = self.graph.written(node)
+        for i, (value, expr) in enumerate(zip(outputs, results, strict=True)):
+            if not isinstance(expr, Call):
+                raise TypeError(f"a shared layer must be a call of a Keras layer, not {expr}")
+            calls = list(_flatten(expr))
+            core = next((c for c in calls if c.construct.owns_weights), expr)
+            key = self.reused.get(node.owner or node.name)
+            if key is None:
+                key = self._temporary(f"{main}~layer")
+                self.reused[node.name] = key
+                self.holders[node.name] = main
+                self.statements.append(Statement(targets=(key,), construct=core.construct, inputs=None, name=main))
+            base = main if node.owner and i == 0 else self.names.claim(f"{main}-{i + 1}")
+            held = keras("Identity")(expr)
+            self._assign_shared(value, held, core, key, base)
+
+    def _assign_shared(self, value: Value, expr: Call, core: Call, key: str, base: str) -> None:
+        temporary: dict[int, str] = {}
+        for n, call in enumerate(_flatten(expr)):
+            last = call is expr
+            target = value.id if last else self._temporary(f"{base}~{n}")
+            temporary[id(call)] = target
+            inputs = tuple(temporary[id(i)] if isinstance(i, Call) else self.keys[i.id] for i in call.inputs)
+            shared = call is core
+            name = base if last else "" if shared else self.names.claim(f"{base}-{call.construct.role or n}")
+            self.statements.append(
+                Statement(
+                    targets=(target,),
+                    construct=None if shared else call.construct,
+                    inputs=inputs,
+                    name=name,
+                    uses=key if shared else None,
+                )
+            )
+        self.keys[value.id] = value.id
+        self.taps[value.id] = Tap(base)
+
+
+def _flatten(expr: Expr) -> Iterable[Call]:
+    """The calls of an expression, inner ones first."""
+    if isinstance(expr, Call):
+        for inner in expr.inputs:
+            yield from _flatten(inner)
+        yield expr
+
+
+def _is_one_layer(results: tuple[Expr, ...]) -> bool:
+    """Whether several results come from one layer called several times."""
+    calls = [r for r in results if isinstance(r, Call)]
+    return len(calls) == len(results) > 1 and len({c.construct for c in calls}) == 1

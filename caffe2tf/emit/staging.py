@@ -1,0 +1,134 @@
+"""The files of a conversion appear in their folder together, when all of them are whole, or not at all."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from caffe2tf.emit.module import is_emitted
+from caffe2tf.emit.runtime_source import extract_runtime, listed_classes, runtime_names
+from caffe2tf.emit.weights import hash_file
+from caffe2tf.errors import OutputError
+
+__all__ = ["RUNTIME_FILE", "Staging", "refuse_foreign", "runtime_for"]
+
+RUNTIME_FILE = "caffe_layers.py"
+
+
+class Staging:
+    """A hidden folder inside the output folder, in which files are written; `commit` puts them in their places.
+
+    When the block is left by an exception of any kind, the output folder is as it was, or is not there if it was not.
+    """
+
+    def __init__(self, out: str | os.PathLike[str]) -> None:
+        self._out = Path(out)
+        self._names: list[str] = []
+        self._made: list[Path] = []  # folders that were not there, the innermost first
+
+    def __enter__(self) -> Self:
+        missing = [p for p in (self._out, *self._out.absolute().parents) if not p.exists()]
+        try:
+            self._out.mkdir(parents=True, exist_ok=True)
+            self._made = missing
+            self._stage = Path(tempfile.mkdtemp(prefix=".caffe2tf-", dir=self._out))
+        except OSError as e:
+            self._remove_folders()
+            raise OutputError(
+                f"{self._out}: the output folder cannot be written to: {e.strerror or e}; choose another"
+            ) from e
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        shutil.rmtree(self._stage, ignore_errors=True)
+        if error is not None:
+            self._remove_folders()
+        if isinstance(error, OutputError):  # which names the file under its hidden name
+            raise OutputError(str(error).replace(str(self._stage), str(self._out))) from error
+
+    def path(self, name: str) -> Path:
+        """Where to write the file that will be called ``name``.
+
+        Raises:
+            OutputError: something other than a file has this name.
+        """
+        target = self._out / name
+        if target.exists() and not target.is_file():
+            raise OutputError(f"{target}: this is no file, and stands where one must be written; move it away")
+        self._names.append(name)
+        return self._stage / name
+
+    def commit(self, known: Mapping[str, str]) -> dict[str, str]:
+        """Moves all files to their places; gives the SHA-256 of each by name, of which some are ``known``.
+
+        Raises:
+            OutputError: one cannot be moved; those before it are in their places.
+        """
+        digests = {name: known.get(name) or hash_file(self._stage / name) for name in self._names}
+        for name in self._names:  # a rename needs no space, and what could be in its way was looked for in `path`
+            try:
+                (self._stage / name).replace(self._out / name)
+            except OSError as e:
+                raise OutputError(f"{self._out / name}: cannot be replaced: {e.strerror or e}") from e
+        self._made = []
+        return digests
+
+    def _remove_folders(self) -> None:
+        for folder in self._made:
+            try:
+                folder.rmdir()
+            except OSError:  # something else is in it by now
+                return
+
+
+def refuse_foreign(module: Path) -> None:
+    """Refuses to write over a Python file that is not of our making.
+
+    Raises:
+        OutputError: ``module`` is there and was not written by a conversion.
+    """
+    text = _read(module)
+    if text is not None and not is_emitted(text):
+        raise OutputError(f"{module}: this file was not written by caffe2tf; move it away or choose another folder")
+
+
+def runtime_for(path: Path, classes: Sequence[str]) -> str:
+    """The text of ``caffe_layers.py`` for a network that uses ``classes``, and for those that lie there already.
+
+    Args:
+        path: the file; what it holds for other networks is kept.
+        classes: what this network uses.
+
+    Raises:
+        OutputError: the file is not of our making, or holds layers of a plugin that is not loaded.
+    """
+    text = _read(path)
+    before = listed_classes(text) if text is not None else []
+    if before is None:
+        raise OutputError(f"{path}: this file was not written by caffe2tf; move it away or choose another folder")
+    lost = sorted(set(before) - runtime_names())
+    if lost:
+        raise OutputError(
+            f"{path}: another network in this folder needs {', '.join(lost)}, which come from a plugin or another "
+            "version; name the plugin with --plugin, or choose another folder"
+        )
+    return extract_runtime([*classes, *before])
+
+
+def _read(path: Path) -> str | None:
+    """The text of a file; None where there is none."""
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except IsADirectoryError:
+        return None  # told by `Staging.path`
+    except OSError as e:
+        raise OutputError(f"{path}: what lies here cannot be read: {e.strerror or e}; choose another folder") from e

@@ -1,0 +1,96 @@
+"""The legacy Keras HDF5 weight file: one group per layer, one dataset per weight.
+
+Anyone can read it (``f["conv1"]["kernel"]``), and Keras' own ``model.load_weights`` takes it, by order or by name.
+h5py lays out the file; the values are then written straight to the places that HDF5 has allotted to them.
+"""
+
+from __future__ import annotations
+
+import errno
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, BinaryIO
+
+import h5py
+import numpy as np
+
+from caffe2tf.emit.weights.hashing import TrailingHash
+from caffe2tf.emit.weights.place import Place, fill
+
+if TYPE_CHECKING:
+    from caffe2tf.ir.weight import Weight
+
+__all__ = ["write_h5"]
+
+ATTRIBUTE_LIMIT = 64512  # bytes: HDF5 keeps an attribute in the object header, which is not larger than 64 KiB
+PAGE = 4096
+
+
+def write_h5(
+    file: BinaryIO,
+    weights: Mapping[str, Mapping[str, Weight]],
+    progress: Callable[[int], None] | None = None,
+) -> str:
+    """Write the weights, keyed by layer name and weight name, both in the order given; gives the file's SHA-256.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    places = _lay_out(file.name, weights)
+    with TrailingHash(file.name) as digest:
+        fill(file.fileno(), places, progress, digest.settle)
+        return digest.result()
+
+
+def _lay_out(name: str, weights: Mapping[str, Mapping[str, Weight]]) -> list[Place]:
+    """Everything but the values."""
+    places: list[Place] = []
+    try:
+        # Aligned to pages, so that a write does not have to read the rest of a page first.
+        with h5py.File(name, "w", locking=False, alignment_threshold=16 * PAGE, alignment_interval=PAGE) as root:
+            _write_names(root, "layer_names", list(weights))
+            root.attrs["backend"] = np.bytes_(b"tensorflow")
+            root.attrs["keras_version"] = np.bytes_(b"3.0.0")
+            for layer, own in weights.items():
+                group = root.create_group(layer)
+                _write_names(group, "weight_names", list(own))
+                places += _allot(group, own)
+    except (OSError, RuntimeError) as error:
+        raise _with_number(error) from error
+    return places
+
+
+def _allot(group: h5py.Group, weights: Mapping[str, Weight]) -> list[Place]:
+    places = []
+    for name, weight in weights.items():
+        creation = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+        creation.set_layout(h5py.h5d.CONTIGUOUS)
+        creation.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
+        creation.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
+        creation.set_obj_track_times(False)
+        space = h5py.h5s.create_simple(weight.shape) if weight.shape else h5py.h5s.create(h5py.h5s.SCALAR)
+        dataset = h5py.h5d.create(group.id, name.encode(), h5py.h5t.IEEE_F32LE, space, dcpl=creation)
+        if weight.size:  # HDF5 allots nothing to an empty dataset
+            places.append(Place(weight=weight, offset=dataset.get_offset()))
+    return places
+
+
+def _write_names(group: h5py.Group, attribute: str, names: Sequence[str]) -> None:
+    """A list of names as Keras stores it: split over ``attribute0``, ``attribute1``, ... where it is too large."""
+    encoded = np.asarray([name.encode() for name in names], dtype=np.bytes_ if names else "S1")
+    count = 1
+    chunks = [encoded]
+    while any(chunk.nbytes > ATTRIBUTE_LIMIT for chunk in chunks):
+        count += 1
+        chunks = np.array_split(encoded, count)
+    for number, chunk in enumerate(chunks):
+        group.attrs[attribute if count == 1 else f"{attribute}{number}"] = chunk
+
+
+def _with_number(error: OSError | RuntimeError) -> OSError:
+    """HDF5 tells the system's error number in its text alone."""
+    number = getattr(error, "errno", None)
+    if number is None:
+        found = re.search(r"errno = (\d+)", str(error))
+        number = int(found[1]) if found else errno.EIO
+    return OSError(number, str(error))

@@ -1,0 +1,126 @@
+"""The classic ``.npy`` weight file: a pickled dict by layer name, as published AlexNet weights come.
+
+``np.load(path, allow_pickle=True, encoding="latin1").item()`` reads it. The pickle is laid out opcode by opcode:
+Python's pickler would need each weight whole in memory, and names modules as the NumPy at hand does, which older
+NumPy cannot read. Protocol 3 is used throughout, except that a weight of 4 GiB or more needs an opcode of protocol 4.
+"""
+
+from __future__ import annotations
+
+import io
+import pickle
+import struct
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, BinaryIO
+
+import numpy as np
+
+from caffe2tf.emit.weights.place import FLOAT32, Place, fill
+
+if TYPE_CHECKING:
+    from caffe2tf.ir.weight import Weight
+
+__all__ = ["write_npy"]
+
+CLASSIC_NAMES = {"kernel": "weights", "bias": "biases"}
+MAX_32 = 0xFFFFFFFF
+
+RECONSTRUCT = pickle.GLOBAL + b"numpy.core.multiarray\n_reconstruct\n"
+NDARRAY = pickle.GLOBAL + b"numpy\nndarray\n"
+DTYPE = pickle.GLOBAL + b"numpy\ndtype\n"
+
+
+@dataclass(slots=True)
+class _Layout:
+    """The file without the values: the bytes between them, each with its place."""
+
+    end: int = 0
+    pieces: list[tuple[int, bytes]] = field(default_factory=list)
+    places: list[Place] = field(default_factory=list)
+
+    def add(self, *data: bytes) -> None:
+        piece = b"".join(data)
+        self.pieces.append((self.end, piece))
+        self.end += len(piece)
+
+    def add_values(self, weight: Weight) -> None:
+        """An array, as NumPy pickles it: an empty one, then its state."""
+        size = weight.size * FLOAT32.itemsize
+        self.add(_empty_array(), pickle.MARK, _integer(1), _shape(weight.shape), _dtype("f4", "<", flags=0))
+        opcode, width = (pickle.BINBYTES, "<I") if size <= MAX_32 else (pickle.BINBYTES8, "<Q")
+        self.add(pickle.NEWFALSE, opcode, struct.pack(width, size))
+        self.places.append(Place(weight=weight, offset=self.end))
+        self.end += size
+        self.add(pickle.TUPLE, pickle.BUILD)
+
+
+def write_npy(
+    file: BinaryIO,
+    weights: Mapping[str, Mapping[str, Weight]],
+    progress: Callable[[int], None] | None = None,
+    *,
+    lists: bool = False,
+) -> None:
+    """Write a dict of layers, in the order given.
+
+    Args:
+        file: where to.
+        weights: by layer name and weight name.
+        progress: gets the count of bytes written since the last call.
+        lists: each layer is the list of its weights in their order; otherwise it is a dict, in which ``kernel`` is
+            called ``weights``, ``bias`` is called ``biases``, and all others keep their names.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    layout = _Layout()
+    layout.add(_npy_header(), pickle.PROTO, b"\3")
+    layout.add(_empty_array(), pickle.MARK, _integer(1), _shape(()), _dtype("O8", "|", flags=63), pickle.NEWFALSE)
+    layout.add(pickle.EMPTY_LIST, pickle.EMPTY_DICT)  # the one object of an array without axes: the dict
+    for layer, own in weights.items():
+        layout.add(_text(layer), pickle.EMPTY_LIST if lists else pickle.EMPTY_DICT)
+        for name, weight in own.items():
+            layout.add(b"" if lists else _text(CLASSIC_NAMES.get(name, name)))
+            layout.add_values(weight)
+            layout.add(pickle.APPEND if lists else pickle.SETITEM)
+        layout.add(pickle.SETITEM)
+    layout.add(pickle.APPEND, pickle.TUPLE, pickle.BUILD, pickle.STOP)
+    fill(file.fileno(), layout.places, progress)
+    for offset, piece in layout.pieces:
+        file.seek(offset)
+        file.write(piece)
+
+
+def _npy_header() -> bytes:
+    buffer = io.BytesIO()
+    np.lib.format.write_array_header_1_0(buffer, {"descr": "|O", "fortran_order": False, "shape": ()})
+    return buffer.getvalue()
+
+
+def _empty_array() -> bytes:
+    """The call ``_reconstruct(ndarray, (0,), b"b")``."""
+    kind = pickle.SHORT_BINBYTES + b"\1b"
+    return RECONSTRUCT + NDARRAY + _shape((0,)) + kind + pickle.TUPLE3 + pickle.REDUCE
+
+
+def _dtype(code: str, order: str, *, flags: int) -> bytes:
+    """The call ``dtype(code, False, True)`` and the state that NumPy gives it: version, byte order, plain fields."""
+    call = DTYPE + _text(code) + pickle.NEWFALSE + pickle.NEWTRUE + pickle.TUPLE3 + pickle.REDUCE
+    state = [_integer(3), _text(order), pickle.NONE * 3, _integer(-1) * 2, _integer(flags)]
+    return call + pickle.MARK + b"".join(state) + pickle.TUPLE + pickle.BUILD
+
+
+def _shape(shape: tuple[int, ...]) -> bytes:
+    return pickle.MARK + b"".join(map(_integer, shape)) + pickle.TUPLE
+
+
+def _integer(value: int) -> bytes:
+    if -(1 << 31) <= value < 1 << 31:
+        return pickle.BININT + struct.pack("<i", value)
+    return pickle.LONG1 + b"\x08" + struct.pack("<q", value)
+
+
+def _text(text: str) -> bytes:
+    data = text.encode()
+    return pickle.BINUNICODE + struct.pack("<I", len(data)) + data

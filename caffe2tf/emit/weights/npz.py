@@ -1,0 +1,130 @@
+"""The NumPy archive: entries ``layer/weight``, stored without compression, read by ``numpy.load`` without pickle.
+
+The archive is laid out by hand: ``zipfile`` can only write one entry after another in order, which a transposition
+box by box is not, and would need each weight whole in memory.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, BinaryIO
+
+import numpy as np
+
+from caffe2tf.emit.weights.place import FLOAT32, Place, fill
+
+if TYPE_CHECKING:
+    from caffe2tf.ir.weight import Weight
+
+__all__ = ["write_npz"]
+
+LIMIT_32 = 0xFFFFFFFF  # from here on a number goes into a 64-bit field, and its own field says so with all bits set
+LIMIT_16 = 0xFFFF
+DATE = 0x0021  # 1 January 1980, the earliest that the format knows: the same on each run
+STORED = 0
+UTF_8 = 0x0800  # flag: the name is UTF-8
+CHUNK = 1 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Entry:
+    name: bytes
+    header: bytes  # of the .npy inside
+    weight: Weight
+    offset: int  # of the local header in the file
+
+    @property
+    def size(self) -> int:
+        return len(self.header) + self.weight.size * FLOAT32.itemsize
+
+    @property
+    def body(self) -> int:
+        """Where the content begins."""
+        return self.offset + len(self.local(0))
+
+    def local(self, checksum: int) -> bytes:
+        """The header before the content."""
+        extra, size = b"", _word(self.size)
+        if self.size >= LIMIT_32:
+            extra = struct.pack("<HHQQ", 1, 16, self.size, self.size)
+        fields = (b"PK\3\4", self._version, UTF_8, STORED, 0, DATE, checksum, size, size, len(self.name), len(extra))
+        return struct.pack("<4s5H3I2H", *fields) + self.name + extra
+
+    def central(self, checksum: int) -> bytes:
+        """The record in the directory at the end."""
+        large = [n for n in (self.size, self.size, self.offset) if n >= LIMIT_32]
+        extra = struct.pack(f"<HH{len(large)}Q", 1, 8 * len(large), *large) if large else b""
+        size, offset = _word(self.size), _word(self.offset)
+        fields = (b"PK\1\2", self._version, self._version, UTF_8, STORED, 0, DATE, checksum, size, size)
+        return struct.pack("<4s6H3I5H2I", *fields, len(self.name), len(extra), 0, 0, 0, 0, offset) + self.name + extra
+
+    @property
+    def _version(self) -> int:
+        return 45 if self.size >= LIMIT_32 or self.offset >= LIMIT_32 else 20
+
+
+def write_npz(
+    file: BinaryIO,
+    weights: Mapping[str, Mapping[str, Weight]],
+    progress: Callable[[int], None] | None = None,
+) -> None:
+    """Write the weights under ``layer/weight``, in the order given.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    entries: list[_Entry] = []
+    end = 0
+    for layer, own in weights.items():
+        for name, weight in own.items():
+            entry = _Entry(name=f"{layer}/{name}.npy".encode(), header=_header(weight), weight=weight, offset=end)
+            entries.append(entry)
+            end = entry.body + entry.size
+    fill(file.fileno(), [Place(weight=e.weight, offset=e.body + len(e.header)) for e in entries], progress)
+    checksums = []
+    for entry in entries:
+        checksums.append(_checksum(file, entry))
+        file.seek(entry.offset)
+        file.write(entry.local(checksums[-1]) + entry.header)
+    directory = b"".join(e.central(c) for e, c in zip(entries, checksums, strict=True))
+    file.seek(end)
+    file.write(directory + _end(len(entries), len(directory), end))
+
+
+def _header(weight: Weight) -> bytes:
+    buffer = io.BytesIO()
+    description = {"descr": "<f4", "fortran_order": False, "shape": weight.shape}
+    np.lib.format.write_array_header_1_0(buffer, description)
+    return buffer.getvalue()
+
+
+def _checksum(file: BinaryIO, entry: _Entry) -> int:
+    """CRC of an entry, its values read back from the system's cache."""
+    checksum = zlib.crc32(entry.header)
+    left = entry.weight.size * FLOAT32.itemsize
+    buffer = memoryview(bytearray(min(CHUNK, left)))
+    file.seek(entry.body + len(entry.header))
+    while left:
+        count = file.readinto(buffer[:left])  # type: ignore[attr-defined]
+        checksum = zlib.crc32(buffer[:count], checksum)
+        left -= count
+    return checksum
+
+
+def _end(count: int, size: int, offset: int) -> bytes:
+    """The end of the directory, in the 64-bit form as well where a number does not fit."""
+    long = b""
+    if count >= LIMIT_16 or size >= LIMIT_32 or offset >= LIMIT_32:
+        long = struct.pack("<4sQHHIIQQQQ", b"PK\6\6", 44, 45, 45, 0, 0, count, count, size, offset)
+        long += struct.pack("<4sIQI", b"PK\6\7", 0, offset + size, 1)
+    half = count if count < LIMIT_16 else 0xFFFF
+    return long + struct.pack("<4sHHHHIIH", b"PK\5\6", 0, 0, half, half, _word(size), _word(offset), 0)
+
+
+def _word(number: int) -> int:
+    """What stands in a 32-bit field."""
+    return number if number < LIMIT_32 else 0xFFFFFFFF

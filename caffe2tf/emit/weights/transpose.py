@@ -1,0 +1,156 @@
+"""Transposing large arrays at the speed of memory: a matter of touching each cache line and page once.
+
+Caffe keeps weights as (out, in, ...), Keras as (..., in, out). A plain copy of such a view walks the source with a
+stride of one whole filter, so that every value costs a cache miss. Here the source is first copied in its own order
+into a tile that fits the cache, and the tile is then scattered to its place.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from caffe2tf.ir.weight import Array
+
+__all__ = ["Region", "copy_blocked", "merge_axes", "split_regions"]
+
+TILE = 1 << 15  # values in a tile: 128 KiB of float32, half of a common second-level cache
+TILE_WIDTH = 64  # extent of a tile along the fastest axis of the result: four cache lines
+SHORTEST_RUN = 1 << 14  # bytes: below this, the count of write calls would cost more than scattered reads
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Region:
+    """A box cut out of a part of a weight.
+
+    Attributes:
+        view: the source values of the box.
+        starts: where the box begins, per axis of `full`.
+        full: the shape of the whole part, with as many axes as `view`.
+    """
+
+    view: Array
+    starts: tuple[int, ...]
+    full: tuple[int, ...]
+
+    def runs(self) -> Iterator[tuple[int, int, int]]:
+        """The box as runs that are contiguous in the part: (position in the part, position in the box, length).
+
+        All three count values, in row-major order.
+        """
+        shape = self.view.shape
+        cut = max((i for i, n in enumerate(shape) if n != self.full[i]), default=0)
+        strides = [math.prod(self.full[i + 1 :]) for i in range(len(shape))]
+        first = sum(start * stride for start, stride in zip(self.starts, strides, strict=True))
+        length = math.prod(shape[cut:])
+        for number, index in enumerate(np.ndindex(shape[:cut])):
+            position = first + sum(i * stride for i, stride in zip(index, strides, strict=False))
+            yield position, number * length, length
+
+
+def merge_axes(view: Array) -> Array:
+    """The same values in the same row-major order with as few axes as strides allow; never a copy.
+
+    A view that is contiguous comes back with one axis, and so does a single value.
+    """
+    shape: list[int] = []
+    strides: list[int] = []
+    for extent, stride in zip(view.shape, view.strides, strict=True):
+        if extent == 1:
+            continue
+        if strides and strides[-1] == extent * stride:
+            shape[-1] *= extent
+            strides[-1] = stride
+        else:
+            shape.append(extent)
+            strides.append(stride)
+    return view.reshape(shape or [view.size])
+
+
+def copy_blocked(view: Array, out: Array) -> None:
+    """Copy ``view`` into ``out`` (same shape, any strides, cast to its dtype), tile by tile where that is quicker.
+
+    Raises:
+        ValueError: the shapes differ.
+    """
+    if view.shape != out.shape:
+        raise ValueError(f"cannot copy shape {view.shape} to shape {out.shape}")
+    if _plain_is_quick(view):
+        np.copyto(out, view, casting="same_kind")
+        return
+    tile = _tile_shape(view)
+    # Outermost loop over the axis of the largest source stride: pages are visited once, in the order of the file.
+    order = sorted(range(view.ndim), key=lambda axis: -abs(view.strides[axis]))
+    ranges = [range(0, view.shape[axis], tile[axis]) for axis in order]
+    index = [slice(None)] * view.ndim
+    for starts in itertools.product(*ranges):
+        for axis, start in zip(order, starts, strict=True):
+            index[axis] = slice(start, start + tile[axis])
+        box = tuple(index)
+        out[box] = view[box].copy(order="K")  # "K" keeps the order of the source, so this first copy is sequential
+
+
+def _plain_is_quick(view: Array) -> bool:
+    """Whether NumPy's own copy already reads whole cache lines, or the source fits the cache."""
+    if view.ndim < 2 or view.size <= TILE:
+        return True
+    return abs(view.strides[-1]) == view.itemsize and view.shape[-1] * view.itemsize >= 64
+
+
+def _tile_shape(view: Array) -> list[int]:
+    """Extents of a tile: narrow along the result's fastest axis, then as long as fits in the source's order."""
+    tile = list(view.shape)
+    tile[-1] = min(tile[-1], TILE_WIDTH)
+    for axis in sorted(range(view.ndim - 1), key=lambda axis: -abs(view.strides[axis])):
+        rest = math.prod(tile) // tile[axis]
+        tile[axis] = min(tile[axis], max(1, TILE // rest))
+    return tile
+
+
+def split_regions(part: Array, limit: int) -> Iterator[Region]:
+    """Cut a part into boxes whose float32 copies take at most ``limit`` bytes each.
+
+    The cuts are chosen so that both the reads from the source and the runs in the result stay long.
+    """
+    if part.size:
+        merged = merge_axes(part)
+        yield from _split(merged, (0,) * merged.ndim, merged.shape, limit)
+
+
+def _split(view: Array, starts: tuple[int, ...], full: tuple[int, ...], limit: int) -> Iterator[Region]:
+    if view.size * 4 <= limit or view.size == 1:
+        yield Region(view=view, starts=starts, full=full)
+        return
+    axis = _split_axis(view, limit)
+    extent = view.shape[axis]
+    count = math.ceil(extent / _fitting(view, axis, limit))
+    step = math.ceil(extent / count)  # rather equal boxes than full ones and a sliver
+    for start in range(0, extent, step):
+        box = (slice(None),) * axis + (slice(start, start + step),)
+        moved = (*starts[:axis], start, *starts[axis + 1 :])  # no axis is cut twice: it has been cut to fit, or to one
+        yield from _split(view[box], moved, full, limit)
+
+
+def _fitting(view: Array, axis: int, limit: int) -> int:
+    """How many steps along ``axis`` fit into ``limit`` bytes, at least one."""
+    step: int = view.size // view.shape[axis] * 4
+    return max(1, limit // step)
+
+
+def _split_axis(view: Array, limit: int) -> int:
+    """The axis of the largest source stride among those that leave long runs in the result."""
+    axes = [axis for axis in range(view.ndim) if view.shape[axis] > 1]
+    good = [axis for axis in axes if _run_bytes(view.shape, axis, _fitting(view, axis, limit)) >= SHORTEST_RUN]
+    if not good:
+        return axes[0]  # cutting the outermost axis leaves a box that is one run
+    return max(good, key=[abs(stride) for stride in view.strides].__getitem__)
+
+
+def _run_bytes(shape: Sequence[int], axis: int, extent: int) -> int:
+    return min(extent, shape[axis]) * math.prod(shape[axis + 1 :]) * 4

@@ -1,0 +1,55 @@
+"""Digests of files that are there, and of one that is still being written."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from caffe2tf.emit.weights import HashJob, hash_file
+from caffe2tf.emit.weights.hashing import CHUNK, TrailingHash
+
+CONTENT = bytes(range(251)) * (3 * CHUNK // 251) + b"end"
+
+
+def test_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "f"
+    file.write_bytes(CONTENT)
+    assert hash_file(file) == HashJob(file).result() == hashlib.sha256(CONTENT).hexdigest()
+
+
+def test_what_changes_behind_the_settled_part_counts_as_it_is_in_the_end(tmp_path: Path) -> None:
+    file = tmp_path / "f"
+    cut = CHUNK + 17
+    file.write_bytes(CONTENT[:cut] + b"\0" * (len(CONTENT) - cut))
+    with TrailingHash(file) as digest:
+        digest.settle(cut)
+        digest.settle(5)  # going back means nothing
+        with file.open("r+b") as out:
+            out.seek(cut)
+            out.write(CONTENT[cut:])
+        assert digest.result() == hashlib.sha256(CONTENT).hexdigest()
+
+
+def test_it_waits_for_what_is_not_settled(tmp_path: Path) -> None:
+    file = tmp_path / "f"
+    file.write_bytes(CONTENT)
+    with TrailingHash(file) as digest:
+        digest.settle(2 * CHUNK)
+        with pytest.raises(TimeoutError):
+            digest._future.result(timeout=0.2)  # waits for the rest
+        assert digest.result() == hashlib.sha256(CONTENT).hexdigest()
+
+
+def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
+    with TrailingHash(tmp_path / "missing") as digest, pytest.raises(FileNotFoundError):
+        digest.result()
+
+
+def test_giving_up_ends_the_thread(tmp_path: Path) -> None:
+    file = tmp_path / "f"
+    file.write_bytes(CONTENT)
+    with TrailingHash(file) as digest:
+        digest.settle(7)
+    assert digest._future.done()
