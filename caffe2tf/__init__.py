@@ -23,6 +23,7 @@ from caffe2tf.errors import (
     VerificationError,
     WeightsError,
 )
+from caffe2tf.version import __version__
 
 if TYPE_CHECKING:
     from caffe2tf.conversion import Conversion, convert
@@ -49,8 +50,6 @@ __all__ = [
     "run",
     "verify",
 ]
-
-__version__ = "0.1.0"
 
 _HOMES = {
     "BlobVerdict": "verification",

@@ -1,0 +1,263 @@
+"""Runs a Caffe network through the source that a conversion emits, and holds it against recorded activations."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import types
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from caffe2tf.emit.plan import Plan, plan_conversion
+from caffe2tf.emit.program import Program
+from caffe2tf.errors import OutputError, UsageError
+from caffe2tf.ir import Graph, Value, Weight, format_shape
+from caffe2tf.layers.sources import Source
+from caffe2tf.load import WeightFiles, load_graph, open_source, source_tops
+from caffe2tf.parse import read_network
+from caffe2tf.verification import Report, Tolerance, compare_blobs, read_reference
+
+if TYPE_CHECKING:
+    import keras
+
+__all__ = ["Activations", "build_model", "run", "verify"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Activations:
+    """The outcome of one forward pass.
+
+    Attributes:
+        blobs: every blob in the order in which the network computes them, in Caffe's axis order.
+        writers: for each blob but the inputs, the Caffe layer that writes it last.
+    """
+
+    blobs: dict[str, npt.NDArray[np.float32]]
+    writers: dict[str, str]
+
+
+def run(
+    prototxt: str | os.PathLike[str],
+    weights: WeightFiles | None,
+    inputs: Mapping[str, npt.ArrayLike],
+    *,
+    phase: str = "TEST",
+    stages: Sequence[str] = (),
+    level: int = 0,
+) -> dict[str, npt.NDArray[np.float32]]:
+    """One forward pass of a network, computed by the Keras source that a conversion emits.
+
+    Args:
+        prototxt: the network's definition.
+        weights: trained blobs (.caffemodel, .h5, or several of them: the last wins). None takes those that a
+            .caffemodel given as definition holds, else fills every blob by the definition's fillers, random ones from
+            a fixed seed.
+        inputs: an array for each input blob, in Caffe's axis order (N, C, H, W); its shape replaces the definition's.
+        phase: TEST or TRAIN; selects layers, with ``stages`` and ``level``.
+        stages: stages of the NetState.
+        level: level of the NetState.
+
+    Returns:
+        Every blob of the network, inputs too, by Caffe's name, float32, in Caffe's axis order; a blob that is
+        rewritten in place holds its last value. Losses and metrics are computed.
+
+    Raises:
+        Caffe2TFError: the network or its weights cannot be read or converted, or the inputs do not fit.
+    """
+    state = {"phase": phase, "stages": stages, "level": level}
+    return _activations(prototxt, weights, inputs, state).blobs
+
+
+def verify(  # noqa: PLR0913 - one parameter for each choice
+    prototxt: str | os.PathLike[str],
+    weights: WeightFiles | None,
+    reference: str | os.PathLike[str] | Mapping[str, npt.ArrayLike],
+    inputs: Mapping[str, npt.ArrayLike] | None = None,
+    *,
+    tolerance: Tolerance | None = None,
+    phase: str = "TEST",
+    stages: Sequence[str] = (),
+    level: int = 0,
+) -> Report:
+    """Runs a network through its emitted source and compares every blob with recorded activations.
+
+    Args:
+        prototxt: the network's definition.
+        weights: its trained blobs.
+        reference: recorded activations by Caffe's blob names, in Caffe's axis order: arrays, or an ``.npz`` of them
+            (``numpy.savez("blobs.npz", **{b: net.blobs[b].data for b in net.blobs})`` in pycaffe).
+        inputs: what the network was fed; what is not given is taken from ``reference``.
+        tolerance: when two blobs are the same.
+        phase: TEST or TRAIN; selects layers, with ``stages`` and ``level``.
+        stages: stages of the NetState.
+        level: level of the NetState.
+
+    Returns:
+        A verdict for every blob of the reference, in the order of the network.
+
+    Raises:
+        VerificationError: there is nothing to compare.
+        Caffe2TFError: a file cannot be read or converted, or an input is missing.
+    """
+    recorded = read_reference(reference)
+    state = {"phase": phase, "stages": stages, "level": level}
+    ours = _activations(prototxt, weights, inputs or {}, state, otherwise=recorded.arrays)
+    return compare_blobs(ours.blobs, recorded, writers=ours.writers, tolerance=tolerance)
+
+
+def _activations(
+    prototxt: str | os.PathLike[str],
+    weights: WeightFiles | None,
+    inputs: Mapping[str, npt.ArrayLike],
+    state: Mapping[str, Any],
+    *,
+    otherwise: Mapping[str, npt.ArrayLike] | None = None,
+) -> Activations:
+    definition = read_network(prototxt)
+    sources = source_tops(definition, state)
+    given = {k: v for k, v in (otherwise or {}).items() if k in sources} | dict(inputs)
+    fed = {name: _numbers(name, a) for name, a in given.items()}
+    with open_source(definition, weights) as source:
+        shapes = {name: a.shape for name, a in fed.items()}
+        graph = load_graph(definition, source, input_shapes=shapes, fill=source is None, **state)
+        plan = plan_conversion(graph, definition, keep_losses=True, keep_silent=True)
+        fed = _own_values(graph) | fed
+        _check_inputs(plan.program, fed)
+        model = build_model(plan)
+    blobs = _forward(plan.program, model, fed)
+    writers = {v.blob: n.parts[-1] for n in graph.nodes if n.inputs or n.blobs for v in graph.written(n)}
+    return Activations(blobs=blobs, writers=writers)
+
+
+def _numbers(name: str, given: npt.ArrayLike) -> npt.NDArray[np.float32]:
+    array = np.asarray(given)
+    if array.dtype.kind not in "fiub":
+        raise UsageError(f"input {name!r}: an array of numbers is needed, not of {array.dtype}")
+    return array.astype(np.float32)
+
+
+def build_model(plan: Plan) -> keras.Model:
+    """The Keras model that the emitted source builds, with its weights assigned by layer name."""
+    module = types.ModuleType(plan.module_name)
+    with _beside(plan.runtime_source):
+        exec(compile(plan.module_source, f"<{plan.module_name}.py>", "exec"), module.__dict__)  # noqa: S102 - our own text
+    model: keras.Model = module.build()
+    for layer, own in plan.weights().items():
+        _assign(model.get_layer(layer), own)
+    return model
+
+
+def save_keras_weights(model: keras.Model, target: Path, converted: Mapping[str, Mapping[str, Weight]]) -> None:
+    """Keras 3's own weight file, whole or not at all, read again to prove that each layer's arrays are its own.
+
+    Keras keeps weights there by class and position, and the layer's name as an attribute only.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    temporary = target.with_name(f".caffe2tf-{os.getpid()}.weights.h5")
+    try:
+        model.save_weights(temporary)
+        _check_keras_weights(temporary, converted)
+        temporary.replace(target)
+    except (OSError, RuntimeError) as e:  # HDF5 tells of a full disk in either way
+        raise OutputError(f"{target}: cannot be written: {getattr(e, 'strerror', None) or e}") from e
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _check_keras_weights(path: Path, converted: Mapping[str, Mapping[str, Weight]]) -> None:
+    import h5py  # noqa: PLC0415 - slow to import
+
+    found: dict[str, list[npt.NDArray[Any]]] = {}
+
+    def visit(_: str, item: object) -> None:
+        if isinstance(item, h5py.Group) and "name" in item.attrs:
+            found[str(item.attrs["name"])] = [item[k][()] for k in sorted(item, key=int)]
+
+    with h5py.File(path, "r") as file:
+        file.visititems(visit)
+    for layer, own in converted.items():
+        arrays = found.get(layer, [])
+        same = len(arrays) == len(own) and all(
+            np.array_equal(a, w.array()) for a, w in zip(arrays, own.values(), strict=True)
+        )
+        if not same:
+            raise OutputError(f"{path.name}: Keras stored other weights for layer {layer!r} than were converted")
+
+
+def _assign(layer: keras.Layer, own: Mapping[str, Weight]) -> None:
+    variables = {v.name: v for v in layer.weights}
+    if set(variables) != set(own):
+        raise AssertionError(f"{layer.name}: Keras has weights {sorted(variables)}, converted are {sorted(own)}")
+    for name, weight in own.items():
+        variables[name].assign(weight.array())
+
+
+@contextlib.contextmanager
+def _beside(runtime_source: str | None) -> Iterator[None]:
+    """Makes ``import caffe_layers`` find the layers of this model, as it does in the emitted folder."""
+    before = sys.modules.pop("caffe_layers", None)
+    try:
+        if runtime_source is not None:
+            layers = types.ModuleType("caffe_layers")
+            sys.modules["caffe_layers"] = layers
+            exec(compile(runtime_source, "<caffe_layers.py>", "exec"), layers.__dict__)  # noqa: S102 - our own text
+        yield
+    finally:
+        sys.modules.pop("caffe_layers", None)
+        if before is not None:
+            sys.modules["caffe_layers"] = before
+
+
+def _own_values(graph: Graph) -> dict[str, npt.NDArray[np.float32]]:
+    """What sources themselves put into their tops (DummyData), where nothing is given for them."""
+    own = {}
+    for node in graph.nodes:
+        if isinstance(node.layer, Source):
+            for i, value in enumerate(graph.written(node)):
+                shape = tuple(d for d in value.shape if d is not None)
+                array = node.layer.default(i, shape)
+                if array is not None:
+                    own[value.blob] = np.asarray(array, np.float32)
+    return own
+
+
+def _check_inputs(program: Program, fed: Mapping[str, npt.NDArray[Any]]) -> None:
+    missing = [v for v, _ in program.inputs if v.blob not in fed]
+    if missing:
+        names = ", ".join(f"{v.blob!r} ({format_shape(v.shape)})" for v in missing)
+        raise UsageError(f"no array is given for input {names}")
+
+
+def _forward(
+    program: Program, model: keras.Model, fed: Mapping[str, npt.NDArray[Any]]
+) -> dict[str, npt.NDArray[np.float32]]:
+    import keras  # noqa: PLC0415 - TensorFlow takes seconds to import
+
+    finals = program.graph.final_values()
+    taps = [program.taps[v.id] for v in finals.values()]
+    outputs = {str(n): _output(model, tap.layer, tap.index) for n, tap in enumerate(taps)}
+    whole = keras.Model({i.name: i for i in model.inputs}, outputs)
+    arrays = {n: np.ascontiguousarray(value.layout.from_caffe(fed[value.blob])) for value, n in program.inputs}
+    results = whole(arrays, training=False)
+    return {b: _in_caffe_order(value, results[str(n)]) for n, (b, value) in enumerate(finals.items())}
+
+
+def _output(model: keras.Model, layer: str, index: int) -> keras.KerasTensor:
+    output = model.get_layer(layer).output
+    return output[index] if isinstance(output, list | tuple) else output
+
+
+def _in_caffe_order(value: Value, result: object) -> npt.NDArray[np.float32]:
+    array = np.asarray(result, np.float32)
+    array = np.ascontiguousarray(value.layout.to_caffe(array)) if array.ndim else array
+    if array.ndim != value.rank or any(d not in (None, n) for d, n in zip(value.shape, array.shape, strict=True)):
+        raise RuntimeError(f"blob {value.blob!r} came out as {array.shape}, where {value.shape} was inferred")
+    return array

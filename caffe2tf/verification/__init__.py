@@ -1,0 +1,16 @@
+"""Two sets of activations to a verdict for each blob, and a report."""
+
+from caffe2tf.verification.compare import BlobVerdict, Tolerance
+from caffe2tf.verification.reference import Reference, read_arrays, read_reference, write_arrays
+from caffe2tf.verification.report import Report, compare_blobs
+
+__all__ = [
+    "BlobVerdict",
+    "Reference",
+    "Report",
+    "Tolerance",
+    "compare_blobs",
+    "read_arrays",
+    "read_reference",
+    "write_arrays",
+]

@@ -1,0 +1,84 @@
+"""The outcome of a verification: a verdict for every blob, in the order of the network."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from caffe2tf.errors import VerificationError
+from caffe2tf.verification.compare import BlobVerdict, Tolerance, judge
+from caffe2tf.verification.reference import Reference
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+__all__ = ["Report", "compare_blobs"]
+
+_INSERTED = re.compile(r".+_\d+_split_\d+\Z")  # blobs of the Split layers that Caffe itself inserts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """Verdicts on all blobs that the reference holds, in the order in which the network computes them."""
+
+    verdicts: tuple[BlobVerdict, ...]
+    tolerance: Tolerance
+    unreferenced: tuple[str, ...] = ()
+
+    @property
+    def same(self) -> bool:
+        """Whether every blob is the same; never true where nothing was compared."""
+        return bool(self.verdicts) and all(v.same for v in self.verdicts)
+
+    @property
+    def first_difference(self) -> BlobVerdict | None:
+        """The first blob, in the order of the network, that differs."""
+        return next((v for v in self.verdicts if not v.same), None)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        first = self.first_difference
+        return {
+            "same": self.same,
+            "compared": len(self.verdicts),
+            "first_difference": first and {"layer": first.layer, "blob": first.blob, "reason": first.reason},
+            "tolerance": asdict(self.tolerance),
+            "blobs": [asdict(v) for v in self.verdicts],
+            "not_in_reference": list(self.unreferenced),
+        }
+
+
+def compare_blobs(
+    ours: Mapping[str, npt.NDArray[Any]],
+    reference: Reference,
+    *,
+    writers: Mapping[str, str],
+    tolerance: Tolerance | None = None,
+) -> Report:
+    """Verdicts on every blob of the reference.
+
+    Args:
+        ours: arrays by blob, in the order in which the network computes them, in Caffe's axis order.
+        reference: recorded activations.
+        writers: for each of our blobs, the layer that writes it last; inputs have none and are not compared.
+        tolerance: when two blobs are the same.
+
+    Raises:
+        VerificationError: the two sides have no blob in common.
+    """
+    tolerance = tolerance or Tolerance()
+    computed = [b for b in ours if b in writers]
+    shared = [b for b in computed if b in reference.blobs]
+    if not shared:
+        have, want = ", ".join(list(computed)[:8]), ", ".join(list(reference.blobs)[:8])
+        raise VerificationError(f"nothing to compare: the network has the blobs {have}; the reference has {want}")
+    verdicts = [judge(b, writers[b], ours[b], reference.blobs[b], tolerance) for b in shared]
+    verdicts += [
+        BlobVerdict(blob=b, layer="", same=False, shape=None, reason="the network has no such blob")
+        for b in reference.blobs
+        if b not in ours and not _INSERTED.match(b)
+    ]
+    unreferenced = tuple(b for b in computed if b not in reference.blobs)
+    return Report(verdicts=tuple(verdicts), tolerance=tolerance, unreferenced=unreferenced)

@@ -1,0 +1,166 @@
+"""Converting twice, into one folder, and with something in the way."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import caffe2tf
+from caffe2tf.emit import staging
+from caffe2tf.emit.runtime_source import listed_classes
+from tests.conftest import ROOT
+from tests.layers.oracle import inputs_text
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+@pytest.fixture
+def other(tmp_path: Path) -> Path:
+    """Another network, which needs another runtime layer than the digits network."""
+    net = tmp_path / "other.prototxt"
+    net.write_text(inputs_text({"d": (2, 3, 5, 7)}) + 'layer { name: "m" type: "MVN" bottom: "d" top: "m" }\n')
+    return net
+
+
+@pytest.mark.parametrize("weights_format", ["h5", "npz", "npy"])
+def test_twice_gives_identical_bytes_in_any_process(digits: Path, tmp_path: Path, weights_format: str) -> None:
+    command = [sys.executable, "-m", "caffe2tf", "convert", "examples/digits/deploy.prototxt"]
+    command += ["examples/digits/digits.caffemodel", "--weights-format", weights_format, "-o"]
+    for seed in ("1", "2"):
+        environment = os.environ | {"PYTHONHASHSEED": seed}
+        subprocess.run(
+            [*command, str(tmp_path / seed)], cwd=ROOT, env=environment, check=True, stdout=subprocess.DEVNULL
+        )
+    assert contents(tmp_path / "1") == contents(tmp_path / "2")
+    assert len(contents(tmp_path / "1")) == 3
+
+
+def test_two_networks_in_one_folder_both_run(digits: Path, tmp_path: Path, other: Path) -> None:
+    out = tmp_path / "out"
+    first = caffe2tf.convert(digits / "deploy.prototxt", digits / "digits.caffemodel", out)
+    second = caffe2tf.convert(other, None, out)
+    assert listed_classes((out / "caffe_layers.py").read_text()) == ["LRN", "MVN"]
+    assert first.layers == second.layers
+    x = np.random.default_rng(0).normal(size=(2, 5, 7, 3)).astype("f4")
+    got = second.build().predict({"d": x}, verbose=0)["m"]
+    np.testing.assert_allclose(got.mean(axis=(1, 2)), np.zeros((2, 3)), atol=1e-6)
+    assert first.build().predict({"data": np.zeros((1, 16, 16, 1), "f4")}, verbose=0)["prob"].shape == (1, 10)
+
+
+def test_again_into_the_same_folder_replaces(digits: Path, tmp_path: Path) -> None:
+    caffe2tf.convert(digits / "deploy.prototxt", digits / "digits.caffemodel", tmp_path)
+    before = contents(tmp_path)
+    (tmp_path / "digits.h5").write_bytes(b"old")
+    caffe2tf.convert(digits / "deploy.prototxt", digits / "digits.caffemodel", tmp_path)
+    assert contents(tmp_path) == before
+
+
+@pytest.mark.parametrize("name", ["caffe_layers.py", "digits.py"])
+@pytest.mark.parametrize("text", ["print('mine')\n", "def f(:\n", "", "\x00"])
+def test_a_file_of_the_users_own_is_not_written_over(digits: Path, tmp_path: Path, name: str, text: str) -> None:
+    (tmp_path / name).write_text(text)
+    with pytest.raises(caffe2tf.OutputError, match=rf"{name}: this file was not written by caffe2tf"):
+        caffe2tf.convert(digits / "deploy.prototxt", digits / "digits.caffemodel", tmp_path)
+    assert contents(tmp_path) == {name: text.encode()}
+
+
+@pytest.mark.parametrize("name", ["caffe_layers.py", "digits.py", "digits.h5"])
+def test_a_folder_where_a_file_must_be(digits: Path, tmp_path: Path, name: str) -> None:
+    (tmp_path / name).mkdir()
+    with pytest.raises(caffe2tf.OutputError, match=name):
+        caffe2tf.convert(digits / "deploy.prototxt", digits / "digits.caffemodel", tmp_path)
+    assert [p.name for p in tmp_path.iterdir()] == [name]
+
+
+@pytest.mark.parametrize("failing", ["caffe_layers.py", "digits.py"])
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
+def test_a_failure_at_any_file_leaves_the_folder_as_it_was(
+    digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: str, error: BaseException
+) -> None:
+    out = tmp_path / "out"
+    caffe2tf.convert(digits / "deploy.prototxt", digits / "digits.caffemodel", out, weights_format="npz")
+    before = contents(out)
+    from caffe2tf import conversion
+    from caffe2tf.emit.weights import write_text
+
+    def write(path: Path, text: str) -> None:
+        if path.name == failing:
+            raise caffe2tf.OutputError(f"{path}: no space") if isinstance(error, OSError) else error
+        write_text(path, text)
+
+    monkeypatch.setattr(conversion, "write_text", write)
+    for folder in (out, tmp_path / "new" / "deep"):
+        with pytest.raises((caffe2tf.OutputError, KeyboardInterrupt)) as caught:
+            caffe2tf.convert(digits / "deploy.prototxt", digits / "digits.caffemodel", folder)
+        if isinstance(error, OSError):
+            assert str(caught.value) == f"{folder / failing}: no space"  # not the hidden name
+    assert contents(tmp_path) == {f"out/{k}": v for k, v in before.items()}
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_conversion_that_cannot_put_a_file_in_place(
+    digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(self: Path, target: Path) -> Path:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "replace", refuse)
+    with pytest.raises(caffe2tf.OutputError, match="ermission"):
+        caffe2tf.convert(digits / "deploy.prototxt", None, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_outcome_tells_what_was_made(digits: Path, tmp_path: Path) -> None:
+    steps: list[tuple[int, int]] = []
+    done = caffe2tf.convert(
+        digits / "deploy.prototxt", digits / "digits.caffemodel", tmp_path, progress=lambda a, b: steps.append((a, b))
+    )
+    assert done.module == tmp_path / "digits.py"
+    assert done.layers == tmp_path / staging.RUNTIME_FILE
+    assert done.weights == tmp_path / "digits.h5"
+    assert steps[-1] == (4 * 21138, 4 * 21138)
+    assert [a for a, _ in steps] == sorted(a for a, _ in steps)
+    assert "digits.caffemodel sha256:37a0f849" in done.module.read_text()
+
+
+def test_a_network_called_like_a_module(tmp_path: Path) -> None:
+    net = tmp_path / "n.prototxt"
+    for name, module in (
+        ("numpy", "numpy_net"),
+        ("class", "class_"),
+        ("9 lives", "blob_9_lives"),
+        ("", "n"),
+        ("é" * 300, "network"),
+        ("x" * 300, "x" * 60),
+    ):
+        net.write_text(
+            f'name: "{name}"\n' + inputs_text({"d": (2, 3)}) + 'layer { name: "t" type: "TanH" bottom: "d" top: "t" }'
+        )
+        assert caffe2tf.convert(net, None, tmp_path / "out").module.stem == module
+
+
+def test_keras_own_weight_file_of_a_network_with_same_shapes(tmp_path: Path) -> None:
+    """Keras keeps these by class and position; the converter reads them again before it lets the file stand."""
+    from tests.emit.networks import tangle
+    from tests.layers.oracle import caffemodel
+
+    text = tangle(np.random.default_rng(11))
+    net, weights = tmp_path / "t.prototxt", tmp_path / "t.caffemodel"
+    net.write_text(text)
+    rng = np.random.default_rng(2)
+    names = [line.split('"')[1] for line in text.splitlines() if "InnerProduct" in line and '"w' not in line]
+    shared = [line.split('"')[1] for line in text.splitlines() if '"w' in line]
+    weights.write_bytes(caffemodel({n: [rng.normal(size=(4, 4)), rng.normal(size=4)] for n in [*names, *shared]}))
+    built = [caffe2tf.convert(net, weights, tmp_path / f, weights_format=f).build() for f in ("h5", "weights.h5")]
+    x = {i.name: rng.normal(size=(2, 4)).astype("f4") for i in built[0].inputs}
+    a, b = (m.predict(x, verbose=0) for m in built)
+    assert a.keys() == b.keys()
+    for name, value in a.items():
+        np.testing.assert_array_equal(value, b[name])

@@ -1,0 +1,102 @@
+"""Running a network through its emitted source."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import caffe2tf
+from caffe2tf.execute import build_model, save_keras_weights
+from tests.emit.networks import plan, tangle
+from tests.layers.oracle import check_recorded, inputs_text, run_layer
+
+X = np.random.default_rng(8).normal(size=(2, 3, 5, 7)).astype("f4")
+
+
+def test_every_blob_in_the_order_of_the_network_and_in_place_ones_as_they_end() -> None:
+    text = (
+        'layer { name: "p" type: "Power" bottom: "d" top: "p" power_param { scale: -2 shift: 1 } }\n'
+        'layer { name: "r" type: "ReLU" bottom: "p" top: "p" }\n'
+        'layer { name: "s" type: "Split" bottom: "p" top: "a" top: "b" }\n'
+        'layer { name: "q" type: "Silence" bottom: "b" }\n'
+    )
+    out = run_layer(text, {"d": X})
+    assert list(out) == ["d", "p", "a", "b"]
+    np.testing.assert_allclose(out["p"], np.maximum(1 - 2 * X, 0), rtol=1e-6)
+    np.testing.assert_array_equal(out["b"], out["p"])
+    assert {a.dtype for a in out.values()} == {np.dtype("f4")}
+
+
+def test_without_weights_fillers_fill_and_always_alike() -> None:
+    text = (
+        'layer { name: "i" type: "InnerProduct" bottom: "d" top: "i" '
+        'inner_product_param { num_output: 4 weight_filler { type: "xavier" } } }'
+    )
+    a, b = (run_layer(text, {"d": X})["i"] for _ in range(2))
+    np.testing.assert_array_equal(a, b)
+    assert np.abs(a).max() > 0
+
+
+def test_the_inputs_decide_the_shapes() -> None:
+    assert run_layer('layer { name: "t" type: "TanH" bottom: "d" top: "t" }', {"d": X[:, :2]})["t"].shape == (
+        2,
+        2,
+        5,
+        7,
+    )
+
+
+@pytest.mark.parametrize("case", ["shared_weights", "residual_block", "names_with_slashes", "v1_layers"])
+def test_recordings(case: str) -> None:
+    check_recorded(case)
+
+
+def test_a_missing_input_is_named_with_its_shape(tmp_path: Path) -> None:
+    net = tmp_path / "n.prototxt"
+    net.write_text(inputs_text({"a": (2, 3), "b": (4, 5)}) + 'layer { name: "t" type: "TanH" bottom: "b" top: "t" }')
+    with pytest.raises(caffe2tf.UsageError, match=r"no array is given for input 'b' \(4x5\)"):
+        caffe2tf.run(net, None, {"a": np.ones((2, 3))})
+
+
+def test_inputs_that_are_no_numbers(tmp_path: Path) -> None:
+    net = tmp_path / "n.prototxt"
+    net.write_text(inputs_text({"a": (2, 3)}) + 'layer { name: "t" type: "TanH" bottom: "a" top: "t" }')
+    with pytest.raises(caffe2tf.UsageError, match="input 'a': an array of numbers"):
+        caffe2tf.run(net, None, {"a": np.array(["x"])})
+
+
+def test_verify_takes_inputs_from_the_reference_or_beside_it(digits: Path) -> None:
+    net = digits / "deploy.prototxt", digits / "digits.caffemodel"
+    x = np.random.default_rng(0).normal(size=(2, 1, 16, 16))
+    blobs = caffe2tf.run(*net, {"data": x})
+    assert caffe2tf.verify(*net, blobs).same
+    alone = {"prob": blobs["prob"]}
+    assert caffe2tf.verify(*net, alone, {"data": x}).same
+    report = caffe2tf.verify(*net, alone, {"data": -x})
+    assert report.first_difference is not None
+    assert report.first_difference.layer == "prob"
+
+
+def test_the_runtime_layers_of_two_networks_do_not_meet(digits: Path, tmp_path: Path) -> None:
+    import sys
+
+    sys.modules.pop("caffe_layers", None)
+    caffe2tf.run(digits / "deploy.prototxt", None, {"data": np.ones((1, 1, 16, 16))})
+    assert "caffe_layers" not in sys.modules
+
+
+def test_keras_weights_that_came_out_otherwise_are_refused(tmp_path: Path) -> None:
+    made = plan(tangle(np.random.default_rng(11)), tmp_path)
+    model = build_model(made)
+    weights = made.weights()
+    target = tmp_path / "w.weights.h5"
+    save_keras_weights(model, target, weights)
+    assert target.is_file()
+    layer = next(layer for layer in model.layers if layer.weights)
+    layer.weights[0].assign(np.asarray(layer.weights[0]) + 1)
+    target.unlink()
+    with pytest.raises(caffe2tf.OutputError, match=f"layer '{layer.name}'"):
+        save_keras_weights(model, target, weights)
+    assert not [p for p in tmp_path.iterdir() if p.name != "net.prototxt"]
