@@ -1,0 +1,83 @@
+"""The command line: one thin command for each verb, over the Python interface."""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from caffe2tf.errors import Caffe2TFError
+
+__all__ = ["main"]
+
+
+class _Stopped(BaseException):
+    """A signal asks the program to end: what is half done is undone on the way out, as with any exception."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
+def main() -> None:
+    """The ``caffe2tf`` command: prints an error's message without a traceback and exits with its status."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy would start threads that nothing here makes use of
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # typer's dependency would search all packages
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")  # names may hold what the terminal's encoding lacks
+    thresholds = gc.get_threshold()
+    gc.set_threshold(200_000)  # importing makes many objects and no garbage; looking for it takes a tenth of the time
+    try:
+        sys.exit(_run())
+    finally:
+        gc.set_threshold(*thresholds)
+
+
+def _run() -> int | str | None:
+    from caffe2tf.cli.app import app
+    from caffe2tf.cli.output import print_problem
+
+    code: int | str | None = 0
+    try:
+        with _stopping_cleanly():
+            app()
+    except SystemExit as e:  # how typer ends
+        code = e.code
+    except Caffe2TFError as e:
+        print_problem(f"caffe2tf: {e}")
+        code = e.exit_code
+    except _Stopped as e:
+        print_problem(f"caffe2tf: stopped by {signal.Signals(e.number).name}; nothing is left half-written")
+        code = 128 + e.number  # as shells report it
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader of our output has seen enough (`| head`)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return code
+
+
+@contextmanager
+def _stopping_cleanly() -> Iterator[None]:
+    """Turns Ctrl-C and a request to terminate into an exception; a signal that is ignored stays so."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        del frame
+        for each in before:
+            signal.signal(each, signal.SIG_IGN)  # the second must not interrupt the cleaning up
+        raise _Stopped(number)
+
+    wanted = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {s: signal.getsignal(s) for s in wanted if signal.getsignal(s) is not signal.SIG_IGN}
+    for each in before:
+        signal.signal(each, stop)
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)

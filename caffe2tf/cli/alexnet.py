@@ -1,0 +1,125 @@
+"""``caffe2tf alexnet``: trustworthy AlexNet weights from the published model, and the proof."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from caffe2tf.cli.options import Json, choice
+from caffe2tf.errors import UsageError
+
+if TYPE_CHECKING:
+    from caffe2tf.alexnet import AlexNetReport, Regenerated
+
+__all__ = ["alexnet"]
+
+
+def alexnet(
+    file: Annotated[
+        Path | None, typer.Argument(metavar="FILE", help="A weight file (.npy, .h5, .npz) that is there, to check.")
+    ] = None,
+    *,
+    caffemodel: Annotated[
+        Path | None, typer.Option("--from", metavar="CAFFEMODEL", help="The trained weights, bvlc_alexnet.caffemodel.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", metavar="OUT", help="The file to write: .npy, .h5 or .npz.")
+    ] = None,
+    layout: Annotated[
+        str, typer.Option(metavar="lists|dicts", help="Of .npy: each layer a list of weights and biases, or a dict.")
+    ] = "lists",
+    check: Annotated[
+        bool, typer.Option("--check", help="Prove that what was written is right, and this machine's conversion.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Regenerate AlexNet weights for TensorFlow, and check them. Exit status: 0 fine, 1 differs, 2 mistake."""
+    from caffe2tf.alexnet import check as check_alexnet
+    from caffe2tf.alexnet import regenerate
+    from caffe2tf.cli.output import print_json, progress_bar
+
+    _refuse_contradictions(file, caffemodel, out, check=check)
+    done = report = None
+    if caffemodel is not None and out is not None:
+        with progress_bar("writing weights") as step:
+            done = regenerate(caffemodel, out, layout=choice("--layout", layout, ("lists", "dicts")), progress=step)
+        if not json:
+            _print_regenerated(done)
+    if check or file is not None:
+        with progress_bar("drawing weights") as step:
+            report = check_alexnet(file or out, caffemodel=caffemodel, progress=step)
+        if not json:
+            _print_report(report, caffemodel)
+    if json:
+        print_json(({"regenerated": _as_dict(done)} if done else {}) | ({"check": report.as_dict()} if report else {}))
+    sys.exit(0 if report is None or report.same else 1)
+
+
+def _refuse_contradictions(file: Path | None, caffemodel: Path | None, out: Path | None, *, check: bool) -> None:
+    if out is not None and caffemodel is None:
+        raise UsageError(f"{out}: say what to make it of: caffe2tf alexnet --from bvlc_alexnet.caffemodel -o {out}")
+    if out is not None and file is not None:
+        raise UsageError(f"{file} would be checked and {out} written: one at a time; --check checks what is written")
+    if caffemodel is not None and out is None and file is None:
+        raise UsageError(f"{caffemodel}: say what to write: caffe2tf alexnet --from {caffemodel} -o bvlc_alexnet.npy")
+    if not (check or out or file):
+        raise UsageError("say what to do: --check, or --from bvlc_alexnet.caffemodel -o bvlc_alexnet.npy, or both")
+
+
+def _as_dict(done: Regenerated) -> dict[str, object]:
+    return {
+        "weights": str(done.weights),
+        "sha256": done.sha256,
+        "caffemodel": str(done.caffemodel),
+        "caffemodel_sha1": done.caffemodel_sha1,
+        "published": done.published,
+        "shapes": {name: list(shape) for name, shape in done.shapes.items()},
+        "parameters": done.parameter_count,
+        "notes": list(done.notes),
+    }
+
+
+def _print_regenerated(done: Regenerated) -> None:
+    from caffe2tf.cli.output import count, print_line, print_notes
+
+    print_notes(done.notes)
+    print_line(f"{done.caffemodel}: sha1 {done.caffemodel_sha1}: {_provenance(published=done.published)}")
+    print_line(f"{done.weights}: {count(done.parameter_count)} parameters, sha256 {done.sha256}")
+
+
+def _provenance(*, published: bool) -> str:
+    return "bvlc_alexnet as BVLC published it" if published else "not the bvlc_alexnet that BVLC published"
+
+
+def _print_report(report: AlexNetReport, caffemodel: Path | None) -> None:
+    from caffe2tf.cli.output import print_line
+    from caffe2tf.cli.verify import print_report
+
+    print_line("AlexNet with drawn weights, regenerated and run here, against what Caffe computed:")
+    print_report(report.activations)
+    if report.own_activations is not None:
+        print_line(f"{report.weights_file} holds these drawn weights exactly; computed with the file itself:")
+        print_report(report.own_activations)
+    if report.weights_file is not None:
+        _print_weights(report, caffemodel)
+    print_line("all is as it should be" if report.same else "DIFFERS: see above")
+
+
+def _print_weights(report: AlexNetReport, caffemodel: Path | None) -> None:
+    from caffe2tf.cli.output import count, print_line, print_table
+
+    if caffemodel is None:
+        print_line(f"{report.weights_file}: fits the model; --from CAFFEMODEL would tell whether its values are right")
+        return
+    wrong = [w for w in report.weights if not w.same]
+    if wrong:
+        columns = [("layer", "left"), ("weight", "left"), ("shape", "left"), ("values that differ", "right")]
+        print_table(columns, [(w.layer, w.weight, "x".join(map(str, w.shape)), count(w.differing)) for w in wrong])
+    print_line(
+        f"{report.weights_file}: {len(report.weights) - len(wrong)} of {len(report.weights)} weights are the blobs of "
+        f"{caffemodel}, bit for bit"
+    )
+    print_line(f"{caffemodel}: sha1 {report.caffemodel_sha1}: {_provenance(published=bool(report.published))}")

@@ -1,0 +1,110 @@
+"""``caffe2tf convert``: two files in, Keras code and weights out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from caffe2tf.cli.options import (
+    InputShapes,
+    Json,
+    Level,
+    Net,
+    Phase,
+    Plugins,
+    Stages,
+    Weights,
+    choice,
+    load_plugins,
+    parse_shapes,
+)
+
+if TYPE_CHECKING:
+    from caffe2tf.conversion import Conversion
+    from caffe2tf.ir import Shape
+
+__all__ = ["convert"]
+
+_FORMATS = ("h5", "npz", "npy", "weights.h5")
+
+
+def convert(
+    net: Net,
+    weights: Weights = None,
+    *,
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="OUT", help="Folder for the results.")],
+    weights_format: Annotated[
+        str, typer.Option(metavar="h5|npz|npy|weights.h5", help="npy is the classic pickled dict.")
+    ] = "h5",
+    phase: Phase = "TEST",
+    stage: Stages = None,
+    level: Level = 0,
+    input_shape: InputShapes = None,
+    keep_losses: Annotated[bool, typer.Option("--keep-losses", help="Compute losses and metrics, too.")] = False,
+    plugin: Plugins = None,
+    json: Json = False,
+) -> None:
+    """Convert a network to readable Keras code and a weight file."""
+    from caffe2tf.cli.output import print_json, print_notes, progress_bar
+    from caffe2tf.conversion import convert as convert_network
+
+    load_plugins(plugin)
+    with progress_bar("writing weights") as step:
+        done = convert_network(
+            net,
+            weights,
+            out,
+            weights_format=choice("--weights-format", weights_format, _FORMATS),
+            phase=phase,
+            stages=stage or (),
+            level=level,
+            input_shapes=parse_shapes(input_shape),
+            keep_losses=keep_losses,
+            progress=step,
+        )
+    if json:
+        print_json(_as_dict(done))
+        return
+    print_notes(done.notes)
+    _summarise(done)
+
+
+def _as_dict(done: Conversion) -> dict[str, object]:
+    return {
+        "module": str(done.module),
+        "runtime_layers": done.layers and str(done.layers),
+        "weights": done.weights and str(done.weights),
+        "sha256": {str(p): digest for p, digest in done.sha256.items()},
+        "inputs": {k: list(v) for k, v in done.inputs.items()},
+        "outputs": {k: list(v) for k, v in done.outputs.items()},
+        "layers": done.layer_count,
+        "parameters": done.parameter_count,
+        "notes": list(done.notes),
+    }
+
+
+def _summarise(done: Conversion) -> None:
+    from caffe2tf.cli.output import count, print_line, print_table
+    from caffe2tf.emit.names import NameMap, identifier
+
+    print_line(f"{done.layer_count} layers, {count(done.parameter_count)} parameters")
+    rows = [(str(p), f"{p.stat().st_size:,}", digest) for p, digest in done.sha256.items()]
+    print_table([("file", "left"), ("bytes", "right"), ("sha256", "left")], rows)
+    argument = f"weights={str(done.weights)!r}" if done.weights else ""
+    names = NameMap()
+    variables = {name: names.claim(identifier(name), separator="_") for name in done.inputs}
+    fed = ", ".join(f"{name!r}: {variable}" for name, variable in variables.items())
+    shapes = ", ".join(f"{variables[name]} {_shape(shape)}" for name, shape in done.inputs.items())
+    top = next(iter(done.outputs))
+    print_line()
+    print_line(f"import sys; sys.path.insert(0, {str(done.module.parent)!r}); from {done.module.stem} import build")
+    print_line(f"model = build({argument})")
+    print_line(
+        f"{names.claim(identifier(top), separator='_')} = model.predict({{{fed}}})[{top!r}]  # float32: {shapes}"
+    )
+
+
+def _shape(shape: Shape) -> str:
+    return "x".join("?" if d is None else str(d) for d in shape)

@@ -1,0 +1,114 @@
+"""``caffe2tf inspect``: what a network is made of, and what stands in the way of converting it."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from caffe2tf.cli.options import (
+    InputShapes,
+    Json,
+    Level,
+    Net,
+    Phase,
+    Plugins,
+    Stages,
+    Weights,
+    load_plugins,
+    parse_shapes,
+)
+
+if TYPE_CHECKING:
+    from caffe2tf.load.survey import Row, Survey
+
+__all__ = ["inspect"]
+
+
+def inspect(
+    net: Net,
+    weights: Weights = None,
+    *,
+    phase: Phase = "TEST",
+    stage: Stages = None,
+    level: Level = 0,
+    input_shape: InputShapes = None,
+    plugin: Plugins = None,
+    json: Json = False,
+) -> None:
+    """Show layers, shapes, parameters and multiply-adds; everything unsupported and every unmatched weight, at once."""
+    from caffe2tf.cli.output import print_json
+    from caffe2tf.load import open_source
+    from caffe2tf.load.survey import survey
+    from caffe2tf.parse import read_network
+
+    load_plugins(plugin)
+    definition = read_network(net)
+    with open_source(definition, weights) as source:
+        found = survey(
+            definition,
+            source,
+            phase=phase,
+            stages=stage or (),
+            level=level,
+            input_shapes=parse_shapes(input_shape),
+        )
+    if json:
+        print_json(_as_dict(found))
+    else:
+        _print(found)
+    sys.exit(found.exit_code)
+
+
+def _as_dict(found: Survey) -> dict[str, object]:
+    return {
+        "name": found.name,
+        "layers": [asdict(r) for r in found.rows],
+        "problems": [{**asdict(p), "where": str(p.where) if p.where else None} for p in found.problems],
+        "weight_problems": list(found.weight_problems),
+        "notes": list(found.notes),
+    }
+
+
+def _print(found: Survey) -> None:
+    from caffe2tf.cli.output import count, print_notes, print_problem, print_table
+
+    columns = [
+        ("layer", "left"),
+        ("type", "left"),
+        ("bottoms", "left"),
+        ("tops", "left"),
+        ("shape", "left"),
+        ("parameters", "right"),
+        ("multiply-adds", "right"),
+    ]
+    footer = [
+        f"{len(found.rows)} layers",
+        "",
+        "",
+        "",
+        "",
+        count(sum(r.parameters for r in found.rows)),
+        count(sum(r.multiply_adds or 0 for r in found.rows)),
+    ]
+    styles = ["red" if r.shapes is None else "" for r in found.rows]
+    print_table(columns, [_cells(r) for r in found.rows], footer=footer, title=found.name, styles=styles)
+    print_notes(found.notes)
+    for problem in (*found.problems, *found.weight_problems):  # after the table, where they are seen
+        print_problem(str(problem))
+
+
+def _cells(row: Row) -> list[str]:
+    from caffe2tf.cli.output import count
+    from caffe2tf.ir import format_shape
+
+    shapes = "?" if row.shapes is None else ", ".join(format_shape(s) for s in row.shapes) or "-"
+    return [
+        row.name,
+        row.type,
+        ", ".join(row.bottoms),
+        ", ".join(row.tops),
+        shapes,
+        count(row.parameters),
+        count(row.multiply_adds),
+    ]

@@ -1,0 +1,131 @@
+"""Output for a person at a terminal, for a pipe, and for a program."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+__all__ = ["count", "print_json", "print_line", "print_notes", "print_problem", "print_table", "progress_bar"]
+
+_SLOW = 1.0  # seconds after which a person wants to see progress
+
+
+def print_json(data: object) -> None:
+    """One JSON document on standard output."""
+    sys.stdout.write(json.dumps(data, indent=2, default=str) + "\n")
+
+
+def print_line(text: str = "") -> None:
+    """A line of plain text on standard output; nothing in it is markup."""
+    sys.stdout.write(_visible(text) + "\n")
+
+
+def print_problem(text: str) -> None:
+    """Lines of plain text on standard error."""
+    sys.stderr.write("\n".join(map(_visible, text.split("\n"))) + "\n")
+
+
+def print_notes(notes: Sequence[str], *, limit: int = 12) -> None:
+    """What the user should know, on standard error, so that pipes carry results alone."""
+    for note in notes[:limit]:
+        print_problem(f"note: {note}")
+    if len(notes) > limit:
+        print_problem(f"note: and {len(notes) - limit} more notes")
+
+
+def _visible(text: str) -> str:
+    """``text`` with control characters written out: a name from a file must not command the terminal."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
+def count(number: int | None) -> str:
+    """A count for a person: 60,965,224; a dash for 0 and a question mark for None."""
+    return "?" if number is None else f"{number:,}" if number else "-"
+
+
+def print_table(
+    columns: Sequence[tuple[str, str]],
+    rows: Sequence[Sequence[str]],
+    *,
+    footer: Sequence[str] | None = None,
+    title: str = "",
+    styles: Sequence[str] = (),
+) -> None:
+    """A table: drawn at a terminal, columns separated by two spaces in a pipe.
+
+    Args:
+        columns: (heading, "left" or "right").
+        rows: cells, plain text.
+        footer: cells of a last row of totals.
+        title: above the table, at a terminal alone.
+        styles: a rich style for each row; empty for none.
+    """
+    if not sys.stdout.isatty():
+        _print_plain(columns, [*rows, *([footer] if footer else [])])
+        return
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=SIMPLE_HEAD, title=Text(_visible(title)) if title else None, show_footer=footer is not None)
+    for i, (heading, side) in enumerate(columns):
+        justify: Any = side
+        table.add_column(heading, justify=justify, overflow="fold", footer=Text(footer[i]) if footer else "")
+    for i, row in enumerate(rows):
+        table.add_row(*(Text(_visible(cell)) for cell in row), style=styles[i] if styles else None)
+    Console().print(table)
+
+
+def _print_plain(columns: Sequence[tuple[str, str]], rows: Sequence[Sequence[str]]) -> None:
+    table = [[heading for heading, _ in columns], *rows]
+    widths = [max(len(row[i]) for row in table) for i in range(len(columns))]
+    for row in table:
+        cells = (
+            cell.rjust(width) if side == "right" else cell.ljust(width)
+            for cell, width, (_, side) in zip(row, widths, columns, strict=True)
+        )
+        print_line("  ".join(cells).rstrip())
+
+
+def _no_step(done: int, total: int) -> None:
+    del done, total
+
+
+@contextmanager
+def progress_bar(label: str) -> Iterator[Callable[[int, int], None]]:
+    """Gives ``step(done, total)``; a bar appears at a terminal once the work has taken over a second."""
+    if not sys.stderr.isatty():
+        yield _no_step
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f}%"),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    )
+    start = time.monotonic()
+    task = bar.add_task(label, total=None)
+    shown = False
+
+    def step(done: int, total: int) -> None:
+        nonlocal shown
+        if not shown and time.monotonic() - start > _SLOW:
+            bar.start()
+            shown = True
+        bar.update(task, completed=done, total=total)
+
+    try:
+        yield step
+    finally:
+        if shown:
+            bar.stop()

@@ -1,0 +1,44 @@
+"""``caffe2tf run``: one forward pass, every blob to a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from caffe2tf.cli.options import Json, Level, Net, Phase, Plugins, Stages, Weights, load_plugins
+
+__all__ = ["run"]
+
+
+def run(
+    net: Net,
+    weights: Weights = None,
+    *,
+    inputs: Annotated[Path, typer.Option("--input", metavar="IN.npz", help="An array for each input, N, C, H, W.")],
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="OUT.npz", help="Every blob, in Caffe's axis order.")],
+    phase: Phase = "TEST",
+    stage: Stages = None,
+    level: Level = 0,
+    plugin: Plugins = None,
+    json: Json = False,
+) -> None:
+    """Run a network once and write every blob."""
+    from caffe2tf.cli.output import print_json, print_table
+    from caffe2tf.execute import run as run_network
+    from caffe2tf.ir import format_shape
+    from caffe2tf.verification import read_arrays, write_arrays
+
+    load_plugins(plugin)
+    blobs = run_network(net, weights, read_arrays(inputs), phase=phase, stages=stage or (), level=level)
+    write_arrays(out, blobs)
+    if json:
+        print_json({"out": str(out), "blobs": {b: list(a.shape) for b, a in blobs.items()}})
+        return
+    rows = [(b, format_shape(a.shape), _number(a.min()), _number(a.max()), _number(a.mean())) for b, a in blobs.items()]
+    print_table([("blob", "left"), ("shape", "left"), ("min", "right"), ("max", "right"), ("mean", "right")], rows)
+
+
+def _number(value: float) -> str:
+    return f"{float(value):.6g}"

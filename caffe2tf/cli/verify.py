@@ -1,0 +1,96 @@
+"""``caffe2tf verify``: a number for every blob that says whether it is the same."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from caffe2tf.cli.options import Json, Level, Net, Phase, Plugins, Stages, load_plugins
+
+if TYPE_CHECKING:
+    from caffe2tf.verification import Report
+
+__all__ = ["print_report", "verify"]
+
+
+def verify(
+    net: Net,
+    weights: Annotated[str, typer.Argument(metavar="WEIGHTS", help="Trained weights: .caffemodel or .h5.")],
+    *,
+    reference: Annotated[Path, typer.Option(metavar="BLOBS.npz", help="Recorded activations, by blob name.")],
+    inputs: Annotated[
+        Path | None, typer.Option("--input", metavar="IN.npz", help="What was fed, if the reference does not hold it.")
+    ] = None,
+    relative: Annotated[float, typer.Option(help="Greatest relative L2 difference of a blob.")] = 1e-5,
+    peak: Annotated[float, typer.Option(help="Greatest single difference, as a share of the blob's peak.")] = 1e-4,
+    phase: Phase = "TEST",
+    stage: Stages = None,
+    level: Level = 0,
+    plugin: Plugins = None,
+    json: Json = False,
+) -> None:
+    """Compare every blob with recorded activations. Exit status: 0 same, 1 differs, 2 mistake, 3 unsupported."""
+    from caffe2tf.cli.output import print_json
+    from caffe2tf.execute import verify as verify_network
+    from caffe2tf.verification import Tolerance, read_arrays
+
+    load_plugins(plugin)
+    report = verify_network(
+        net,
+        weights,
+        reference,
+        read_arrays(inputs) if inputs else None,
+        tolerance=Tolerance(relative=relative, peak=peak),
+        phase=phase,
+        stages=stage or (),
+        level=level,
+    )
+    if json:
+        print_json(report.as_dict())
+    else:
+        print_report(report)
+    sys.exit(0 if report.same else 1)
+
+
+def print_report(report: Report) -> None:
+    """The report as a table, the first difference named first."""
+    from caffe2tf.cli.output import print_line, print_notes, print_table
+    from caffe2tf.ir import format_shape
+
+    first = report.first_difference
+    if first is not None:
+        layer = f"layer {first.layer!r}, blob" if first.layer else "blob"
+        print_line(f"DIFFERS first at {layer} {first.blob!r}: {first.reason}")
+    columns = [
+        ("layer", "left"),
+        ("blob", "left"),
+        ("shape", "left"),
+        ("max abs", "right"),
+        ("relative L2", "right"),
+        ("verdict", "left"),
+    ]
+    rows = [
+        (
+            v.layer,
+            v.blob,
+            "-" if v.shape is None else format_shape(v.shape),
+            _number(v.max_abs),
+            _number(v.relative_l2),
+            "same" if v.same else f"DIFFERS: {v.reason}",
+        )
+        for v in report.verdicts
+    ]
+    print_table(columns, rows, styles=["" if v.same else "bold red" for v in report.verdicts])
+    print_notes([f"blob {blob!r} is not in the reference" for blob in report.unreferenced])
+    same = sum(v.same for v in report.verdicts)
+    print_line(
+        f"{same} of {len(report.verdicts)} blobs are the same "
+        f"(relative L2 up to {report.tolerance.relative:g}, peak {report.tolerance.peak:g})"
+    )
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3g}"

@@ -1,0 +1,67 @@
+"""Tables and progress at a terminal and in a pipe."""
+
+from __future__ import annotations
+
+import io
+import sys
+
+import pytest
+
+from caffe2tf.cli import output
+
+COLUMNS = [("name", "left"), ("count", "right")]
+ROWS = [["a", "1"], ["[bold]b[/bold]", "1,234"]]
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_in_a_pipe_a_table_is_plain(capsys: pytest.CaptureFixture[str]) -> None:
+    output.print_table(COLUMNS, ROWS, footer=["2", "1,235"], title="no title", styles=["red", ""])
+    assert capsys.readouterr().out == (
+        "name            count\na                   1\n[bold]b[/bold]  1,234\n2               1,235\n"
+    )
+
+
+def test_at_a_terminal_it_is_drawn_and_markup_stays_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stdout", terminal)
+    output.print_table(COLUMNS, [*ROWS, ["c\x1b[31m", "2"]], footer=["3", "x"], title="[red]t\x07")
+    text = terminal.getvalue()
+    assert "[bold]b[/bold]" in text
+    assert "[red]t\\x07" in text
+    assert "c\\x1b[31m" in text
+    assert "───" in text
+
+
+def test_progress_shows_only_what_takes_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter([0.0, 0.5, 1.5, 2.0, 2.5])
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setattr("caffe2tf.cli.output.time.monotonic", lambda: next(clock))
+    with output.progress_bar("writing") as step:
+        step(1, 4)
+        assert terminal.getvalue() == ""
+        step(2, 4)
+    assert "writing" in terminal.getvalue()
+
+
+def test_progress_is_silent_in_a_pipe(capsys: pytest.CaptureFixture[str]) -> None:
+    with output.progress_bar("writing") as step:
+        step(1, 4)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_notes_are_not_a_flood(capsys: pytest.CaptureFixture[str]) -> None:
+    output.print_notes([f"n{i}" for i in range(15)])
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.splitlines()[-1] == "note: and 3 more notes"
+    assert len(said.err.splitlines()) == 13
+
+
+@pytest.mark.parametrize(("number", "text"), [(None, "?"), (0, "-"), (60965224, "60,965,224")])
+def test_counts(number: int | None, text: str) -> None:
+    assert output.count(number) == text

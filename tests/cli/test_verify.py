@@ -1,0 +1,153 @@
+"""``caffe2tf verify`` and ``run``: numbers for every blob, and an exit status to rely on."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.cli.command import Outcome, caffe2tf
+
+
+@pytest.fixture(scope="module")
+def blobs(digits: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, np.ndarray]:
+    """Every blob of the digits network for three images."""
+    folder = tmp_path_factory.mktemp("run")
+    x = np.random.default_rng(4).normal(size=(3, 1, 16, 16)).astype("f4")
+    np.savez(folder / "in.npz", data=x)
+    net = digits / "deploy.prototxt", digits / "digits.caffemodel"
+    done = caffe2tf("run", *net, "--input", folder / "in.npz", "-o", folder / "out.npz", "--json")
+    assert done.code == 0, done.err
+    with np.load(folder / "out.npz") as file:
+        out = {name: file[name] for name in file.files}
+    assert json.loads(done.out) == {
+        "out": str(folder / "out.npz"), "blobs": {name: list(a.shape) for name, a in out.items()},
+    }  # fmt: skip
+    np.testing.assert_array_equal(out["data"], x)
+    return out
+
+
+def verify(digits: Path, tmp_path: Path, blobs: dict[str, np.ndarray], *more: object) -> Outcome:
+    file = tmp_path / "blobs.npz"
+    np.savez(file, **blobs)  # type: ignore[arg-type]
+    done = caffe2tf("verify", digits / "deploy.prototxt", digits / "digits.caffemodel", "--reference", file, *more)
+    assert "Traceback" not in done.err
+    return done
+
+
+def test_what_is_the_same(digits: Path, tmp_path: Path, blobs: dict[str, np.ndarray]) -> None:
+    done = verify(digits, tmp_path, blobs)
+    assert done.code == 0, done.out
+    lines = done.out.splitlines()
+    order = [line.split()[1] for line in lines[1:-1]]
+    assert order == [b for b in blobs if b != "data"]
+    assert all(
+        line.split()[2:] == ["x".join(map(str, blobs[b].shape)), "0", "0", "same"]
+        for b, line in zip(order, lines[1:], strict=False)
+    )
+    assert lines[-1].startswith(f"{len(order)} of {len(order)} blobs are the same")
+
+
+def test_the_first_layer_that_differs_is_named_first(
+    digits: Path, tmp_path: Path, blobs: dict[str, np.ndarray]
+) -> None:
+    wrong = dict(reversed(blobs.items()))  # the order of the file does not matter
+    wrong["pool2"] = blobs["pool2"] * np.float32(1.01)
+    wrong["fc4"] = blobs["fc4"] + 1
+    done = verify(digits, tmp_path, wrong)
+    assert done.code == 1
+    assert done.out.startswith("DIFFERS first at layer 'pool2', blob 'pool2': relative L2 0.0099 is over 1e-05\n")
+    assert "DIFFERS" not in next(line for line in done.out.splitlines()[1:] if line.split()[1] == "fc3")
+    assert sum("DIFFERS" in line for line in done.out.splitlines()[1:]) == 2
+
+
+def test_json(digits: Path, tmp_path: Path, blobs: dict[str, np.ndarray]) -> None:
+    done = verify(
+        digits, tmp_path, {k: v for k, v in blobs.items() if k != "norm1"} | {"fc4": blobs["fc4"] * 2}, "--json"
+    )
+    said = json.loads(done.out)
+    assert done.code == 1
+    assert said["same"] is False
+    assert said["first_difference"]["layer"] == "fc4"
+    assert said["not_in_reference"] == ["norm1"]
+    one = next(b for b in said["blobs"] if b["blob"] == "fc4")
+    assert one["max_abs"] == pytest.approx(float(np.abs(blobs["fc4"]).max()), rel=1e-5)
+    assert one["relative_l2"] == pytest.approx(0.5, rel=1e-5)
+
+
+def test_a_wider_tolerance(digits: Path, tmp_path: Path, blobs: dict[str, np.ndarray]) -> None:
+    near = blobs | {"fc4": blobs["fc4"] * np.float32(1.001)}
+    assert verify(digits, tmp_path, near).code == 1
+    assert verify(digits, tmp_path, near, "--relative", "0.01").code == 1  # the peak is still too far
+    assert verify(digits, tmp_path, near, "--relative", "0.01", "--peak", "0.01").code == 0
+
+
+@pytest.mark.parametrize("bound", ["nan", "inf", "-1"])
+def test_a_tolerance_that_would_call_anything_the_same(
+    digits: Path, tmp_path: Path, blobs: dict[str, np.ndarray], bound: str
+) -> None:
+    assert verify(digits, tmp_path, blobs, f"--relative={bound}").code == 2
+    assert verify(digits, tmp_path, blobs, f"--peak={bound}").code == 2
+
+
+def test_a_blob_that_the_network_lacks_is_a_difference(
+    digits: Path, tmp_path: Path, blobs: dict[str, np.ndarray]
+) -> None:
+    done = verify(digits, tmp_path, blobs | {"pool9": np.ones(3)})
+    assert done.code == 1
+    assert "'pool9': the network has no such blob" in done.out
+
+
+def test_comparing_nothing_is_a_failure(digits: Path, tmp_path: Path, blobs: dict[str, np.ndarray]) -> None:
+    done = verify(digits, tmp_path, {"data": blobs["data"]})
+    assert done.code == 2
+    assert "nothing to compare" in done.err
+    done = verify(digits, tmp_path, {"other": blobs["fc4"]}, "--input", _inputs(tmp_path, blobs))
+    assert done.code == 2
+    assert "conv1" in done.err
+    assert "other" in done.err
+    assert verify(digits, tmp_path, {}).code == 2
+
+
+def _inputs(tmp_path: Path, blobs: dict[str, np.ndarray]) -> Path:
+    np.savez(tmp_path / "in.npz", data=blobs["data"])
+    return tmp_path / "in.npz"
+
+
+def test_references_that_do_not_fit(digits: Path, tmp_path: Path, blobs: dict[str, np.ndarray]) -> None:
+    done = verify(digits, tmp_path, {"fc4": blobs["fc4"]})
+    assert done.code == 2
+    assert "input 'data'" in done.err
+    done = verify(digits, tmp_path, blobs | {"fc4": blobs["fc4"][:, :4]})
+    assert done.code == 1
+    assert "shape 3x10, the reference has 3x4" in done.out
+    nan = blobs["fc4"].copy()
+    nan[1, 2] = np.nan
+    done = verify(digits, tmp_path, blobs | {"fc4": nan})
+    assert done.code == 1
+    assert "non-finite values stand in other places (1 of 30)" in done.out
+    assert verify(digits, tmp_path, blobs | {"fc4": np.array(["text"])}).code == 2
+    assert verify(digits, tmp_path, blobs | {"fc4": blobs["fc4"][:0]}).code == 1
+
+
+def test_an_unsupported_network(digits: Path, tmp_path: Path, blobs: dict[str, np.ndarray]) -> None:
+    net = tmp_path / "net.prototxt"
+    net.write_text((digits / "deploy.prototxt").read_text().replace('"LRN"', '"LRM"'))
+    np.savez(tmp_path / "b.npz", **blobs)  # type: ignore[arg-type]
+    done = caffe2tf("verify", net, digits / "digits.caffemodel", "--reference", tmp_path / "b.npz")
+    assert done.code == 3
+    assert "'LRM'" in done.err
+
+
+def test_run_prints_a_line_for_each_blob(digits: Path, tmp_path: Path, blobs: dict[str, np.ndarray]) -> None:
+    done = caffe2tf(
+        "run", digits / "digits.caffemodel", "--input", _inputs(tmp_path, blobs), "-o", tmp_path / "o.npz"
+    )  # the weights are those inside
+    assert done.code == 0, done.err
+    with np.load(tmp_path / "o.npz") as out:
+        np.testing.assert_array_equal(out["prob"], blobs["prob"])
+    line = next(line for line in done.out.splitlines() if line.startswith("fc4 "))
+    fc4 = blobs["fc4"]
+    assert line.split()[1:] == ["3x10", *(f"{v:.6g}" for v in (fc4.min(), fc4.max(), fc4.mean()))]
