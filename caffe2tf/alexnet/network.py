@@ -1,0 +1,125 @@
+"""AlexNet as a Keras model, built by the source that a conversion emits, and the blobs it computes on the way."""
+
+from __future__ import annotations
+
+import functools
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from caffe2tf.alexnet.recorded import definition_path
+from caffe2tf.emit.importing import import_emitted
+from caffe2tf.emit.plan import plan_conversion
+from caffe2tf.emit.staging import RUNTIME_FILE
+from caffe2tf.errors import ParseError, UsageError, WeightsError
+from caffe2tf.load import load_graph
+from caffe2tf.parse import read_network
+
+if TYPE_CHECKING:
+    import keras
+
+    from caffe2tf.ir import Value
+
+__all__ = ["activations", "blob_writers", "build"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Network:
+    """The emitted module, the Keras layer that gives each blob in the order of the network, and Caffe's that does."""
+
+    module: ModuleType
+    layers: Mapping[str, str]
+    values: Mapping[str, Value]
+    writers: Mapping[str, str]
+
+
+@functools.cache
+def _network() -> _Network:
+    definition = read_network(definition_path())
+    graph = load_graph(definition, fill=True)  # the values are not used, but a network with weights can load some
+    plan = plan_conversion(graph, definition)
+    computed = {b: v for b, v in plan.program.graph.final_values().items() if v not in dict(plan.program.inputs)}
+    with tempfile.TemporaryDirectory(prefix="caffe2tf-alexnet-") as folder:
+        module = Path(folder) / f"{plan.module_name}.py"
+        module.write_text(plan.module_source, encoding="utf-8")
+        if plan.runtime_source is not None:
+            (Path(folder) / RUNTIME_FILE).write_text(plan.runtime_source, encoding="utf-8")
+        return _Network(
+            module=import_emitted(module),
+            layers={b: plan.program.taps[v.id].layer for b, v in computed.items()},
+            values=computed,
+            writers={v.blob: n.parts[-1] for n in graph.nodes if n.inputs for v in graph.written(n)},
+        )
+
+
+def blob_writers() -> Mapping[str, str]:
+    """For each of AlexNet's blobs but the input, the Caffe layer that writes it last."""
+    return _network().writers
+
+
+def build(weights: str | os.PathLike[str] | None = None) -> keras.Model:
+    """AlexNet as a Keras model, built by the source that `caffe2tf.convert` emits for it.
+
+    To train it for other classes, put a layer of your own on ``model.get_layer("drop7").output``.
+
+    Args:
+        weights: what `regenerate` or `caffe2tf.convert` wrote: ``.npy``, ``.h5`` or ``.npz``. A ``.npy`` file is a
+            pickle, which can run code when it is read: only load one that you trust. None leaves the weights as Keras
+            initialises them.
+
+    Returns:
+        A model that takes ``{"data": images}``, float32 (N, 227, 227, 3), BGR with the mean subtracted as in Caffe, and
+        gives ``{"prob": probabilities}``, float32 (N, 1000).
+
+    Raises:
+        ParseError: the file cannot be read.
+        WeightsError: its names or shapes are not those of AlexNet; all that differ are listed.
+    """
+    module = _network().module
+    if weights is None:
+        fresh: keras.Model = module.build()
+        return fresh
+    path = _weight_file(weights)
+    try:
+        model: keras.Model = module.build(weights=str(path))
+    except ValueError as e:
+        raise WeightsError(str(e) if str(path) in str(e) else f"{path}: these are not weights of AlexNet: {e}") from e
+    except Exception as e:  # a damaged pickle can raise anything
+        raise ParseError(f"{path}: this is no readable file of weights ({type(e).__name__}: {e})") from e
+    return model
+
+
+def _weight_file(given: str | os.PathLike[str]) -> Path:
+    path = Path(given)
+    if path.suffix == ".caffemodel" or path.name.endswith(".caffemodel.h5"):
+        raise UsageError(f"{path}: first make a weight file of it: caffe2tf alexnet --from {path} -o alexnet.h5")
+    if not path.is_file():
+        raise ParseError(f"{path}: there is no such file")
+    return path
+
+
+def activations(model: keras.Model, images: npt.NDArray[np.float32]) -> dict[str, npt.NDArray[np.float32]]:
+    """All blobs that an AlexNet computes, by Caffe's name and in the order of the network.
+
+    Args:
+        model: from `build`, or from the module that `caffe2tf.convert` wrote for AlexNet.
+        images: in Caffe's order, (N, 3, 227, 227).
+
+    Returns:
+        The 14 blobs, float32, in Caffe's order (N, C, H, W); a blob that is rewritten in place holds its last value.
+    """
+    import keras  # noqa: PLC0415 - takes seconds, and only running a model needs it
+
+    network = _network()
+    whole = keras.Model(model.inputs, [model.get_layer(layer).output for layer in network.layers.values()])
+    with keras.device("cpu:0"):  # where the recording was made: GPUs round products to fewer bits unless told not to
+        results = whole.predict_on_batch([np.ascontiguousarray(np.moveaxis(images, 1, -1))])
+    pairs = zip(network.values.items(), results, strict=True)
+    return {b: np.ascontiguousarray(v.layout.to_caffe(np.asarray(r, np.float32))) for (b, v), r in pairs}

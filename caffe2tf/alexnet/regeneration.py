@@ -1,0 +1,138 @@
+"""The published .caffemodel to a weight file for TensorFlow code, by the same way as every conversion."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from caffe2tf.alexnet.recorded import definition_path
+from caffe2tf.emit.plan import plan_conversion
+from caffe2tf.emit.weights import WeightFormat, hash_file, write_weights
+from caffe2tf.errors import UsageError, WeightsError
+from caffe2tf.load import load_graph
+from caffe2tf.parse import read_network
+from caffe2tf.parse.weights import WeightSource, open_weights
+
+__all__ = ["PUBLISHED_SHA1", "Regenerated", "file_sha1", "refuse_caffenet", "regenerate"]
+
+PUBLISHED_SHA1 = "9116a64c0fbe4459d18f4bb6b56d647b63920377"
+"""SHA-1 of bvlc_alexnet.caffemodel, as the front matter of its page in BVLC's model zoo states it."""
+
+_FORMATS: Mapping[str, WeightFormat] = {".npy": "npy", ".h5": "h5", ".hdf5": "h5", ".npz": "npz"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Regenerated:
+    """A weight file that was written.
+
+    Attributes:
+        weights: the file.
+        sha256: its digest.
+        caffemodel: what it was made from.
+        caffemodel_sha1: the digest by which Caffe's model zoo names models.
+        published: whether that is the model that BVLC published as bvlc_alexnet.
+        shapes: of every weight, by layer and weight name, as the file holds them.
+        parameter_count: trained values.
+        notes: what the user should know.
+    """
+
+    weights: Path
+    sha256: str
+    caffemodel: Path
+    caffemodel_sha1: str
+    published: bool
+    shapes: Mapping[str, tuple[int, ...]]
+    parameter_count: int
+    notes: tuple[str, ...]
+
+
+def regenerate(
+    caffemodel: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    *,
+    prototxt: str | os.PathLike[str] | None = None,
+    layout: Literal["lists", "dicts"] = "lists",
+    progress: Callable[[int, int], None] | None = None,
+) -> Regenerated:
+    """Writes AlexNet's weights as existing TensorFlow code reads them.
+
+    Convolution kernels are (height, width, inputs / group, outputs), fully connected ones (inputs, outputs); fc6 reads
+    its inputs in the order height, width, channels.
+
+    Args:
+        caffemodel: the trained weights, ``.caffemodel`` or ``.caffemodel.h5``.
+        out: the file to write. ``.npy``: the classic pickled dict, layer -> [weights, biases]. ``.h5``: a group for
+            each layer with ``kernel`` and ``bias``. ``.npz``: ``layer/kernel`` and ``layer/bias``.
+        prototxt: the definition that belongs to the weights, where it is not AlexNet's own (other classes, say).
+        layout: of ``.npy`` alone: ``dicts`` for layer -> {"weights": ..., "biases": ...}.
+        progress: called with (bytes written, bytes in all).
+
+    Raises:
+        UsageError: ``out`` ends in none of these.
+        WeightsError: these are weights of another network; every layer that does not fit is listed.
+        Caffe2TFError: a file cannot be read or written; nothing is left half-written.
+    """
+    target = Path(out)
+    kind = _format(target)
+    definition = read_network(prototxt if prototxt is not None else definition_path())
+    with open_weights(caffemodel) as source, ThreadPoolExecutor(max_workers=1) as pool:
+        if prototxt is None:
+            refuse_caffenet(source)
+        graph = load_graph(definition, source)
+        sha1 = pool.submit(file_sha1, source.files[0])
+        converted = plan_conversion(graph, definition).weights()
+        sizes = {f"{layer}/{name}": w.shape for layer, own in converted.items() for name, w in own.items()}
+        count = sum(w.size for own in converted.values() for w in own.values())
+        done = 0
+
+        def step(written: int) -> None:
+            nonlocal done
+            done += written
+            if progress is not None:
+                progress(done, 4 * count)
+
+        write_weights(target, converted, format=kind, layout=layout, progress=step)
+        digest = sha1.result()
+    return Regenerated(
+        weights=target,
+        sha256=hash_file(target),
+        caffemodel=Path(caffemodel),
+        caffemodel_sha1=digest,
+        published=digest == PUBLISHED_SHA1,
+        shapes=sizes,
+        parameter_count=count,
+        notes=tuple(n for n in graph.notes if n not in definition.notes),
+    )
+
+
+def file_sha1(path: Path) -> str:
+    """SHA-1 of a file as 40 hexadecimal digits: no protection from forgery, but what model zoos list."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.sha1(usedforsecurity=False)).hexdigest()
+
+
+def refuse_caffenet(source: WeightSource) -> None:
+    """CaffeNet's weights have AlexNet's names and shapes, but were trained with pooling before normalization.
+
+    Raises:
+        WeightsError: the file's own structure says so.
+    """
+    order = list(source.types)
+    if "pool1" in order and "norm1" in order and order.index("pool1") < order.index("norm1"):
+        raise WeightsError(
+            f"{source.files[0]}: these are weights of CaffeNet, which pools before it normalizes; AlexNet normalizes "
+            "first, and would compute something else with them. Convert them with CaffeNet's own definition: "
+            f"caffe2tf convert deploy.prototxt {source.files[0]} --out caffenet"
+        )
+
+
+def _format(target: Path) -> WeightFormat:
+    kind = _FORMATS.get(target.suffix)
+    if kind is None or target.name.endswith(".weights.h5"):
+        raise UsageError(f"{target}: name a file that ends in .npy, .h5 or .npz (not .weights.h5)")
+    return kind

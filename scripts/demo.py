@@ -1,0 +1,173 @@
+#!/usr/bin/env python3
+"""Converts a trained network and AlexNet, runs both, and shows that they compute what Caffe computed.
+
+    python scripts/demo.py [--out FOLDER]
+
+Exit status: 0 all is the same, 1 something differs, 2 it could not be done.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import importlib
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+# Before TensorFlow is imported: on the processor, where the recordings were made, and without its own messages.
+os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import numpy as np
+import numpy.typing as npt
+from rich.box import SIMPLE_HEAD
+from rich.columns import Columns
+from rich.console import Console, Group
+from rich.rule import Rule
+from rich.table import Table
+from rich.text import Text
+
+import caffe2tf
+from caffe2tf import alexnet
+from caffe2tf.parse import read_mean
+
+ROOT = Path(__file__).resolve().parent.parent
+DIGITS = ROOT / "examples" / "digits"
+ACCURACY = 0.9924  # Caffe's, on the 397 test images
+LIMIT = 1e-5  # of a probability
+SHOWN = 4  # digits drawn
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs the demonstration; returns the exit status."""
+    parser = argparse.ArgumentParser(description="Shows that converted networks compute what Caffe computed.")
+    parser.add_argument("--out", type=Path, default=ROOT / "out" / "demo", help="folder for the results")
+    out: Path = parser.parse_args(arguments).out
+    console = Console(highlight=False)
+    try:
+        with console.status("importing TensorFlow"):
+            _import_tensorflow()
+        same = [digits(console, out), full_size(console, out)]
+    except caffe2tf.Caffe2TFError as error:
+        print(f"demo: {error}", file=sys.stderr)
+        return 2
+    console.print(Rule("[bold]What is there now", align="left"), _files(out))
+    console.print("[bold green]Everything is as Caffe computed it." if all(same) else "[bold red]Something DIFFERS.")
+    return 0 if all(same) else 1
+
+
+def digits(console: Console, out: Path) -> bool:
+    """A trained network, converted, imported as a user would, and held against Caffe's own answers."""
+    console.print(Rule("[bold]A trained network: handwritten digits", align="left"))
+    conversion = caffe2tf.convert(DIGITS / "deploy.prototxt", DIGITS / "digits.caffemodel", out)
+    with np.load(DIGITS / "test.npz") as file:
+        images, labels, caffe = file["images"], file["labels"], file["caffe_prob"]
+    pixels = images[:, None].astype(np.float32) - read_mean(DIGITS / "mean.binaryproto")  # as train_val.prototxt does
+    model = _emitted(conversion.module).build(weights=str(conversion.weights))
+    prob = model.predict({"data": np.moveaxis(pixels * np.float32(0.0078125), 1, -1)}, verbose=0)["prob"]
+
+    accuracy, theirs = (float((p.argmax(axis=1) == labels).mean()) for p in (prob, caffe))
+    furthest = float(np.abs(prob - caffe).max())
+    table = _table("", "Caffe", "converted", "")
+    right = round(accuracy, 4) == round(theirs, 4) == ACCURACY
+    table.add_row(f"accuracy on {len(labels)} images", f"{theirs:.4f}", f"{accuracy:.4f}", _verdict(same=right))
+    agree = int((prob.argmax(axis=1) == caffe.argmax(axis=1)).sum())
+    table.add_row("images given the same class", str(len(labels)), str(agree), _verdict(same=agree == len(labels)))
+    near = furthest <= LIMIT
+    table.add_row(f"furthest probability, up to {LIMIT:g}", "", f"{furthest:.1e}", _verdict(same=near))
+    shown = zip(images[:SHOWN], prob[:SHOWN], strict=True)
+    console.print(table, Columns([_answer(image, p) for image, p in shown], padding=(0, 2)), "")
+    return right and near and agree == len(labels)
+
+
+def full_size(console: Console, out: Path) -> bool:
+    """AlexNet with 61 million drawn weights, converted, imported, and every blob held against the recording."""
+    console.print(Rule("[bold]AlexNet at full size: every blob against what Caffe computed", align="left"))
+    start = time.perf_counter()
+    with console.status("drawing and converting 61 million weights"), tempfile.TemporaryDirectory() as folder:
+        drawn = Path(folder) / "alexnet.caffemodel"
+        alexnet.write_drawn_caffemodel(drawn)
+        drew = time.perf_counter() - start
+        conversion = caffe2tf.convert(alexnet.definition_path(), drawn, out)
+    converted = time.perf_counter() - start - drew
+    with console.status("running AlexNet"):
+        model = _emitted(conversion.module).build(weights=str(conversion.weights))
+        report = alexnet.compare_with_recording(model)
+    table = _table("blob", "shape", "relative difference", "")
+    for verdict in report.verdicts:
+        relative = "-" if verdict.relative_l2 is None else f"{verdict.relative_l2:.1e}"
+        table.add_row(verdict.blob, "x".join(map(str, verdict.shape or ())), relative, _verdict(same=verdict.same))
+    console.print(table)
+    same = sum(v.same for v in report.verdicts)
+    console.print(
+        f"  {same} of {len(report.verdicts)} blobs are the same, up to a relative {report.tolerance.relative:g}\n"
+        f"  {conversion.parameter_count:,} weights drawn in {drew:.1f} s, converted in {converted:.1f} s\n"
+    )
+    return report.same
+
+
+def _import_tensorflow() -> None:
+    """Its native libraries tell a terminal about the machine's hardware, whatever they are asked."""
+    with _silent_stderr():
+        importlib.import_module("keras").ops.ones(1)
+
+
+@contextlib.contextmanager
+def _silent_stderr() -> Iterator[None]:
+    sys.stderr.flush()
+    kept = os.dup(2)
+    try:
+        with Path(os.devnull).open("wb") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+            yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
+def _emitted(module: Path) -> Any:  # noqa: ANN401 - a module
+    """The emitted module, imported as anyone would: its folder is on the path, and that is all it needs."""
+    if str(module.parent) not in sys.path:
+        sys.path.insert(0, str(module.parent))
+    return importlib.import_module(module.stem)
+
+
+def _table(*headings: str) -> Table:
+    table = Table(box=SIMPLE_HEAD)
+    for i, heading in enumerate(headings):
+        table.add_column(heading, justify="right" if i in {1, 2} else "left")
+    return table
+
+
+def _verdict(*, same: bool) -> Text:
+    return Text("same", style="green") if same else Text("DIFFERS", style="bold red")
+
+
+def _answer(image: npt.NDArray[np.uint8], prob: npt.NDArray[np.float32]) -> Group:
+    return Group(_picture(image), Text(f"{prob.argmax()} ({prob.max():.3f})", style="cyan"))
+
+
+def _picture(image: npt.NDArray[np.uint8]) -> Text:
+    """16 x 16 pixels as 16 x 8 characters: each stands for two rows."""
+    blocks = {(False, False): " ", (True, False): "▀", (False, True): "▄", (True, True): "█"}
+    ink = image > 100
+    rows = zip(ink[::2], ink[1::2], strict=True)
+    return Text("\n".join("".join(blocks[bool(a), bool(b)] for a, b in zip(*row, strict=True)) for row in rows))
+
+
+def _files(out: Path) -> Table:
+    table = _table("file", "bytes")
+    for path in sorted(p for p in out.iterdir() if p.is_file()):
+        inside = path.resolve().is_relative_to(Path.cwd())
+        shown = path.resolve().relative_to(Path.cwd()) if inside else path
+        table.add_row(str(shown), f"{path.stat().st_size:,}")
+    return table
+
+
+if __name__ == "__main__":
+    sys.exit(main())
