@@ -18,16 +18,17 @@ GENERATED = {"caffe2tf.proto.caffe_pb2"}
 
 # What each part may import of caffe2tf, besides itself. Names that only types need (TYPE_CHECKING) do not count.
 _TO_GRAPH = {"errors", "proto", "parse", "ir", "layers", "load", "passes"}
-_WHOLE_LINE = _TO_GRAPH | {"emit", "runtime", "verification"}
+_WHOLE_LINE = _TO_GRAPH | {"emit", "runtime", "verification", "version"}
 MAY_IMPORT: Mapping[str, set[str]] = {
     "errors": set(),
+    "version": set(),
     "proto": set(),
     "parse": {"errors", "proto"},
     "ir": {"errors"},
     "layers": {"errors", "ir"},
     "load": {"errors", "ir", "layers", "parse"},
     "passes": {"errors", "ir", "layers"},
-    "emit": _TO_GRAPH - {"proto"},
+    "emit": _TO_GRAPH - {"proto"} | {"version"},
     "runtime": set(),
     "verification": {"errors"},
     "alexnet": _WHOLE_LINE - {"proto"} | {""},  # it stands on the public interface

@@ -191,5 +191,5 @@ assert caffe_pb2.NetParameter.DESCRIPTOR.full_name == "caffe2tf.caffe.NetParamet
 def test_lives_beside_the_schema_of_pycaffe(program: str) -> None:
     # In a process of its own: a pool keeps what was added to it.
     command = [sys.executable, "-c", program]
-    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S603  our own text
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
