@@ -240,13 +240,18 @@ def _forward(
     program: Program, model: keras.Model, fed: Mapping[str, npt.NDArray[Any]]
 ) -> dict[str, npt.NDArray[np.float32]]:
     import keras  # noqa: PLC0415 - TensorFlow takes seconds to import
+    import tensorflow as tf  # noqa: PLC0415 - likewise
 
     finals = program.graph.final_values()
     taps = [program.taps[v.id] for v in finals.values()]
     outputs = {str(n): _output(model, tap.layer, tap.index) for n, tap in enumerate(taps)}
     whole = keras.Model({i.name: i for i in model.inputs}, outputs)
     arrays = {n: np.ascontiguousarray(value.layout.from_caffe(fed[value.blob])) for value, n in program.inputs}
-    results = whole(arrays, training=False)
+    try:
+        results = whole(arrays, training=False)
+    except tf.errors.InvalidArgumentError as e:  # an index beyond a table, say: the values are the user's
+        reason = str(e).partition(" [Op:")[0].rpartition("}} ")[2]
+        raise UsageError(f"the network cannot be computed on these inputs: {reason}") from e
     return {b: _in_caffe_order(value, results[str(n)]) for n, (b, value) in enumerate(finals.items())}
 
 

@@ -15,6 +15,16 @@ from tests.layers.oracle import check_recorded, inputs_text, run_layer
 X = np.random.default_rng(8).normal(size=(2, 3, 5, 7)).astype("f4")
 
 
+def test_values_that_no_network_can_take_are_the_users_mistake(tmp_path: Path) -> None:
+    file = tmp_path / "net.prototxt"
+    file.write_text(
+        'layer { name: "i" type: "Input" top: "i" input_param { shape { dim: 2 } } }\n'
+        'layer { name: "e" type: "Embed" bottom: "i" top: "e" embed_param { input_dim: 3 num_output: 4 } }\n'
+    )
+    with pytest.raises(caffe2tf.UsageError, match=r"the network cannot be computed on these inputs: .*3"):
+        caffe2tf.run(file, None, {"i": [1, 3]})
+
+
 def test_every_blob_in_the_order_of_the_network_and_in_place_ones_as_they_end() -> None:
     text = (
         'layer { name: "p" type: "Power" bottom: "d" top: "p" power_param { scale: -2 shift: 1 } }\n'

@@ -128,4 +128,5 @@ class AlongAxes(Layer):
         extents = dict(zip(axes, a.tensor_shape, strict=True))
         target = tuple(extents.get(i, 1) for i in range(1, x.rank))
         same: Expr = a if len(axes) == x.rank else keras("Reshape", target, role="reshape")(a)
-        return keras(merge, role=role)(x, same)
+        # Keras' Add takes a second input with one axis longer than 1 for a bias of axis 1 or the last, wherever it is
+        return keras(merge, role=role)(*((same, x) if merge == "Add" else (x, same)))

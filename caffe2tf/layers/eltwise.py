@@ -33,6 +33,8 @@ class Eltwise(Layer):
     | operation | SUM | PROD, SUM or MAX |
     | coeff | all 1 | factor of each bottom; for SUM |
     | stable_prod_grad | true | how a gradient of PROD is computed: of no effect here |
+
+    In place it computes the same; Caffe's CPU code loses the first bottom of a SUM that is written over it.
     """
 
     bottoms: ClassVar[tuple[int, int | None]] = (2, None)

@@ -6,7 +6,7 @@ import math
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -84,7 +84,8 @@ class Filler:
         return _RULES[self.type](self, shape, rng).astype(np.float32).reshape(shape)
 
 
-Rule = Callable[[Filler, tuple[int, ...], np.random.Generator], npt.NDArray[np.floating]]
+# As text: looking up np.random would import it, which is slow and seldom needed.
+Rule: TypeAlias = "Callable[[Filler, tuple[int, ...], np.random.Generator], npt.NDArray[np.floating]]"
 
 
 def _constant(f: Filler, shape: tuple[int, ...], rng: np.random.Generator) -> npt.NDArray[np.floating]:

@@ -38,6 +38,8 @@ class LRN(Layer):
     | beta | 0.75 | |
     | k | 1 | ACROSS_CHANNELS alone |
     | norm_region | ACROSS_CHANNELS | or WITHIN_CHANNEL |
+
+    In place it computes the same, as Caffe does on a GPU; Caffe's CPU code overwrites x before it has used it.
     """
 
     local_size: int

@@ -162,6 +162,14 @@ def test_what_caffe_refuses(kind: str) -> None:
     assert "second bottom's 3 axes, from axis 1 on" in refused(layer(kind, "", two), shape, shape)
 
 
+@pytest.mark.parametrize("kind", ["Scale", "Bias"])
+@pytest.mark.parametrize("shape", [(2, 2, 5), (2, 5, 2), (3, 3)])
+def test_the_axis_of_a_batch_that_is_as_long_as_another(kind: str, shape: tuple[int, ...]) -> None:
+    x, a = draw(np.random.default_rng(6), shape, shape[:1])
+    out = run_layer(layer(kind, "axis: 0", 'bottom: "data" bottom: "a"'), {"data": x, "a": a})["out"]
+    assert_matches(out, along(x, a, 0, add=kind == "Bias"))
+
+
 def test_a_bias_needs_an_axis_even_after_a_number() -> None:
     text = 'layer { name: "sum" type: "Reduction" bottom: "a" top: "sum" }\n'
     text += layer("Scale", "axis: 7 bias_term: true", 'bottom: "data" bottom: "sum"')

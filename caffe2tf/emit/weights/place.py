@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Place", "fill"]
 
-BOX_BYTES = 8 << 20  # size of one box, and so of the buffer that each thread keeps
+BOX_BYTES = 4 << 20  # size of one box, and so of the buffer that each thread keeps
 THREADS = 2  # one transposes while the other is in the kernel; more gained nothing
 WINDOW_BYTES = 64 << 20  # source bytes in flight at once, unless a single weight is larger
 

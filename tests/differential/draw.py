@@ -1,0 +1,184 @@
+"""Random networks of Caffe layers, grown layer by layer under the judge's eyes: each is sound Caffe."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+from google.protobuf import text_format
+
+from caffe2tf.proto import caffe_pb2
+from tests.differential.naive import Interpreter
+from tests.differential.rules import Array, Refused
+
+__all__ = ["Drawn", "Grower", "draw"]
+
+Floats = npt.NDArray[np.float32]
+
+LARGEST = 3000  # values in a blob
+
+
+@dataclass(slots=True)
+class Drawn:
+    """A network with everything it needs.
+
+    Attributes:
+        text: its definition.
+        inputs: an array for each input.
+        weights: trained blobs by layer.
+    """
+
+    text: str
+    inputs: dict[str, Floats]
+    weights: dict[str, list[Floats]]
+
+
+@dataclass(slots=True)
+class Grower:
+    """A network that grows; what a layer would need is known, because every layer is run at once."""
+
+    rng: np.random.Generator
+    drawn: Drawn = field(default_factory=lambda: Drawn(text="", inputs={}, weights={}))
+    machine: Interpreter = field(default_factory=Interpreter)
+    read: dict[str, int] = field(default_factory=dict)
+    names: int = 0
+
+    def pick(self, *options: object) -> str:
+        """One of ``options`` as text."""
+        return str(options[int(self.rng.integers(len(options)))])
+
+    def chance(self, p: float) -> bool:
+        """True with probability ``p``."""
+        return bool(self.rng.random() < p)
+
+    def number(self, low: float, high: float) -> str:
+        """A number between the two, printed short."""
+        return f"{self.rng.uniform(low, high):.4g}"
+
+    def whole(self, low: int, high: int) -> int:
+        """A whole number, both ends included."""
+        return int(self.rng.integers(low, high + 1))
+
+    def normal(self, shape: Sequence[int], scale: float = 1.0) -> Floats:
+        """Normal random numbers."""
+        return (scale * self.rng.standard_normal(tuple(shape))).astype(np.float32)
+
+    def value(self, blob: str) -> Array:
+        """What the blob holds now."""
+        return self.machine.blobs[blob]
+
+    def fresh(self, stem: str = "b") -> str:
+        """A name not used yet."""
+        self.names += 1
+        return f"{stem}{self.names}"
+
+    def feed(self, value: npt.ArrayLike) -> str:
+        """A new network input."""
+        name = self.fresh("in")
+        array = np.asarray(value, np.float32)
+        dims = " ".join(f"dim: {d}" for d in array.shape)
+        self.drawn.text += (
+            f'layer {{ name: "{name}" type: "Input" top: "{name}" input_param {{ shape {{ {dims} }} }} }}\n'
+        )
+        self.drawn.inputs[name] = array
+        self.machine.feed(name, array)
+        return name
+
+    def add(
+        self,
+        kind: str,
+        bottoms: Sequence[str],
+        parameters: str = "",
+        *,
+        tops: int | Sequence[str] = 1,
+        weights: Sequence[npt.ArrayLike] = (),
+        name: str = "",
+    ) -> list[str]:
+        """One layer more; its tops. Raises Refused, and leaves the network as it was, where Caffe refuses it."""
+        named = [self.fresh() for _ in range(tops)] if isinstance(tops, int) else list(tops)
+        name = name or self.fresh("layer")
+        ends = " ".join([*(f'bottom: "{b}"' for b in bottoms), *(f'top: "{t}"' for t in named)])
+        line = f'layer {{ name: "{name}" type: "{kind}" {ends} {parameters} }}\n'
+        arrays = [np.asarray(w, np.float32) for w in weights]
+        before = {k: (v, v.copy()) for k, v in self.machine.blobs.items()}
+        self.machine.step(text_format.Parse(line, caffe_pb2.NetParameter()).layer[0], arrays)
+        made = [self.machine.blobs[t] for t in named]
+        if any(v.size > LARGEST or np.abs(v).max(initial=0) > 1e6 or not np.isfinite(v).all() for v in made):
+            for k, (view, copy) in before.items():
+                view[...] = copy
+                self.machine.blobs[k] = view
+            for t in named:
+                if t not in before:
+                    del self.machine.blobs[t]
+            raise Refused("too large")
+        self.drawn.text += line
+        if arrays:
+            self.drawn.weights[name] = arrays
+        for b in bottoms:
+            self.read[b] = self.read.get(b, 0) + 1
+        for t in named:
+            self.read[t] = 0
+        return named
+
+    def spot(self, bottom: str) -> int | list[str]:
+        """The tops of a layer that may work in place: in place where nobody else reads what it overwrites."""
+        if self.read.get(bottom, 0) == 0 and self.chance(0.35):
+            return [bottom]
+        return 1
+
+    def axis(self, x: Array, *, low: int = 0) -> int:
+        """An axis from ``low`` on, often counted from the end."""
+        if x.ndim <= low:
+            raise Refused("no such axis")
+        axis = self.whole(low, x.ndim - 1)
+        return axis - x.ndim if self.chance(0.3) else axis
+
+
+def draw(seed: int, layers: Sequence[Callable[[Grower, str], None]], *, depth: int | None = None) -> Drawn:
+    """A random network of 1 to 7 layers.
+
+    Args:
+        seed: of the random numbers.
+        layers: functions that add layers behind a blob.
+        depth: how many of them are asked for.
+    """
+    g = Grower(rng=np.random.default_rng(seed))
+    rank = int(g.rng.choice([1, 2, 3, 4, 5], p=[0.03, 0.15, 0.12, 0.62, 0.08]))
+    extents = [2, 3, 4, 5, 6, 7, 8] if rank == 4 else [2, 3, 4, 5, 6] if rank < 4 else [2, 3, 4]
+    shape = [int(d) for d in g.rng.choice(extents, rank, replace=rank > len(extents))]
+    if g.chance(0.15):  # axes of one extent, which broadcasting may mistake for one another
+        shape = [min(shape)] * rank
+    shape[0] = shape[0] if g.chance(0.1) else g.whole(1, 3)
+    if g.chance(0.25):
+        shape[g.whole(0, rank - 1)] = 1
+    g.feed(g.normal(shape))
+    wanted, tries = depth or g.whole(1, 7), 0
+    done = 0
+    while done < wanted and tries < 60:
+        tries += 1
+        blobs = list(g.machine.blobs)
+        at = blobs[-1] if g.chance(0.75) else blobs[g.whole(0, len(blobs) - 1)]
+        try:
+            layers[g.whole(0, len(layers) - 1)](g, at)
+            done += 1
+        except Refused:
+            continue
+    return g.drawn
+
+
+def factors(n: int) -> list[int]:
+    """Whole numbers that divide ``n``."""
+    return [d for d in range(1, n + 1) if n % d == 0]
+
+
+def split_count(g: Grower, n: int, parts: int) -> list[int]:
+    """Extents whose product is ``n``."""
+    dims = []
+    for _ in range(parts - 1):
+        d = int(g.rng.choice(factors(n)))
+        dims.append(d)
+        n //= d
+    return [*dims, n] if math.prod(dims) else [n]

@@ -1,0 +1,109 @@
+"""Caffe's networks in NumPy, in the TEST phase, straight from the rules of its C++ layers: the judge of caffe2tf.
+
+It shares nothing with caffe2tf but the schema. Everything is NCHW, slow, and accumulated in float64; what a layer
+leaves in a blob is rounded to float32, as Caffe stores it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+from google.protobuf import text_format
+
+from caffe2tf.proto import caffe_pb2
+from tests.differential import naive_losses, naive_moves, naive_pointwise, naive_recurrent, naive_windows
+from tests.differential.rules import Array, Message, Refused, check
+
+__all__ = ["Array", "Interpreter", "Refused", "run"]
+
+LAYERS: dict[str, Callable[..., list[Array]]] = {
+    **naive_windows.LAYERS,
+    **naive_pointwise.LAYERS,
+    **naive_moves.LAYERS,
+    **naive_losses.LAYERS,
+    **naive_recurrent.LAYERS,
+}
+
+# Layers that refuse a top of the bottom's name, and those whose in-place result no one would want to rely on.
+NEVER_IN_PLACE = {"AbsVal", "Flatten", "Reshape", "Split"}
+LIKE_BOTTOM = {
+    *("ReLU", "PReLU", "Sigmoid", "TanH", "ELU", "Exp", "Log", "Power", "BNLL", "Clip", "Threshold", "Swish"),
+    *("Dropout", "BatchNorm", "Scale", "Bias", "Softmax", "MVN"),
+}
+
+
+@dataclass(slots=True)
+class Interpreter:
+    """A network as it runs: each blob is a view of its memory, so a write in place changes all names of it.
+
+    Attributes:
+        blobs: the values of every blob now.
+        noise: a relative error put on every result (equal values get equal errors), to see how well it is conditioned.
+    """
+
+    blobs: dict[str, Array] = field(default_factory=dict)
+    noise: float = 0.0
+
+    def feed(self, name: str, value: npt.ArrayLike) -> None:
+        """A network input."""
+        self.blobs[name] = np.array(value, np.float32).astype(np.float64)
+
+    def step(self, layer: Message, weights: Sequence[npt.ArrayLike]) -> None:
+        """Runs one layer (a LayerParameter)."""
+        check(layer.type in LAYERS, f"no rule for {layer.type}")
+        bottoms = [self.blobs[b].copy() for b in layer.bottom]
+        in_place = [b == t for b, t in zip(layer.bottom, layer.top, strict=False)]
+        check(not any(in_place) or layer.type not in NEVER_IN_PLACE, f"{layer.type} is not computed in place")
+        check(not any(in_place) or layer.type in LIKE_BOTTOM, f"{layer.type} in place is no use")
+        with np.errstate(all="ignore"):
+            tops = LAYERS[layer.type](layer, bottoms, [np.array(w, np.float32).astype(np.float64) for w in weights])
+        check(len(layer.top) <= len(tops), f"{len(layer.top)} tops")
+        shares = layer.type in ("Split", "Reshape", "Flatten") or (
+            layer.type in ("Concat", "Slice") and len(layer.bottom) == len(layer.top) == 1
+        )
+        for i, name in enumerate(layer.top):
+            self._write(name, tops[i], in_place=i < len(in_place) and in_place[i], of=layer.bottom[0] if shares else "")
+
+    def _write(self, name: str, value: Array, *, in_place: bool, of: str) -> None:
+        if of:
+            self.blobs[name] = self.blobs[of].reshape(value.shape)
+            return
+        with np.errstate(all="ignore"):
+            stored = (value * (1 + self.noise * np.sin(value * 1e5 + 1.0))).astype(np.float32).astype(np.float64)
+        if in_place:
+            self.blobs[name] = self.blobs[name].reshape(value.shape)
+            self.blobs[name][...] = stored
+        else:
+            check(name not in self.blobs, f"top {name} is written twice")
+            self.blobs[name] = np.array(stored, order="C")
+
+
+def run(
+    text: str, inputs: Mapping[str, npt.ArrayLike], weights: Mapping[str, Sequence[npt.ArrayLike]], *, noise: float = 0
+) -> dict[str, Array]:
+    """All blobs of a network (modern text) after one forward pass in the TEST phase.
+
+    Args:
+        text: the definition.
+        inputs: an array for each input blob.
+        weights: trained blobs by layer.
+        noise: a relative error put on every result.
+    """
+    net = text_format.Parse(text, caffe_pb2.NetParameter())
+    machine = Interpreter(noise=noise)
+    for name, value in inputs.items():
+        machine.feed(name, value)
+    owners: dict[str, npt.ArrayLike] = {}
+    for layer in net.layer:
+        if layer.type == "Input" or any(r.HasField("phase") and r.phase != caffe_pb2.TEST for r in layer.include):
+            continue
+        blobs = list(weights.get(layer.name, ()))
+        for i, param in enumerate(layer.param):
+            if param.name and (i < len(blobs) or param.name in owners):
+                value = owners.setdefault(param.name, blobs[i] if i < len(blobs) else 0)
+                blobs[i : i + 1] = [value]
+        machine.step(layer, blobs)
+    return machine.blobs

@@ -1,0 +1,42 @@
+"""What the rules of all layers need: axes as Caffe counts them, and how it refuses."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["Array", "Message", "Refused", "axis_of", "check", "count", "legacy"]
+
+Array = npt.NDArray[np.float64]
+Message = Any  # a protobuf message: what fields it has depends on the layer
+
+
+class Refused(Exception):  # noqa: N818 - said of the network, not of a fault
+    """Caffe stops at one of its checks."""
+
+
+def check(condition: bool, what: str) -> None:
+    """Raises Refused where Caffe's CHECK fails."""
+    if not condition:
+        raise Refused(what)
+
+
+def axis_of(x: Array, axis: int) -> int:
+    """An axis that may count from the end, as an index."""
+    check(-x.ndim <= axis < x.ndim, f"axis {axis} of {x.ndim}")
+    return axis % x.ndim
+
+
+def count(shape: Sequence[int]) -> int:
+    """How many values."""
+    return math.prod(shape)
+
+
+def legacy(x: Array) -> Array:
+    """As four axes: num, channels, height, width."""
+    check(x.ndim <= 4, "num, channels, height and width need at most 4 axes")
+    return x.reshape(x.shape + (1,) * (4 - x.ndim))

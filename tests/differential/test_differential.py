@@ -1,0 +1,177 @@
+"""caffe2tf held against an interpreter of Caffe's rules that shares no code with it, on random networks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from google.protobuf import text_format
+
+import caffe2tf
+from caffe2tf.emit.plan import plan_conversion
+from caffe2tf.load import load_graph, open_source
+from caffe2tf.parse import read_network
+from caffe2tf.proto import caffe_pb2
+from tests.differential import naive
+from tests.differential.draw import Drawn, Floats, draw
+from tests.differential.menu import CHAIN, EVERYTHING
+from tests.differential.rules import Array, Refused
+from tests.layers.oracle import RECORDED
+
+PER_BATCH = 16  # networks of one test
+
+
+def caffemodel(blobs: Mapping[str, Sequence[Floats]]) -> bytes:
+    """A weight file; a blob without axes keeps its empty shape."""
+    net = caffe_pb2.NetParameter()
+    for name, arrays in blobs.items():
+        layer = net.layer.add(name=name)
+        for array in arrays:
+            blob = layer.blobs.add(data=array.reshape(-1).tolist())
+            blob.shape.SetInParent()
+            blob.shape.dim.extend(array.shape)
+    return net.SerializeToString()
+
+
+def write(drawn: Drawn, folder: Path) -> tuple[Path, Path | None]:
+    folder.mkdir(exist_ok=True)
+    (folder / "net.prototxt").write_text(drawn.text, encoding="utf-8")
+    if not drawn.weights:
+        return folder / "net.prototxt", None
+    (folder / "net.caffemodel").write_bytes(caffemodel(drawn.weights))
+    return folder / "net.prototxt", folder / "net.caffemodel"
+
+
+def difference(have: Floats | Array, want: Array) -> tuple[float, float]:
+    """The relative error, and the largest error as a part of the largest value; infinite where shapes differ."""
+    finite = np.isfinite(want)
+    if have.shape != want.shape or not np.array_equal(np.isfinite(have), finite):
+        return np.inf, np.inf
+    error = np.abs(have[finite].astype(np.float64) - want[finite])
+    if error.max(initial=0.0) <= 1e-6:
+        return 0.0, 0.0
+    norm, peak = float(np.linalg.norm(want[finite])), float(np.abs(want[finite]).max())
+    return float(np.linalg.norm(error)) / max(norm, 1e-30), float(error.max()) / max(peak, 1e-30)
+
+
+def judge(have: Mapping[str, Floats], drawn: Drawn) -> None:
+    """Every blob is Caffe's, unless rounding alone already changes what the judge itself finds."""
+    want, nudged = (naive.run(drawn.text, drawn.inputs, drawn.weights, noise=n) for n in (0.0, 1e-7))
+    assert set(have) == set(want)
+    for name, array in want.items():
+        relative, peak = difference(have[name], array)
+        if relative > 1e-5 or peak > 1e-4:
+            assert difference(nudged[name], array)[0] > 2e-6, f"{name}: {relative:.2g}, {peak:.2g}\n{drawn.text}"
+            return  # what follows is no better conditioned
+
+
+def recorded() -> list[str]:
+    """Recorded networks in the modern form, of layers that BVLC's Caffe has."""
+    return [p.name for p in sorted(RECORDED.iterdir()) if not p.name.startswith(("fork_", "v1_"))]
+
+
+@pytest.mark.parametrize("case", recorded())
+def test_the_judge_finds_what_caffe_found(case: str) -> None:
+    folder = RECORDED / case
+    weights: dict[str, list[Floats]] = {}
+    if (folder / "net.caffemodel").exists():
+        net = caffe_pb2.NetParameter.FromString((folder / "net.caffemodel").read_bytes())
+        for layer in net.layer:
+            shapes = [tuple(b.shape.dim) if b.num == 0 else (b.num, b.channels, b.height, b.width) for b in layer.blobs]
+            pairs = zip(layer.blobs, shapes, strict=True)
+            weights[layer.name] = [np.array(b.data, np.float32).reshape(s) for b, s in pairs]
+    with np.load(folder / "blobs.npz") as arrays:
+        fed = {k.removeprefix("in/"): arrays[k] for k in arrays.files if k.startswith("in/")}
+        want = {k.removeprefix("out/"): arrays[k] for k in arrays.files if k.startswith("out/")}
+    have = naive.run((folder / "net.prototxt").read_text(encoding="utf-8"), fed, weights)
+    want = {k: v for k, v in want.items() if "_split_" not in k}
+    assert want
+    for name, array in want.items():
+        relative, peak = difference(have[name], array.astype(np.float64))
+        assert relative < 1e-5, name
+        assert peak < 1e-4, name
+
+
+@pytest.mark.parametrize("batch", range(7))
+@pytest.mark.parametrize("menu", [CHAIN, EVERYTHING], ids=["chains", "everything"])
+def test_random_networks(menu: tuple[object, ...], batch: int, tmp_path: Path) -> None:
+    for seed in range(batch * PER_BATCH, (batch + 1) * PER_BATCH):
+        drawn = draw(seed, CHAIN if menu is CHAIN else EVERYTHING)
+        if "bottom" not in drawn.text or '"Filter"' in drawn.text:  # what Filter leaves is known only at run time
+            continue
+        prototxt, weights = write(drawn, tmp_path / str(seed))
+        have = caffe2tf.run(prototxt, weights, drawn.inputs)
+        judge(have, drawn)
+        inferred = caffe2tf.infer_shapes(prototxt)
+        assert inferred == {name: array.shape for name, array in have.items()}, drawn.text
+
+
+@pytest.mark.parametrize("seed", range(1000, 1030))
+def test_what_is_written_computes_the_same_at_any_batch_size(seed: int, tmp_path: Path) -> None:
+    drawn = draw(seed, CHAIN)
+    if "bottom" not in drawn.text:
+        pytest.skip("nothing was drawn")
+    prototxt, weights = write(drawn, tmp_path)
+    model = caffe2tf.convert(prototxt, weights, tmp_path / "out").build()
+    definition = read_network(prototxt)
+    with open_source(definition, weights) as source:
+        program = plan_conversion(load_graph(definition, source, fill=True), definition).program
+    if all(v.shape[0] is None for v in model.inputs) and not _states_batch(drawn):
+        drawn = _of_batch(drawn, 5)
+    fed = {name: np.ascontiguousarray(v.layout.from_caffe(drawn.inputs[v.blob])) for v, name in program.inputs}
+    results = [np.asarray(r) for r in model(fed, training=False).values()]
+    pairs = zip(program.outputs, results, strict=True)
+    have = {v.blob: v.layout.to_caffe(r) if v.rank else r for (v, _), r in pairs}
+    assert have
+    want = naive.run(drawn.text, drawn.inputs, drawn.weights)
+    judge({name: have.get(name, array.astype(np.float32)) for name, array in want.items()}, drawn)
+
+
+def _states_batch(drawn: Drawn) -> bool:
+    """Whether a Reshape puts a number where the batch is: for another batch Caffe would need another definition."""
+    shapes = (
+        layer.reshape_param.shape.dim
+        for layer in text_format.Parse(drawn.text, caffe_pb2.NetParameter()).layer
+        if layer.type == "Reshape" and layer.reshape_param.axis <= 0
+    )
+    return any(dims and dims[0] > 0 for dims in shapes)
+
+
+def _of_batch(drawn: Drawn, n: int) -> Drawn:
+    net = text_format.Parse(drawn.text, caffe_pb2.NetParameter())
+    inputs = {}
+    for layer in net.layer:
+        if layer.type == "Input":
+            layer.input_param.shape[0].dim[0] = n
+            array = drawn.inputs[layer.top[0]]
+            factors = np.linspace(0.5, 1.5, n, dtype=np.float32).reshape(n, *[1] * (array.ndim - 1))
+            inputs[layer.top[0]] = np.concatenate([array] * n)[:n] * factors
+    return Drawn(text=text_format.MessageToString(net), inputs=inputs, weights=drawn.weights)
+
+
+@pytest.mark.parametrize(
+    ("field", "layer"),
+    [
+        ("kernel_size: 5", 'type: "Convolution" convolution_param { num_output: 2 kernel_size: 5 }'),
+        ("group: 2", 'type: "Convolution" convolution_param { num_output: 2 kernel_size: 1 group: 2 }'),
+        ("pad: 2", 'type: "Pooling" pooling_param { kernel_size: 2 pad: 2 }'),
+        ("local_size: 4", 'type: "LRN" lrn_param { local_size: 4 }'),
+        ("axis: 4", 'type: "Softmax" softmax_param { axis: 4 }'),
+        ("tiles: 0", 'type: "Tile" tile_param { tiles: 0 }'),
+        ("top_k: 9", 'type: "ArgMax" argmax_param { top_k: 9 axis: 2 }'),
+        ("dim: 7", 'type: "Reshape" reshape_param { shape { dim: 7 dim: -1 } }'),
+    ],
+)
+def test_both_refuse_what_caffe_refuses(field: str, layer: str, tmp_path: Path) -> None:
+    text = (
+        'layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 2 dim: 3 dim: 4 dim: 4 } } }\n'
+        f'layer {{ name: "y" bottom: "x" top: "y" {layer} }}\n'
+    )
+    drawn = Drawn(text=text, inputs={"x": np.zeros((2, 3, 4, 4), np.float32)}, weights={})
+    prototxt, _ = write(drawn, tmp_path)
+    with pytest.raises(Refused):
+        naive.run(text, drawn.inputs, {"y": [np.zeros(1)] * 2})
+    with pytest.raises(caffe2tf.Caffe2TFError):
+        caffe2tf.infer_shapes(prototxt)
