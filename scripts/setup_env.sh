@@ -39,7 +39,7 @@ caffe2tf_install() {
   echo "Installing caffe2tf${extras:+ with $extras} into $venv (TensorFlow is large: this may take minutes)" >&2
   rm -f "$venv/.caffe2tf-stamp"
   if ! "$venv/bin/python" -m pip install -qq --no-input --disable-pip-version-check \
-    -c "$constraints" -e "$caffe2tf_root${extras:+[$extras]}"; then
+    --config-settings editable_mode=compat -c "$constraints" -e "$caffe2tf_root${extras:+[$extras]}"; then
     echo "The installation failed, for the reason that pip gives above; once that is mended, run the same command again." >&2
     return 1
   fi

@@ -27,7 +27,6 @@ def main() -> None:
     """The ``caffe2tf`` command: prints an error's message without a traceback and exits with its status."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy would start threads that nothing here makes use of
-    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # typer's dependency would search all packages
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")  # names may hold what the terminal's encoding lacks

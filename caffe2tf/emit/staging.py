@@ -113,7 +113,7 @@ def runtime_for(path: Path, classes: Sequence[str]) -> str:
     before = listed_classes(text) if text is not None else []
     if before is None:
         raise OutputError(f"{path}: this file was not written by caffe2tf; move it away or choose another folder")
-    lost = sorted(set(before) - runtime_names())
+    lost = sorted(set(before) - runtime_names()) if before else []  # collecting all names takes time
     if lost:
         raise OutputError(
             f"{path}: another network in this folder needs {', '.join(lost)}, which come from a plugin or another "

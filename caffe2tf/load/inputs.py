@@ -9,8 +9,8 @@ from caffe2tf.errors import ParseError
 from caffe2tf.ir import Shape
 from caffe2tf.layers.data_sources import HDF5Data, ImageSource
 from caffe2tf.layers.sources import Source
-from caffe2tf.parse import read_mean
 from caffe2tf.parse.hdf5_data import read_dataset_shapes
+from caffe2tf.parse.mean import read_mean
 
 __all__ = ["settle_shapes"]
 

@@ -1,12 +1,19 @@
 """Caffe's files: definitions of any age to one modern form, and weights as lazily mapped arrays."""
 
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
 from caffe2tf.parse.blobs import Blob
 from caffe2tf.parse.definition import LayerDefinition, NetworkDefinition, UnknownField
-from caffe2tf.parse.mean import read_mean
 from caffe2tf.parse.network import read_network
-from caffe2tf.parse.upgrade_file import Upgraded, upgrade_file
 from caffe2tf.parse.weights import WeightSource, open_weights
-from caffe2tf.parse.write import format_prototxt, write_prototxt
+
+if TYPE_CHECKING:
+    from caffe2tf.parse.mean import read_mean
+    from caffe2tf.parse.upgraded import Upgraded, upgrade_file
+    from caffe2tf.parse.write import format_prototxt, write_prototxt
 
 __all__ = [
     "Blob",
@@ -22,3 +29,19 @@ __all__ = [
     "upgrade_file",
     "write_prototxt",
 ]
+
+# What a conversion seldom needs is imported when it is asked for: it brings protobuf's text format along.
+_LATE = {
+    "Upgraded": "upgraded",
+    "format_prototxt": "write",
+    "read_mean": "mean",
+    "upgrade_file": "upgraded",
+    "write_prototxt": "write",
+}
+
+
+def __getattr__(name: str) -> object:
+    home = _LATE.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{home}"), name)

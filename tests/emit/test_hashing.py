@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from caffe2tf.emit.weights import HashJob, hash_file
-from caffe2tf.emit.weights.hashing import CHUNK, TrailingHash
+from caffe2tf.emit.hashing import CHUNK, HashJob, TrailingHash, hash_early, hash_file
 
 CONTENT = bytes(range(251)) * (3 * CHUNK // 251) + b"end"
 
@@ -53,3 +52,12 @@ def test_giving_up_ends_the_thread(tmp_path: Path) -> None:
     with TrailingHash(file) as digest:
         digest.settle(7)
     assert digest._future.done()
+
+
+def test_a_digest_begun_early_is_the_one_that_is_waited_for(tmp_path: Path) -> None:
+    file = tmp_path / "f"
+    file.write_bytes(CONTENT)
+    hash_early(file)
+    hash_early(tmp_path / "nowhere")
+    job = HashJob(file)
+    assert job.result() == hash_file(file) == HashJob(file).result()

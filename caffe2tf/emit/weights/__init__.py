@@ -6,9 +6,9 @@ import os
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Literal
 
+from caffe2tf.emit.hashing import HashJob, hash_file
 from caffe2tf.emit.weights.atomic import atomic_writer, write_text
 from caffe2tf.emit.weights.h5 import write_h5
-from caffe2tf.emit.weights.hashing import HashJob, hash_file
 from caffe2tf.emit.weights.npy import write_npy
 from caffe2tf.emit.weights.npz import write_npz
 from caffe2tf.emit.weights.transpose import copy_blocked

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import h5py
 import numpy as np
 
-from caffe2tf.emit.weights.hashing import TrailingHash
+from caffe2tf.emit.hashing import TrailingHash
 from caffe2tf.emit.weights.place import Place, fill
 
 if TYPE_CHECKING:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-__all__ = ["HashJob", "TrailingHash", "hash_file"]
+__all__ = ["HashJob", "TrailingHash", "hash_early", "hash_file"]
 
 CHUNK = 1 << 20
 
@@ -25,13 +25,31 @@ def hash_file(path: str | os.PathLike[str]) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def hash_early(path: str | os.PathLike[str]) -> None:
+    """Begins what a later `HashJob` of the same path will wait for: the command line does so while it still imports.
+
+    A path that is no file is passed over; whoever needs the file will say so.
+    """
+    if Path(path).is_file():
+        _early[os.fspath(path)] = _start(path)
+
+
+_early: dict[str, Future[str]] = {}
+
+
+def _start(path: str | os.PathLike[str]) -> Future[str]:
+    pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sha256")
+    future = pool.submit(hash_file, path)
+    pool.shutdown(wait=False)  # takes nothing more; the thread ends with its one task
+    return future
+
+
 class HashJob:
     """`hash_file` in a thread of its own; hashing does not hold the interpreter lock."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sha256")
-        self._future = pool.submit(hash_file, path)
-        pool.shutdown(wait=False)  # takes nothing more; the thread ends with its one task
+        name = os.fspath(path)
+        self._future = _early.pop(name) if name in _early else _start(path)
 
     def result(self) -> str:
         """The digest, waited for if need be.
