@@ -1,0 +1,29 @@
+"""All benchmarks; exit status 1 where one misses a goal.
+
+    python benchmarks/run.py [--rounds 10] [--mnnconvert PATH] [--folder FOLDER] [--json]
+
+Run it with the Python of an environment in which caffe2tf is installed, on a machine with nothing else to do. It needs
+2 GB of free disk for networks that are drawn once and kept in FOLDER.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from bench_cli import measure_commands
+from bench_convert import add_options, measure_conversion
+from bench_models import measure_models
+from measure import parse_options, report
+
+__all__ = ["main"]
+
+
+def main() -> int:
+    """Runs everything; the models last, because TensorFlow's memory would be charged to processes started later."""
+    options = parse_options(__doc__, add_options)
+    measured = [measure(options) for measure in (measure_commands, measure_conversion, measure_models)]
+    return report(measured, as_json=options.json)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
