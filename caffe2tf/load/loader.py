@@ -11,8 +11,7 @@ from caffe2tf.errors import LayerError, LayerUnsupportedError, NetworkError, Pro
 from caffe2tf.ir import Graph, Layout, Node, Shape, Value, format_shape
 from caffe2tf.layers import Layer, find, without_implementation
 from caffe2tf.layers.loss_base import Loss
-from caffe2tf.layers.sources import Source
-from caffe2tf.load.inputs import settle_shapes
+from caffe2tf.layers.sources import Input, Source
 from caffe2tf.load.memory import Memory, echo_layer
 from caffe2tf.load.selection import is_source, select_layers
 from caffe2tf.load.unknown import judge_unknown
@@ -187,8 +186,7 @@ class Builder:
         shapes = [self.values[i].shape for i in inputs if i is not None]
         try:
             if isinstance(layer, Source):
-                given = [self.shapes.get(t) for t in definition.tops]
-                layer = settle_shapes(layer, given, beside=self.file)
+                layer = self._settled(layer, [self.shapes.get(t) for t in definition.tops])
             out = layer.infer(*shapes)
             layer.blobs(*shapes)
         except LayerError as e:
@@ -201,6 +199,14 @@ class Builder:
             self._report(definition, f"its tops would be empty ({tops})")
             return None
         return out
+
+    def _settled(self, layer: Source, given: Sequence[Shape | None]) -> Source:
+        """A source with the shapes that are given, or told by files that its definition names."""
+        if isinstance(layer, Input):
+            return layer.with_shapes(given)
+        from caffe2tf.load.inputs import settle_shapes  # noqa: PLC0415 - few networks have such sources
+
+        return settle_shapes(layer, given, beside=self.file)
 
     def _write(
         self, definition: LayerDefinition, tops: Sequence[str], shapes: Sequence[Shape] | None
