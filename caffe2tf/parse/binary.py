@@ -11,6 +11,7 @@ from google.protobuf.unknown_fields import UnknownFieldSet
 
 from caffe2tf.errors import ParseError, Position
 from caffe2tf.parse.definition import UnknownField
+from caffe2tf.parse.descriptors import is_repeated
 from caffe2tf.parse.mapped import MappedFile
 from caffe2tf.parse.source import repaired
 from caffe2tf.parse.wire import WireError, structure
@@ -51,7 +52,7 @@ def _walk(message: Message, prefix: str, where: Position) -> Iterator[UnknownFie
         if field.message_type is None:
             if field.type == FieldDescriptor.TYPE_STRING:
                 _repair(message, field)
-        elif field.is_repeated:
+        elif is_repeated(field):
             for index, child in enumerate(value):
                 yield from _walk(child, f"{prefix}{field.name}[{index}].", where)
         else:
@@ -71,7 +72,7 @@ def _shown(data: object) -> str:
 def _repair(message: Message, field: FieldDescriptor) -> None:
     """Replaces bytes, which is how protobuf hands over a string that is not UTF-8, by the string they mean."""
     value = getattr(message, field.name)
-    if field.is_repeated:
+    if is_repeated(field):
         if any(isinstance(item, bytes) for item in value):
             whole = [_text(item) for item in value]
             del value[:]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from caffe2tf.errors import Position, Problem
+from caffe2tf.parse.descriptors import is_repeated
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import FieldDescriptor
@@ -47,7 +48,7 @@ class Draft:
 
 def copy_field(target: Message, field: FieldDescriptor, value: Any) -> None:  # noqa: ANN401 - whatever the field holds
     """Sets the field of `target` that has the name of `field`, which belongs to another message, to `value`."""
-    if field.is_repeated:
+    if is_repeated(field):
         getattr(target, field.name).MergeFrom(value)
     elif field.message_type is not None:
         getattr(target, field.name).CopyFrom(value)

@@ -12,6 +12,7 @@ from typing import TypeAlias
 
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 
+from caffe2tf.parse.descriptors import is_repeated
 from caffe2tf.parse.source import repaired
 
 __all__ = ["Field", "Scalar", "fields_of"]
@@ -49,7 +50,7 @@ def fields_of(descriptor: Descriptor) -> Mapping[str, Field]:
     return {
         field.name: Field(
             name=field.name,
-            repeated=field.is_repeated,
+            repeated=is_repeated(field),
             message=field.message_type is not None,
             convert=_converter(field),
         )

@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from caffe2tf.errors import Problem
+from caffe2tf.parse.descriptors import is_repeated
 from caffe2tf.parse.draft import Draft, OldLayer
 from caffe2tf.proto import caffe_pb2
 
@@ -200,7 +201,7 @@ def _assign(message: Message, path: tuple[str, ...], value: Any) -> None:  # noq
     for name in path[:-1]:
         message = getattr(message, name)
     field = message.DESCRIPTOR.fields_by_name[path[-1]]
-    if field.is_repeated:
+    if is_repeated(field):
         target = getattr(message, field.name)
         target.extend(value if hasattr(value, "__len__") else [value])
     elif field.message_type is not None:

@@ -12,6 +12,7 @@ from caffe2tf.errors import NetworkError, Position, UsageError
 from caffe2tf.parse.binary import read_binary
 from caffe2tf.parse.blobs import Pages
 from caffe2tf.parse.caffemodel import read_caffemodel
+from caffe2tf.parse.descriptors import is_repeated
 from caffe2tf.parse.mapped import MappedFile, map_file
 from caffe2tf.parse.network import DEFINITION_FILES, draft_of, read_network
 from caffe2tf.parse.sniff import is_text, require_binary_network
@@ -187,7 +188,7 @@ def _known(message: type[Message], field: Field) -> bool:
     known = message.DESCRIPTOR.fields_by_number.get(field.number)
     if known is None:
         return False
-    return field.wire == wire_type(known.type) or (field.wire == DELIMITED and known.is_repeated)
+    return field.wire == wire_type(known.type) or (field.wire == DELIMITED and is_repeated(known))
 
 
 def _raw(wire: Wire, fields: Sequence[Field]) -> bytes:

@@ -13,6 +13,7 @@ from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
 from caffe2tf.parse.definition import NetworkDefinition, UnknownField
+from caffe2tf.parse.descriptors import is_repeated
 from caffe2tf.parse.written import write_whole
 
 __all__ = ["format_prototxt", "write_prototxt"]
@@ -63,11 +64,11 @@ def _grouped(unknown: Iterable[UnknownField]) -> _Below:
 def _body(message: Message, indent: str, unknown: _Below) -> Iterator[str]:
     """The fields of one message, line by line."""
     for field, value in message.ListFields():
-        for index, item in enumerate(value if field.is_repeated else [value]):
+        for index, item in enumerate(value if is_repeated(field) else [value]):
             if field.message_type is None:
                 yield f"{indent}{field.name}: {_scalar(field, item)}"
                 continue
-            step = f"{field.name}[{index}]" if field.is_repeated else field.name
+            step = f"{field.name}[{index}]" if is_repeated(field) else field.name
             inner = {path[1:]: fields for path, fields in unknown.items() if path[:1] == (step,)}
             yield f"{indent}{field.name} {{"
             yield from _body(item, f"{indent}  ", inner)

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from caffe2tf.errors import ParseError, Position
+from caffe2tf.parse.descriptors import is_repeated
 from caffe2tf.parse.prototxt import Parsed, parse_into
 from caffe2tf.parse.source import Source
 from caffe2tf.parse.write import format_prototxt
@@ -246,7 +247,7 @@ def _values(field: FieldDescriptor) -> st.SearchStrategy[Any]:
 def _contents(draw: st.DrawFn, descriptor: Any) -> dict[str, Any]:  # noqa: ANN401 - the stubs know two kinds
     chosen = draw(st.lists(st.sampled_from(list(descriptor.fields)), max_size=4, unique_by=lambda field: field.name))
     return {
-        field.name: draw(st.lists(_values(field), max_size=3) if field.is_repeated else _values(field))
+        field.name: draw(st.lists(_values(field), max_size=3) if is_repeated(field) else _values(field))
         for field in chosen
     }
 
