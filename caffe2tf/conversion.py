@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from caffe2tf.emit.plan import Plan, plan_conversion
 from caffe2tf.emit.source import runtime_classes
 from caffe2tf.emit.staging import RUNTIME_FILE, Staging, refuse_foreign, runtime_for
-from caffe2tf.emit.weights import HashJob, WeightFormat, hash_file, write_text, write_weights
+from caffe2tf.emit.weights import HashJob, WeightFormat, hash_file, running_total, write_text, write_weights
 from caffe2tf.ir import Shape
 from caffe2tf.load import WeightFiles, load_graph, open_source
 from caffe2tf.parse import read_network
@@ -107,7 +107,7 @@ def convert(  # noqa: PLR0913 - one parameter for each choice
                 known[names.weights] = _write_weights(plan, staging.path(names.weights), weights_format, progress)
             if jobs:
                 digests = [(name, job.result()) for name, job in jobs]
-                plan = plan_conversion(graph, definition, keep_losses=keep_losses, digests=digests)
+                plan = plan.with_digests(definition, digests)
             if runtime is not None:
                 write_text(staging.path(RUNTIME_FILE), runtime)
             write_text(staging.path(names.module), plan.module_source)
@@ -143,20 +143,7 @@ def _write_weights(
         return hash_file(target)
     converted = plan.weights()
     total = sum(4 * w.size for own in converted.values() for w in own.values())
-    return write_weights(target, converted, format=weights_format, progress=_running(progress, total))
-
-
-def _running(progress: Callable[[int, int], None] | None, total: int) -> Callable[[int], None] | None:
-    if progress is None:
-        return None
-    done = 0
-
-    def step(count: int) -> None:
-        nonlocal done
-        done += count
-        progress(done, total)
-
-    return step
+    return write_weights(target, converted, format=weights_format, progress=running_total(progress, total))
 
 
 def _conversion(plan: Plan, names: _FileNames, folder: Path, digests: Mapping[str, str]) -> Conversion:

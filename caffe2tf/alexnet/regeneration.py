@@ -12,7 +12,7 @@ from typing import Literal
 
 from caffe2tf.alexnet.recorded import definition_path
 from caffe2tf.emit.plan import plan_conversion
-from caffe2tf.emit.weights import WeightFormat, hash_file, write_weights
+from caffe2tf.emit.weights import WeightFormat, running_total, write_weights
 from caffe2tf.errors import UsageError, WeightsError
 from caffe2tf.load import load_graph
 from caffe2tf.parse import read_network
@@ -88,19 +88,12 @@ def regenerate(
         converted = plan_conversion(graph, definition).weights()
         sizes = {f"{layer}/{name}": w.shape for layer, own in converted.items() for name, w in own.items()}
         count = sum(w.size for own in converted.values() for w in own.values())
-        done = 0
-
-        def step(written: int) -> None:
-            nonlocal done
-            done += written
-            if progress is not None:
-                progress(done, 4 * count)
-
-        write_weights(target, converted, format=kind, layout=layout, progress=step)
+        step = running_total(progress, 4 * count)
+        sha256 = write_weights(target, converted, format=kind, layout=layout, progress=step)
         digest = sha1.result()
     return Regenerated(
         weights=target,
-        sha256=hash_file(target),
+        sha256=sha256,
         caffemodel=Path(caffemodel),
         caffemodel_sha1=digest,
         published=digest == PUBLISHED_SHA1,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Self
 
 from caffe2tf.emit.module import Provenance, render_module
 from caffe2tf.emit.names import module_name
@@ -37,6 +38,10 @@ class Plan:
     module_source: str
     runtime_source: str | None
 
+    def with_digests(self, definition: NetworkDefinition, digests: Sequence[tuple[str, str]]) -> Self:
+        """The same with (name, sha256) of the weight files in the module's docstring."""
+        return replace(self, module_source=_module_source(self.program, definition, digests))
+
     def weights(self) -> dict[str, Mapping[str, Weight]]:
         """Converted weights by Keras layer, in the order of ``model.layers``: views, nothing is copied yet."""
         owners = self.program.owners
@@ -54,18 +59,21 @@ def plan_conversion(
     *,
     keep_losses: bool = False,
     keep_silent: bool = False,
-    digests: Sequence[tuple[str, str]] = (),
 ) -> Plan:
-    """Passes and emission of a loaded graph; ``digests`` are (name, sha256) of the weight files."""
+    """Passes and emission of a loaded graph."""
     program = write_program(prepare(graph, keep_losses=keep_losses, keep_silent=keep_silent))
     if not program.outputs:
         what = f"{definition.file}: the network has no output: every blob is read by a layer that only swallows it"
         raise NetworkError([Problem(what=what)])
-    files = ((Path(definition.file).name, definition.sha256), *digests)
     classes = runtime_classes(program)
     return Plan(
         program=program,
         module_name=module_name(definition.name or Path(definition.file).stem),
-        module_source=render_module(program, Provenance(files=tuple(dict.fromkeys(files)), version=__version__)),
+        module_source=_module_source(program, definition),
         runtime_source=extract_runtime(classes) if classes else None,
     )
+
+
+def _module_source(program: Program, definition: NetworkDefinition, digests: Sequence[tuple[str, str]] = ()) -> str:
+    files = ((Path(definition.file).name, definition.sha256), *digests)
+    return render_module(program, Provenance(files=tuple(dict.fromkeys(files)), version=__version__))

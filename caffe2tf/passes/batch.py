@@ -25,5 +25,4 @@ def find_free_batch(graph: Graph) -> Graph:
         shapes = [v.shape for v in graph.read(node)], [v.shape for v in graph.written(node)]
         free = free and kinds == {True} and node.layer.keeps_batch(*shapes)
         batched |= dict.fromkeys(node.outputs, True)
-    # an output that does not come from any input has no batch at all
     return replace(graph, free_batch=free)

@@ -16,7 +16,16 @@ from caffe2tf.emit.weights.transpose import copy_blocked
 if TYPE_CHECKING:
     from caffe2tf.ir.weight import Weight
 
-__all__ = ["HashJob", "WeightFormat", "atomic_writer", "copy_blocked", "hash_file", "write_text", "write_weights"]
+__all__ = [
+    "HashJob",
+    "WeightFormat",
+    "atomic_writer",
+    "copy_blocked",
+    "hash_file",
+    "running_total",
+    "write_text",
+    "write_weights",
+]
 
 WeightFormat = Literal["h5", "npz", "npy"]
 
@@ -60,3 +69,17 @@ def write_weights(
                 write_npy(file, weights, progress, lists=layout == "lists")
         file.flush()
         return hash_file(file.name)
+
+
+def running_total(progress: Callable[[int, int], None] | None, total: int) -> Callable[[int], None] | None:
+    """A step for `write_weights` that tells ``progress`` (bytes written so far, bytes in all); None for None."""
+    if progress is None:
+        return None
+    done = 0
+
+    def step(count: int) -> None:
+        nonlocal done
+        done += count
+        progress(done, total)
+
+    return step
