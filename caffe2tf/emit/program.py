@@ -87,6 +87,7 @@ def _context(graph: Graph, node: Node, name: str) -> Context:
         inputs=graph.read(node),
         outputs=graph.written(node),
         free_batch=graph.free_batch,
+        fixed_rows=graph.fixed_rows,
         anchor=next(sources, None),
     )
 

@@ -89,6 +89,7 @@ class Graph:
         values: every value by its id.
         outputs: ids of the values that leave the network, in the order of their writing.
         free_batch: whether axis 0 of every input may have any extent when the model runs.
+        fixed_rows: whether layers that find a varying number of things give as many rows as they ever can, padded.
         notes: what was left out or decided, for the user to know.
         facts: what passes found and later stages use, by key.
     """
@@ -98,6 +99,7 @@ class Graph:
     values: Mapping[str, Value]
     outputs: tuple[str, ...]
     free_batch: bool = True
+    fixed_rows: bool = False
     notes: tuple[str, ...] = ()
     facts: Mapping[str, Any] = field(default_factory=dict)
 

@@ -58,6 +58,8 @@ class Context:
         inputs: the values read.
         outputs: the values written.
         free_batch: whether axis 0 may have any extent when the model runs.
+        fixed_rows: whether layers that find a varying number of things (detections, proposals) are to give as many rows
+            as they ever can, padded, in place of as many as they find.
         anchor: an input of the network, on which a layer without bottoms is called; None where there is none.
     """
 
@@ -65,6 +67,7 @@ class Context:
     inputs: tuple[Value, ...]
     outputs: tuple[Value, ...]
     free_batch: bool = True
+    fixed_rows: bool = False
     anchor: Value | None = None
 
 
@@ -103,6 +106,19 @@ class Layer(ABC):
         del inputs
         return ()
 
+    def with_blobs(self, shapes: Sequence[tuple[int, ...]]) -> Self:
+        """The layer as its trained blobs show it to be, where forks gave one type to layers that differ in them.
+
+        Args:
+            shapes: of the blobs that the weight file holds for it, at least one; they need not fit.
+        """
+        del shapes
+        return self
+
+    def remarks(self) -> tuple[str, ...]:
+        """What the user is told about how the layer was understood: a choice between forks, say. One sentence each."""
+        return ()
+
     def keeps_batch(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> bool:
         """Whether each index along axis 0 of the outputs depends on the same index of the inputs alone.
 
@@ -110,6 +126,18 @@ class Layer(ABC):
         """
         firsts = {s[0] if s else None for s in (*inputs, *outputs)}
         return len(firsts) == 1 and None not in firsts
+
+    def carries_batch(self, batched: Sequence[bool], inputs: Sequence[Shape], outputs: Sequence[Shape]) -> bool | None:
+        """Whether axis 0 of its outputs is the batch, or None where the layer fixes the batch size.
+
+        Layers that read both the batch and what is the same for all of it (SSD's prior boxes) say so here.
+
+        Args:
+            batched: for each input, whether its axis 0 is the batch; at least one is.
+            inputs: shapes of the inputs.
+            outputs: shapes of the outputs.
+        """
+        return True if all(batched) and self.keeps_batch(inputs, outputs) else None
 
     def shares_memory(self, bottoms: int, tops: int) -> bool:
         """Whether Caffe makes its tops the memory of its first bottom, so that writing one in place changes both."""

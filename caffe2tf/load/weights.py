@@ -44,6 +44,7 @@ def pair_weights(
     graph: Graph, definitions: Mapping[str, LayerDefinition], weights: WeightSource | None, *, fill: bool
 ) -> tuple[Graph, list[str]]:
     """As `attach_weights`, but what does not fit is returned: a heading, then a line for each layer."""
+    graph = _understood(graph, definitions, weights)
     specs: Specs = {node.name: node.layer.blobs(*(v.shape for v in graph.read(node))) for node in graph.nodes}
     sharing = find_shared(graph, definitions, specs)
     if sharing.problems:
@@ -58,6 +59,19 @@ def pair_weights(
     nodes = [pairing.attach(node) for node in graph.nodes]
     unused = _left_over({name for _, name in names}, weights)
     return graph.with_nodes(nodes, notes=(*graph.notes, *unused)), pairing.report()
+
+
+def _understood(graph: Graph, definitions: Mapping[str, LayerDefinition], weights: WeightSource | None) -> Graph:
+    """The layers as their trained blobs show them to be, with what they have to remark."""
+    nodes, notes = [], list(graph.notes)
+    for node in graph.nodes:
+        definition = definitions.get(node.name)
+        blobs = weights.layers.get(definition.name, ()) if weights is not None and definition is not None else ()
+        shapes = [tuple(b.shape) for b in blobs if not b.absent]
+        layer = node.layer.with_blobs(shapes) if shapes else node.layer
+        notes += [f"{node.where}: layer {node.name!r}: {remark}" for remark in layer.remarks()]
+        nodes.append(node if layer is node.layer else replace(node, layer=layer))
+    return graph.with_nodes(nodes, notes=tuple(notes))
 
 
 def _left_over(names: set[str], weights: WeightSource | None) -> list[str]:

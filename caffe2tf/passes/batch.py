@@ -18,11 +18,12 @@ def find_free_batch(graph: Graph) -> Graph:
         if node.layer.role in (Role.SOURCE, Role.CONSTANT):
             batched |= dict.fromkeys(node.outputs, node.layer.role is Role.SOURCE)
             continue
-        kinds = {batched[i] for i in node.inputs}
-        if kinds == {False}:
+        given = [batched[i] for i in node.inputs]
+        if not any(given):
             batched |= dict.fromkeys(node.outputs, False)
             continue
         shapes = [v.shape for v in graph.read(node)], [v.shape for v in graph.written(node)]
-        free = free and kinds == {True} and node.layer.keeps_batch(*shapes)
-        batched |= dict.fromkeys(node.outputs, True)
+        carried = node.layer.carries_batch(given, *shapes)
+        free = free and carried is not None
+        batched |= dict.fromkeys(node.outputs, carried is not False)
     return replace(graph, free_batch=free)
