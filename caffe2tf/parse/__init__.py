@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from caffe2tf.parse.blobs import Blob
 from caffe2tf.parse.definition import LayerDefinition, NetworkDefinition, UnknownField
 from caffe2tf.parse.network import read_network
+from caffe2tf.parse.parameters import Parameters
 from caffe2tf.parse.weights import WeightSource, open_weights
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ __all__ = [
     "Blob",
     "LayerDefinition",
     "NetworkDefinition",
+    "Parameters",
     "UnknownField",
     "Upgraded",
     "WeightSource",

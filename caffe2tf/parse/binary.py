@@ -59,10 +59,10 @@ def _walk(message: Message, prefix: str, where: Position) -> Iterator[UnknownFie
             yield from _walk(value, f"{prefix}{field.name}.", where)
 
 
-def _shown(data: object) -> str:
+def _shown(data: object) -> int | str:
     """A number as such, a short text as text, other bytes in hexadecimal; groups, which no Caffe wrote, by name."""
     if isinstance(data, int):
-        return str(data)
+        return data
     if not isinstance(data, bytes):
         return "(group)"
     text = data[:_LONGEST].decode("latin-1")

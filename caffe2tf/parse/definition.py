@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from caffe2tf.errors import NetworkError, Position, Problem
 from caffe2tf.parse import state as states
+from caffe2tf.parse.parameters import Parameters, Scalar
 
 if TYPE_CHECKING:
     from caffe2tf.proto import caffe_pb2
 
 __all__ = ["LayerDefinition", "NetworkDefinition", "UnknownField", "UnknownValue"]
 
-UnknownValue: TypeAlias = "str | tuple[tuple[str, UnknownValue], ...]"
+UnknownValue: TypeAlias = "Scalar | tuple[tuple[str, UnknownValue], ...]"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +25,8 @@ class UnknownField:
     Attributes:
         path: Names from the layer (or the network) down, as in ``convolution_param.foo``; a member of a repeated
             block carries its index, as in ``param[1].foo``. From a binary file the last name is ``#`` and a number.
-        value: The text of a scalar, without quotes; or the (name, value) pairs of a block, in file order.
+        value: A number; a bool; a str for text in quotes and for any other word; or the (name, value) pairs of a
+            block, in file order.
         where: Where it stands.
         text: The whole field as text format, for writing it back; empty where it came from a binary file.
     """
@@ -57,6 +59,14 @@ class LayerDefinition:
     def bottoms(self) -> tuple[str, ...]:
         """Names of the blobs it reads."""
         return tuple(self.message.bottom)
+
+    @property
+    def extra(self) -> Parameters:
+        """What the layer says in words that the schema does not know: ``definition.extra.block("my_param").size``.
+
+        Unknown fields of a block that the schema knows are in a block of that name.
+        """
+        return Parameters.of_fields(self.unknown)
 
     @property
     def tops(self) -> tuple[str, ...]:

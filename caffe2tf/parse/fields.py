@@ -15,7 +15,7 @@ from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescript
 from caffe2tf.parse.descriptors import is_repeated
 from caffe2tf.parse.source import repaired
 
-__all__ = ["Field", "Scalar", "fields_of"]
+__all__ = ["Field", "Scalar", "fields_of", "guessed"]
 
 Scalar: TypeAlias = bool | int | float | str | bytes
 # The text of a value, and whether it stood in quotes; None is an enum value that the schema lacks.
@@ -141,6 +141,18 @@ def _string(text: str, quoted: bool) -> str:
 
 def _bytes(text: str, quoted: bool) -> bytes:
     return _string(text, quoted).encode("utf-8") if text.isascii() else text.encode("utf-8", "surrogateescape")
+
+
+def guessed(text: str, quoted: bool) -> bool | int | float | str:
+    """The value of a field that the schema does not know: its type is what it looks like."""
+    if quoted:
+        return repaired(text)
+    found = _INTEGER.fullmatch(text)
+    if found and len(text) <= _DIGITS_OF_64_BITS:
+        return _magnitude(found) * (-1 if found[1] == "-" else 1)
+    if _FLOAT.fullmatch(text) or _NOT_FINITE.fullmatch(text):
+        return _float(text, quoted)
+    return {"true": True, "false": False}.get(text, repaired(text))
 
 
 def _block(text: str, quoted: bool) -> Scalar:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from caffe2tf.errors import Position
 from caffe2tf.parse.definition import UnknownField, UnknownValue
-from caffe2tf.parse.fields import Field, fields_of
+from caffe2tf.parse.fields import Field, fields_of, guessed
 from caffe2tf.parse.lexis import CLOSERS, NAME, OPEN, STATEMENT, WORD, Cursor, Value
 from caffe2tf.parse.source import Source, repaired
 
@@ -194,7 +194,7 @@ class _Reader(Cursor):
                 raise self.unexpected(f"`:` or `{{` after `{name}`")
             value = self.value()
             lines.append(f"{indent}{name}: {repaired(self.text[value.start : value.end])}")
-            return repaired(value.text)
+            return guessed(value.text, value.quoted)
         if depth >= _MAX_DEPTH:
             raise self.source.error(self.offset, f"blocks are nested more than {_MAX_DEPTH} deep")
         opened = self.offset

@@ -50,7 +50,7 @@ def test_a_definition_tells_what_the_file_says(tmp_path: Path) -> None:
     ]
     assert [str(x.where) for x in definition.layers] == [f"{path}:2:1", f"{path}:5:1", f"{path}:7:3"]
     assert [(u.path, u.where.line) for x in definition.layers for u in x.unknown] == [("convolution_param.strange", 6)]
-    assert [(u.path, u.value, u.where.line) for u in definition.unknown] == [("odd", "1", 8)]
+    assert [(u.path, u.value, u.where.line) for u in definition.unknown] == [("odd", 1, 8)]
 
 
 def test_text_is_known_by_content_not_by_name(tmp_path: Path) -> None:
@@ -103,7 +103,7 @@ def test_what_a_binary_holds_beyond_the_schema_is_kept(tmp_path: Path) -> None:
     layer += b"\x1a\x02\xe9!"  # bottom: bytes that are not UTF-8
     layer = b"\xa2\x06" + bytes([len(layer) & 0x7F | 0x80, len(layer) >> 7]) + layer
     (read,) = read_network(written(tmp_path, layer)).layers
-    assert sorted((u.path, u.value) for u in read.unknown) == [("#1003", "hi"), ("pooling_param.pool", "9")]
+    assert sorted((u.path, u.value) for u in read.unknown) == [("#1003", "hi"), ("pooling_param.pool", 9)]
     assert read.bottoms == ("a", "\u00e9!")
 
 

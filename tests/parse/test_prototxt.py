@@ -179,17 +179,17 @@ deep { a: 1, b < c: 'q;' > b { } l: [{ m: 1 }, { m: 2 }] }
     message = caffe_pb2.LayerParameter()
     unknown = parse(text, message).unknown
     assert [(x.path, x.value, x.where.line, x.where.column) for x in unknown] == [
-        ("foo", "3", 2, 1),
+        ("foo", 3, 2, 1),
         ("convolution_param.bar", "ab", 3, 21),
-        ("param[1].baz", "-1", 5, 9),
+        ("param[1].baz", -1, 5, 9),
         ("param[1].baz", "TWO", 5, 9),
         (
             "deep",
-            (("a", "1"), ("b", (("c", "q;"),)), ("b", ()), ("l", (("m", "1"),)), ("l", (("m", "2"),))),
+            (("a", 1), ("b", (("c", "q;"),)), ("b", ()), ("l", (("m", 1),)), ("l", (("m", 2),))),
             6,
             1,
         ),
-        ("[some.extension]", "5", 7, 1),
+        ("[some.extension]", 5, 7, 1),
     ]
     assert message.convolution_param.num_output == 7
     assert [spec.lr_mult for spec in message.param] == [2, 1]

@@ -156,7 +156,7 @@ def test_v0_fields_that_caffe_drops_are_noted_and_unknown_ones_kept(tmp_path: Pa
     text = "layers { layer { name: 'x' type: 'relu' num_output: 3 new_thing: 4 } include { phase: TEST } }"
     definition = read(tmp_path, text)
     expect(definition, "layer { name: 'x' type: 'ReLU' }")
-    assert [(u.path, u.value) for u in definition.layers[0].unknown] == [("new_thing", "4")]
+    assert [(u.path, u.value) for u in definition.layers[0].unknown] == [("new_thing", 4)]
     assert any("`num_output`" in note for note in definition.notes)
     assert any("`include`" in note for note in definition.notes)
 
@@ -249,18 +249,18 @@ layers { name: "y" type: MY_OWN my_param { a: 1 } convolution_param { kernel_wob
     definition = read(tmp_path, text)
     x, y = definition.layers
     assert (x.type, x.message.prelu_param.channel_shared) == ("PReLU", True)
-    assert [(u.path, u.value, u.where.line) for u in x.unknown] == [("prelu_param.oddity", "3", 1)]
+    assert [(u.path, u.value, u.where.line) for u in x.unknown] == [("prelu_param.oddity", 3, 1)]
     assert y.type == "MyOwn"
     assert [(u.path, u.value) for u in y.unknown] == [
-        ("my_param", (("a", "1"),)),
-        ("convolution_param.kernel_wobble", "3"),
+        ("my_param", (("a", 1),)),
+        ("convolution_param.kernel_wobble", 3),
     ]
     assert any("type MY_OWN" in note for note in definition.notes)
 
 
 def test_v1_block_that_a_fork_used_otherwise_stays_unknown(tmp_path: Path) -> None:
     (layer,) = read(tmp_path, "layers { name: 'x' type: PRELU prelu_param { channel_shared: 0.5 } }").layers
-    assert [(u.path, u.value) for u in layer.unknown] == [("prelu_param", (("channel_shared", "0.5"),))]
+    assert [(u.path, u.value) for u in layer.unknown] == [("prelu_param", (("channel_shared", 0.5),))]
     assert not layer.message.HasField("prelu_param")
 
 
