@@ -80,14 +80,17 @@ class Problem:
 
 
 class NetworkError(Caffe2TFError):
-    """A network that is not sound Caffe; `problems` lists everything found, not the first alone."""
+    """A network that is not sound Caffe; `problems` lists everything found, not the first alone.
 
-    def __init__(self, problems: Sequence[Problem]) -> None:
+    A `hint` on how to mend several of them comes after the list.
+    """
+
+    def __init__(self, problems: Sequence[Problem], hint: str = "") -> None:
         self.problems = tuple(problems)
         lines = [str(p) for p in self.problems]
         count = len(lines)
         head = lines[0] if count == 1 else "\n".join([f"{count} problems:", *(f"  {line}" for line in lines)])
-        super().__init__(head)
+        super().__init__(f"{head}\n{hint}" if hint else head)
 
 
 class UnsupportedError(NetworkError):

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from caffe2tf.emit.plan import Plan, plan_conversion
 from caffe2tf.emit.program import Program
+from caffe2tf.emit.stub_source import stubs_module
 from caffe2tf.errors import OutputError, UsageError
 from caffe2tf.ir import Graph, Value, Weight, format_shape
 from caffe2tf.layers.sources import Source
@@ -145,7 +146,7 @@ def _numbers(name: str, given: npt.ArrayLike) -> npt.NDArray[np.float32]:
 def build_model(plan: Plan) -> keras.Model:
     """The Keras model that the emitted source builds, with its weights assigned by layer name."""
     module = types.ModuleType(plan.module_name)
-    with _beside(plan.runtime_source):
+    with _beside({"caffe_layers": plan.runtime_source, stubs_module(plan.module_name): plan.stubs_source}):
         exec(compile(plan.module_source, f"<{plan.module_name}.py>", "exec"), module.__dict__)  # noqa: S102 - our own text
     model: keras.Model = module.build()
     for layer, own in plan.weights().items():
@@ -201,19 +202,21 @@ def _assign(layer: keras.Layer, own: Mapping[str, Weight]) -> None:
 
 
 @contextlib.contextmanager
-def _beside(runtime_source: str | None) -> Iterator[None]:
-    """Makes ``import caffe_layers`` find the layers of this model, as it does in the emitted folder."""
-    before = sys.modules.pop("caffe_layers", None)
+def _beside(sources: Mapping[str, str | None]) -> Iterator[None]:
+    """Makes imports of these modules find the texts of this model, as they do in the emitted folder."""
+    before = {name: sys.modules.pop(name, None) for name in sources}
     try:
-        if runtime_source is not None:
-            layers = types.ModuleType("caffe_layers")
-            sys.modules["caffe_layers"] = layers
-            exec(compile(runtime_source, "<caffe_layers.py>", "exec"), layers.__dict__)  # noqa: S102 - our own text
+        for name, source in sources.items():
+            if source is not None:
+                module = types.ModuleType(name)
+                sys.modules[name] = module
+                exec(compile(source, f"<{name}.py>", "exec"), module.__dict__)  # noqa: S102 - our own text
         yield
     finally:
-        sys.modules.pop("caffe_layers", None)
-        if before is not None:
-            sys.modules["caffe_layers"] = before
+        for name, other in before.items():
+            sys.modules.pop(name, None)
+            if other is not None:
+                sys.modules[name] = other
 
 
 def _own_values(graph: Graph) -> dict[str, npt.NDArray[np.float32]]:

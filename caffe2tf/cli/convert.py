@@ -43,6 +43,12 @@ def convert(
     level: Level = 0,
     input_shape: InputShapes = None,
     keep_losses: Annotated[bool, typer.Option("--keep-losses", help="Compute losses and metrics, too.")] = False,
+    fixed_rows: Annotated[
+        bool, typer.Option("--fixed-rows", help="Detections and proposals in a fixed number of rows, padded.")
+    ] = False,
+    on_unknown: Annotated[
+        str, typer.Option(metavar="refuse|stub", help="stub: write a class to fill in for each unknown layer type.")
+    ] = "refuse",
     plugin: Plugins = None,
     json: Json = False,
 ) -> None:
@@ -66,6 +72,8 @@ def convert(
             level=level,
             input_shapes=parse_shapes(input_shape),
             keep_losses=keep_losses,
+            fixed_rows=fixed_rows,
+            on_unknown=choice("--on-unknown", on_unknown, ("refuse", "stub")),
             progress=step,
         )
     if json:
@@ -79,6 +87,7 @@ def _as_dict(done: Conversion) -> dict[str, object]:
     return {
         "module": str(done.module),
         "runtime_layers": done.layers and str(done.layers),
+        "stubs": done.stubs and str(done.stubs),
         "weights": done.weights and str(done.weights),
         "sha256": {str(p): digest for p, digest in done.sha256.items()},
         "inputs": {k: list(v) for k, v in done.inputs.items()},
@@ -96,6 +105,8 @@ def _summarise(done: Conversion) -> None:
     print_line(f"{done.layer_count} layers, {count(done.parameter_count)} parameters")
     rows = [(str(p), f"{p.stat().st_size:,}", digest) for p, digest in done.sha256.items()]
     print_table([("file", "left"), ("bytes", "right"), ("sha256", "left")], rows)
+    if done.stubs:
+        print_line(f"Fill in the layers in {done.stubs}: until then, the model can be built, but not run.")
     argument = f"weights={str(done.weights)!r}" if done.weights else ""
     names = NameMap()
     variables = {name: names.claim(identifier(name), separator="_") for name in done.inputs}

@@ -7,13 +7,14 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
+from caffe2tf.emit.stub_source import stubs_module
 from caffe2tf.errors import UsageError
 
 __all__ = ["import_emitted"]
 
 
 def import_emitted(path: Path) -> ModuleType:
-    """The module at ``path``, with the runtime layers that lie beside it and not those of another network.
+    """The module at ``path``, with the layers that lie beside it and not those of another network.
 
     Raises:
         UsageError: the module is not there.
@@ -24,13 +25,15 @@ def import_emitted(path: Path) -> ModuleType:
     if spec is None or spec.loader is None:
         raise UsageError(f"{path}: this is no Python module")
     module = importlib.util.module_from_spec(spec)
-    before = sys.modules.pop("caffe_layers", None)
+    beside = ("caffe_layers", stubs_module(path.stem))
+    before = {name: sys.modules.pop(name, None) for name in beside}
     sys.path.insert(0, str(path.parent))
     try:
         spec.loader.exec_module(module)
     finally:
         sys.path.remove(str(path.parent))
-        sys.modules.pop("caffe_layers", None)
-        if before is not None:
-            sys.modules["caffe_layers"] = before
+        for name, other in before.items():
+            sys.modules.pop(name, None)
+            if other is not None:
+                sys.modules[name] = other
     return module

@@ -26,8 +26,8 @@ class Provenance:
     version: str
 
 
-def render_module(program: Program, provenance: Provenance) -> str:
-    """The whole module."""
+def render_module(program: Program, provenance: Provenance, *, stubs: str = "") -> str:
+    """The whole module; ``stubs`` is the module beside it whose layers the user fills in, if there are any."""
     classes = runtime_classes(program)
     with_weights = bool(program.owners)
     imports = ["import keras", *(LOADER_IMPORTS if with_weights else ())]
@@ -36,6 +36,8 @@ def render_module(program: Program, provenance: Provenance) -> str:
     parts = [_docstring(program, provenance), format_imports(imports)]
     if classes:  # import sorters would place it by whether they see the file that lies beside this one
         parts.append(format_imports(f"from caffe_layers import {c}" for c in classes) + "  # isort: skip")
+    if stubs:
+        parts.append(f"import {stubs} as stubs  # isort: skip")
     text = "\n\n".join(parts) + "\n\n\n"
     text += render_build(program, model_name=keras_name(program.graph.name), with_weights=with_weights)
     return text + (f"\n\n{LOADER_SOURCE}" if with_weights else "")

@@ -13,8 +13,10 @@ from caffe2tf.emit.order import keras_order
 from caffe2tf.emit.program import Program, write_program
 from caffe2tf.emit.runtime_source import extract_runtime
 from caffe2tf.emit.source import runtime_classes
+from caffe2tf.emit.stub_source import render_stubs, stubs_module
 from caffe2tf.errors import NetworkError, Problem
 from caffe2tf.ir import Graph, Weight
+from caffe2tf.layers.stub import Stub
 from caffe2tf.parse import NetworkDefinition
 from caffe2tf.passes import prepare
 from caffe2tf.version import __version__
@@ -31,16 +33,18 @@ class Plan:
         module_name: name of the emitted module, without suffix.
         module_source: its text.
         runtime_source: text of the runtime layers it imports; None where it needs none.
+        stubs_source: text of the layers that the user is to fill in; None where there are none.
     """
 
     program: Program
     module_name: str
     module_source: str
     runtime_source: str | None
+    stubs_source: str | None = None
 
     def with_digests(self, definition: NetworkDefinition, digests: Sequence[tuple[str, str]]) -> Self:
         """The same with (name, sha256) of the weight files in the module's docstring."""
-        return replace(self, module_source=_module_source(self.program, definition, digests))
+        return replace(self, module_source=_module_source(self.program, self.module_name, definition, digests))
 
     def weights(self) -> dict[str, Mapping[str, Weight]]:
         """Converted weights by Keras layer, in the order of ``model.layers``: views, nothing is copied yet."""
@@ -59,21 +63,40 @@ def plan_conversion(
     *,
     keep_losses: bool = False,
     keep_silent: bool = False,
+    fixed_rows: bool = False,
 ) -> Plan:
-    """Passes and emission of a loaded graph."""
-    program = write_program(prepare(graph, keep_losses=keep_losses, keep_silent=keep_silent))
+    """Passes and emission of a loaded graph.
+
+    Args:
+        graph: as loaded.
+        definition: what it was loaded from.
+        keep_losses: compute losses and metrics, too.
+        keep_silent: keep blobs that only a Silence layer reads as outputs.
+        fixed_rows: let layers that find a varying number of things give as many rows as they ever can, padded.
+
+    Raises:
+        NetworkError: nothing is left to compute.
+    """
+    prepared = replace(prepare(graph, keep_losses=keep_losses, keep_silent=keep_silent), fixed_rows=fixed_rows)
+    program = write_program(prepared)
     if not program.outputs:
         what = f"{definition.file}: the network has no output: every blob is read by a layer that only swallows it"
         raise NetworkError([Problem(what=what)])
     classes = runtime_classes(program)
+    name = module_name(definition.name or Path(definition.file).stem)
     return Plan(
         program=program,
-        module_name=module_name(definition.name or Path(definition.file).stem),
-        module_source=_module_source(program, definition),
+        module_name=name,
+        module_source=_module_source(program, name, definition),
         runtime_source=extract_runtime(classes) if classes else None,
+        stubs_source=render_stubs(program),
     )
 
 
-def _module_source(program: Program, definition: NetworkDefinition, digests: Sequence[tuple[str, str]] = ()) -> str:
+def _module_source(
+    program: Program, name: str, definition: NetworkDefinition, digests: Sequence[tuple[str, str]] = ()
+) -> str:
     files = ((Path(definition.file).name, definition.sha256), *digests)
-    return render_module(program, Provenance(files=tuple(dict.fromkeys(files)), version=__version__))
+    has_stubs = any(isinstance(node.layer, Stub) for node in program.graph.nodes)
+    provenance = Provenance(files=tuple(dict.fromkeys(files)), version=__version__)
+    return render_module(program, provenance, stubs=stubs_module(name) if has_stubs else "")

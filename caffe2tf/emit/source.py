@@ -22,7 +22,7 @@ def runtime_classes(program: Program) -> list[str]:
     """What the program uses of `caffe2tf.runtime`, and the layers of plugins, sorted."""
     targets = {s.construct.target for s in program.statements if s.construct is not None}
     targets |= {_SHARE} if program.ties else set()
-    return sorted(t for t in targets if not t.startswith("layers."))
+    return sorted(t for t in targets if not t.startswith(("layers.", "stubs.")))
 
 
 def render_build(program: Program, *, model_name: str, with_weights: bool) -> str:
@@ -103,7 +103,7 @@ class _Variables:
         uses = Counter(i for s in program.statements for i in s.inputs or ())
         uses.update(key for _, key in program.outputs)
         kept = {key for _, key in program.outputs}
-        names = NameMap(taken=runtime_classes(program))
+        names = NameMap(taken=[*runtime_classes(program), "stubs"])
         found: dict[str, str] = {}
         values = program.graph.values
         for value, _ in program.inputs:

@@ -12,10 +12,11 @@ from typing import Self
 
 from caffe2tf.emit.module import is_emitted
 from caffe2tf.emit.runtime_source import extract_runtime, listed_classes, runtime_names
+from caffe2tf.emit.stub_source import is_stubs
 from caffe2tf.emit.weights import hash_file
 from caffe2tf.errors import OutputError
 
-__all__ = ["RUNTIME_FILE", "Staging", "refuse_foreign", "runtime_for"]
+__all__ = ["RUNTIME_FILE", "Staging", "has_own_stubs", "refuse_foreign", "runtime_for"]
 
 RUNTIME_FILE = "caffe_layers.py"
 
@@ -97,6 +98,20 @@ def refuse_foreign(module: Path) -> None:
     text = _read(module)
     if text is not None and not is_emitted(text):
         raise OutputError(f"{module}: this file was not written by caffe2tf; move it away or choose another folder")
+
+
+def has_own_stubs(path: Path, source: str | None) -> bool:
+    """Whether stubs that the user has worked on lie at ``path``, so that ``source`` must not be written over them.
+
+    Raises:
+        OutputError: the file there never was one of stubs.
+    """
+    text = _read(path)
+    if text is None or text == source:
+        return False
+    if not is_stubs(text):
+        raise OutputError(f"{path}: this file holds no stubs of caffe2tf; move it away or choose another folder")
+    return True
 
 
 def runtime_for(path: Path, classes: Sequence[str]) -> str:

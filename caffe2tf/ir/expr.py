@@ -9,7 +9,7 @@ import numpy as np
 
 from caffe2tf.ir.graph import Value
 
-__all__ = ["OMIT", "Call", "Construct", "Expr", "Literal", "keras", "runtime", "short", "unless"]
+__all__ = ["OMIT", "Call", "Construct", "Expr", "Literal", "keras", "runtime", "short", "stub", "unless"]
 
 Literal: TypeAlias = "int | float | bool | str | tuple[Literal, ...] | None"
 """What an argument of a layer may be; tuples print as tuples."""
@@ -23,7 +23,8 @@ class Construct:
     """The construction of a layer object: ``layers.Conv2D(64, 7, strides=2)``.
 
     Attributes:
-        target: ``layers.X`` for a layer of Keras, ``X`` for one of `caffe2tf.runtime`.
+        target: ``layers.X`` for a layer of Keras, ``X`` for one of `caffe2tf.runtime`, ``stubs.X`` for one to be
+            filled in.
         args: positional arguments.
         kwargs: keyword arguments in the order in which they print; ``name`` is added later.
         role: suffix of the layer's name where a node needs several layers ("pad"); "" for the main one.
@@ -62,6 +63,11 @@ def keras(name: str, *args: Literal, role: str = "", owns_weights: bool = False,
 def runtime(name: str, *args: Literal, role: str = "", owns_weights: bool = False, **kwargs: Literal) -> Construct:
     """A layer of `caffe2tf.runtime`, copied beside the emitted model."""
     return Construct(name, args, _present(kwargs), role, owns_weights)
+
+
+def stub(name: str) -> Construct:
+    """A layer that the user is to fill in, in a file of its own beside the emitted model."""
+    return Construct(f"stubs.{name}")
 
 
 def unless(value: Literal, default: Literal) -> Literal:

@@ -11,6 +11,7 @@ from caffe2tf.ir.layout import Layout
 from caffe2tf.ir.shape import Shape, canonical_axis, count, format_shape
 from caffe2tf.layers.base import Layer, Role
 from caffe2tf.layers.eltwise import agreed_layout
+from caffe2tf.layers.registry import type_of
 
 __all__ = [
     "Loss",
@@ -31,18 +32,24 @@ class Loss(Layer):
 
     Class attributes:
         first_target: index of the first bottom that holds targets (labels), which nothing else may need.
+        computable: whether it can be computed at all; one that cannot is left out even where losses are asked for.
     """
 
     bottoms: ClassVar[tuple[int, int | None]] = (2, 2)
     tops: ClassVar[tuple[int, int | None]] = (0, 1)
     role: ClassVar[Role] = Role.LOSS
     first_target: ClassVar[int] = 1
+    computable: ClassVar[bool] = True
 
     __slots__ = ()
 
     def activation(self) -> Layer | None:
         """The activation that the loss applies to its first bottom, for use without it; None where it has none."""
         return None
+
+    def type_name(self) -> str:
+        """Caffe's name of its type."""
+        return type_of(type(self))
 
     def keeps_batch(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> bool:
         """A loss sums over the batch, of whatever size; it asks for one size of all that it reads."""

@@ -35,15 +35,16 @@ L = TypeVar("L", bound=Layer)
 
 _types: dict[str, type[Layer]] = {}
 _runtime_files: dict[Path, None] = {}  # in the order in which they were registered
+_ANY_LOSS = "RegionLoss"  # what a loss of any other name is taken for
 _DECORATOR = re.compile(r"^@register\(([^()]*)\)", re.MULTILINE)
 
 
 def register(*types: str) -> Callable[[type[L]], type[L]]:
     """Class decorator: the class implements the Caffe layer ``types``, the first of which is its proper name.
 
-    ``Python:<module>.<layer>`` is the type of the layers of type ``Python`` that name this module and layer. A class
-    that reads fields which the schema of caffe2tf lacks (``definition.unknown``) lists their names in a class
-    attribute ``reads_unknown``; any other such field is refused.
+    ``Python:<module>.<layer>`` is the type of the layers of type ``Python`` that name this module and layer. Fields
+    that the schema of caffe2tf lacks are in ``definition.extra``. A class that lists the names of those it reads in a
+    class attribute ``reads_unknown`` has any other refused.
 
     Raises:
         UsageError: another class implements one of the types already.
@@ -139,7 +140,8 @@ def find(type_: str, definition: LayerDefinition | None = None) -> type[Layer] |
         _import_home(name)
     if not any(w in _types for w in wanted):
         find_offered()
-    return next((_types[w] for w in wanted if w in _types), None)
+    known = next((_types[w] for w in wanted if w in _types), None)
+    return find(_ANY_LOSS) if known is None and type_.endswith("Loss") and type_ != _ANY_LOSS else known
 
 
 @functools.cache

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 from caffe2tf.errors import LayerError, LayerUnsupportedError, NetworkError, Problem, UnsupportedError
 from caffe2tf.ir import Graph, Layout, Node, Shape, Value, format_shape
 from caffe2tf.layers import Layer, find, without_implementation
+from caffe2tf.layers.fork_sources import ForkData
 from caffe2tf.layers.loss_base import Loss
 from caffe2tf.layers.sources import Input, Source
+from caffe2tf.layers.stub import Stub
 from caffe2tf.load.memory import Memory, echo_layer
-from caffe2tf.load.selection import is_source, select_layers
+from caffe2tf.load.selection import is_source, select_layers, unwritten
 from caffe2tf.load.unknown import judge_unknown
 from caffe2tf.load.weights import attach_weights
 
@@ -27,8 +29,13 @@ _PHASES: dict[str, Phase] = {"TRAIN": 0, "TEST": 1}  # type: ignore[dict-item]  
 AUTOMATIC = "(automatic)"
 """Caffe's name for the top of a loss whose definition names none."""
 
+_HINT = (
+    "a layer type of your own can be added in one file (--plugin my_layers.py), or filled in after the conversion "
+    "(--on-unknown stub)"
+)
 
-def load_graph(
+
+def load_graph(  # noqa: PLR0913 - one parameter for each choice
     definition: NetworkDefinition,
     weights: WeightSource | None = None,
     *,
@@ -37,6 +44,7 @@ def load_graph(
     level: int = 0,
     input_shapes: Mapping[str, Shape] | None = None,
     fill: bool = False,
+    stub_unknown: bool = False,
 ) -> Graph:
     """The graph of a definition, with trained blobs attached by layer name.
 
@@ -48,6 +56,7 @@ def load_graph(
         level: level of the NetState.
         input_shapes: shapes of inputs, by blob, in place of the definition's own.
         fill: whether blobs that no file holds are filled by the definition's fillers, random ones from a seed.
+        stub_unknown: whether a layer of unknown type becomes a stub, which the user fills in, and not a problem.
 
     Raises:
         UnsupportedError: something cannot be converted; everything found is in the message.
@@ -55,14 +64,18 @@ def load_graph(
         WeightsError: the weights are of another network.
     """
     selected = select_layers(definition, phase=phase, stages=stages, level=level)
-    builder = Builder.read(selected, phase=phase, shapes=input_shapes or {})
+    builder = Builder.read(selected, phase=phase, shapes=input_shapes or {}, stub_unknown=stub_unknown)
     builder.raise_problems()
     return attach_weights(builder.graph(), builder.definitions, weights, fill=fill)
 
 
 def source_tops(definition: NetworkDefinition, state: Mapping[str, Any]) -> tuple[str, ...]:
-    """The blobs that come from outside, in order, for a NetState (``phase``, ``stages``, ``level``)."""
-    return tuple(t for d in select_layers(definition, **state).layers if is_source(d) for t in d.tops)
+    """The blobs that come from outside for a NetState (``phase``, ``stages``, ``level``).
+
+    Those of data layers in order, then those that no layer gives, which are inputs where a shape is given for them.
+    """
+    layers = select_layers(definition, **state).layers
+    return (*(t for d in layers if is_source(d) for t in d.tops), *sorted(unwritten(layers)))
 
 
 @dataclass(slots=True)
@@ -71,6 +84,7 @@ class Builder:
 
     phase: str
     shapes: dict[str, Shape]
+    stub_unknown: bool = False
     name: str = "network"
     file: str = ""
     nodes: list[Node] = field(default_factory=list)
@@ -82,11 +96,20 @@ class Builder:
     problems: list[Problem] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     used_shapes: set[str] = field(default_factory=set)
+    unknown_types: bool = False
 
     @classmethod
-    def read(cls, definition: NetworkDefinition, *, phase: str, shapes: Mapping[str, Shape]) -> Builder:
+    def read(
+        cls, definition: NetworkDefinition, *, phase: str, shapes: Mapping[str, Shape], stub_unknown: bool = False
+    ) -> Builder:
         """All layers of a definition whose layers are selected already; problems are kept, not raised."""
-        builder = cls(phase=phase, shapes=dict(shapes), name=definition.name or "network", file=definition.file)
+        builder = cls(
+            phase=phase,
+            shapes=dict(shapes),
+            stub_unknown=stub_unknown,
+            name=definition.name or "network",
+            file=definition.file,
+        )
         builder.notes += definition.notes
         for layer in definition.layers:
             builder.add(layer)
@@ -101,9 +124,10 @@ class Builder:
     def add(self, definition: LayerDefinition) -> None:
         """One layer more, with whatever is wrong with it."""
         definition = _in_phase(definition, self.phase)
-        problems, notes = judge_unknown(definition)
-        self.problems += problems
-        self.notes += notes
+        if not self.stub_unknown or find(definition.type, definition) is not None:
+            problems, notes = judge_unknown(definition)
+            self.problems += problems
+            self.notes += notes
         inputs = self._resolve(definition)
         layer = self._read(definition)
         shapes = self._infer(definition, layer, inputs) if layer is not None and None not in inputs else None
@@ -133,7 +157,7 @@ class Builder:
         """Everything in the way, in one error."""
         if self.problems:
             kind = UnsupportedError if any(p.unsupported for p in self.problems) else NetworkError
-            raise kind(self.problems)
+            raise kind(self.problems, hint=_HINT if self.unknown_types else "")
         if not self.nodes:
             raise NetworkError([Problem(what=f"no layer is left for phase {self.phase}")])
 
@@ -158,18 +182,39 @@ class Builder:
     def _resolve(self, definition: LayerDefinition) -> list[str | None]:
         ids: list[str | None] = []
         for blob in definition.bottoms:
-            if blob not in self.current:
+            if blob not in self.current and blob in self.shapes:
+                self._add_input(blob, definition)
+            elif blob not in self.current:
                 close = difflib.get_close_matches(blob, self.current, n=1)
                 hint = f"; did you mean {close[0]!r}?" if close else ""
-                self._report(definition, f"bottom {blob!r} is not the top of any layer before it{hint}")
+                self._report(
+                    definition,
+                    f"bottom {blob!r} is not the top of any layer before it{hint}; if it is an input of the network, "
+                    f"give its shape: --input-shape {blob}=N,C,H,W",
+                )
                 self.current[blob] = None
             ids.append(self.current[blob])
         return ids
 
+    def _add_input(self, blob: str, reader: LayerDefinition) -> None:
+        """A part of a network reads blobs of the rest: they are inputs, where the user says what they look like."""
+        shape = self.shapes[blob]
+        value = Value(id=self._fresh(blob), blob=blob, shape=shape, layout=Layout.plain(len(shape)))
+        self.values[value.id] = value
+        self.current[blob] = value.id
+        self.writers[blob] = reader.name
+        self.used_shapes.add(blob)
+        layer = Input(shapes=(shape,), names=(blob,))
+        self.nodes.append(Node(name=f"{blob}@input", layer=layer, inputs=(), outputs=(value.id,), where=reader.where))
+        self.notes.append(f"{reader.where}: no layer gives {blob!r}: it is an input, of the shape that you gave")
+
     def _read(self, definition: LayerDefinition) -> Layer | None:
         cls = find(definition.type, definition)
+        if cls is None and self.stub_unknown:
+            return self._stub(definition)
         if cls is None:
             self._report(definition, without_implementation(definition), unsupported=True)
+            self.unknown_types = True
             return None
         try:
             _check_counts(cls, definition)
@@ -177,6 +222,13 @@ class Builder:
         except LayerError as e:
             self._report(definition, str(e), unsupported=isinstance(e, LayerUnsupportedError))
             return None
+
+    def _stub(self, definition: LayerDefinition) -> Layer:
+        """What stands for a layer of unknown type; one that reads nothing is an input."""
+        self.used_shapes.update(t for t in definition.tops if t in self.shapes)
+        if not definition.bottoms:
+            return ForkData.read(definition)
+        return Stub.of(definition, [self.shapes.get(t) for t in definition.tops])
 
     def _infer(
         self, definition: LayerDefinition, layer: Layer, inputs: Sequence[str | None]

@@ -11,7 +11,7 @@ from caffe2tf.layers import Role, find
 if TYPE_CHECKING:
     from caffe2tf.parse import LayerDefinition, NetworkDefinition
 
-__all__ = ["is_source", "select_layers"]
+__all__ = ["is_source", "select_layers", "unwritten"]
 
 
 def is_source(definition: LayerDefinition) -> bool:
@@ -33,7 +33,7 @@ def select_layers(
         NetworkError: a layer has both include and exclude rules.
     """
     selected = definition.select(phase=phase, stages=stages, level=level)
-    missing = _missing(selected.layers)
+    missing = unwritten(selected.layers)
     adopted: list[LayerDefinition] = []
     notes: list[str] = []
     kept = {id(d) for d in selected.layers}
@@ -51,7 +51,7 @@ def select_layers(
     return replace(selected, layers=(*adopted, *selected.layers), notes=(*selected.notes, *notes))
 
 
-def _missing(layers: Sequence[LayerDefinition]) -> set[str]:
+def unwritten(layers: Sequence[LayerDefinition]) -> set[str]:
     """Blobs that are read before any layer gives them, and given by none later."""
     given: set[str] = set()
     missing: set[str] = set()

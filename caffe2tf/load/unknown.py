@@ -14,9 +14,16 @@ if TYPE_CHECKING:
 __all__ = ["judge_unknown"]
 
 _HARMLESS_PARTS = frozenset(
-    {"transform_param", "param", "include", "exclude", "loss_param", "weight_filler", "bias_filler", "engine"}
+    {
+        *("transform_param", "param", "include", "exclude", "loss_param", "weight_filler", "bias_filler", "engine"),
+        # Forks: on which device, with which algorithm, in which memory and number format a layer is computed.
+        *("device", "multinode", "quantization_param", "conv_algorithm", "mem_group_size", "can_clobber"),
+        *("forward_type", "forward_math", "backward_type", "backward_math", "cudnn_math_override", "debug"),
+        *("cudnn_convolution_algo_seeker", "conv_algos_override", "per_fla_fuse", "reshape_every_iter"),
+        *("mn_activation_param", "mn_grad_compress_param"),
+    }
 )
-"""Messages and fields that say how a network is trained, fed or scheduled, not what it computes."""
+"""Messages and fields that say how a network is trained, fed, scheduled or stored, not what it computes."""
 
 
 def judge_unknown(definition: LayerDefinition) -> tuple[list[Problem], list[str]]:
@@ -35,9 +42,12 @@ def judge_unknown(definition: LayerDefinition) -> tuple[list[Problem], list[str]
 
 
 def _is_read(definition: LayerDefinition, field: UnknownField) -> bool:
-    """Whether the layer's class says that it reads the field: plugins read messages that only their Caffe knows."""
+    """Whether the layer's class reads the field: it may say which; a user's own that does not answers for all."""
     cls = find(definition.type, definition)
-    return field.path.partition(".")[0].partition("[")[0] in getattr(cls, "reads_unknown", ())
+    named: tuple[str, ...] | None = getattr(cls, "reads_unknown", None)
+    if named is None:
+        return cls is not None and not cls.__module__.startswith("caffe2tf.layers.")
+    return field.path.partition(".")[0].partition("[")[0] in named
 
 
 def _is_harmless(definition: LayerDefinition, field: UnknownField) -> bool:

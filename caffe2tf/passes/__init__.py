@@ -20,8 +20,7 @@ def prepare(graph: Graph, *, keep_losses: bool = False, keep_silent: bool = Fals
         keep_losses: compute losses and metrics.
         keep_silent: keep blobs that only a Silence layer reads as outputs.
     """
-    if not keep_losses:
-        graph = drop_losses(graph)  # first: what only a loss reads goes with it
+    graph = drop_losses(graph, keep_computable=keep_losses)  # first: what only a loss reads goes with it
     graph = drop_sinks(graph, keep_values=keep_silent)
     graph = settle_echoes(graph, keep_values=keep_silent)
     graph = share_layers(graph)  # before fusion: a layer used twice must stay one layer

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import replace
 
+from caffe2tf.errors import Problem, UnsupportedError
 from caffe2tf.ir import Graph, Node, Value
 from caffe2tf.layers import Role, type_of
 from caffe2tf.layers.loss_base import Loss
@@ -12,23 +13,30 @@ from caffe2tf.layers.loss_base import Loss
 __all__ = ["drop_losses", "drop_sinks", "settle_echoes"]
 
 
-def drop_losses(graph: Graph) -> Graph:
+def drop_losses(graph: Graph, *, keep_computable: bool = False) -> Graph:
     """Without losses and metrics, and without what fed only their targets (labels).
+
+    With ``keep_computable``, only those go that caffe2tf does not know how to compute.
 
     A loss that contains an activation leaves it behind: SoftmaxWithLoss becomes the Softmax that a deployed network
     ends in. A loss whose value another layer reads stays, with its target.
+
+    Raises:
+        UnsupportedError: such a loss is one that caffe2tf does not know how to compute.
     """
     used = _used_losses(graph)
+    _refuse_unknown_losses(graph, used)
     kept: list[Node] = []
     values: list[Value] = []
     notes: list[str] = []
     targets: set[str] = set()
     for node in graph.nodes:
-        if not isinstance(node.layer, Loss) or node.name in used:
+        stays = node.name in used or (keep_computable and isinstance(node.layer, Loss) and node.layer.computable)
+        if not isinstance(node.layer, Loss) or stays:
             kept.append(node)
             continue
         targets.update(node.inputs[node.layer.first_target :])
-        type_ = type_of(type(node.layer))
+        type_ = node.layer.type_name()
         layer = node.layer.activation()
         if layer is None:
             notes.append(f"layer {node.name!r} ({type_}) is left out: it serves training or testing")
@@ -66,14 +74,33 @@ def settle_echoes(graph: Graph, *, keep_values: bool) -> Graph:
 
 
 def drop_sinks(graph: Graph, *, keep_values: bool) -> Graph:
-    """Without layers that only swallow blobs; with ``keep_values`` the blobs they swallowed are outputs."""
-    kept = [n for n in graph.nodes if n.layer.role is not Role.SINK]
-    if len(kept) == len(graph.nodes):
+    """Without layers that only swallow blobs; with ``keep_values`` the blobs they swallowed are outputs.
+
+    A source that reads blobs (one that augments training data) swallows them, too: its tops come from outside.
+    """
+    ends = [n for n in graph.nodes if n.inputs and n.layer.role in (Role.SINK, Role.SOURCE)]
+    if not ends:
         return graph
-    swallowed = {i for n in graph.nodes if n.layer.role is Role.SINK for i in n.inputs}
+    kept = [replace(n, inputs=()) if n in ends else n for n in graph.nodes if n.layer.role is not Role.SINK]
+    swallowed = {i for n in ends for i in n.inputs}
     if keep_values:
         return _with_outputs(graph.with_nodes(kept), ())
     return _with_outputs(graph.with_nodes(_without_unread(kept, swallowed)), swallowed)
+
+
+def _refuse_unknown_losses(graph: Graph, used: Collection[str]) -> None:
+    problems = [
+        Problem(
+            what=f"what this {n.layer.type_name()} gives is read by another layer, and it cannot be computed",
+            layer=n.name,
+            where=n.where,
+            unsupported=True,
+        )
+        for n in graph.nodes
+        if n.name in used and isinstance(n.layer, Loss) and not n.layer.computable
+    ]
+    if problems:
+        raise UnsupportedError(problems)
 
 
 def _used_losses(graph: Graph) -> set[str]:

@@ -145,7 +145,7 @@ def test_its_keras_layers_lie_beside_the_model_with_what_they_use_and_no_more(fo
     assert "Unused" not in text
     assert "caffe2tf." not in text.partition('"""\n')[2]
     model = Conversion(
-        module=out / "bent.py", layers=out / RUNTIME_FILE, weights=None, sha256={}, inputs={}, outputs={},
+        module=out / "bent.py", layers=out / RUNTIME_FILE, stubs=None, weights=None, sha256={}, inputs={}, outputs={},
         layer_count=0, parameter_count=0, notes=(),
     ).build()  # fmt: skip
     np.testing.assert_allclose(model.predict({"data": X}, verbose=0)["p"], WANT, rtol=1e-6)

@@ -1,0 +1,147 @@
+"""The file of a network's stubs: one Keras layer for each Caffe type that nobody knows, to be filled in by the user."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from caffe2tf.emit.literals import literal
+from caffe2tf.emit.program import Program
+from caffe2tf.ir import Node, Value
+from caffe2tf.layers.stub import Stub
+
+__all__ = ["is_stubs", "render_stubs", "stubs_module"]
+
+_MARK = "STUBS, written by caffe2tf"
+_HEAD = '''\
+"""{mark}: the layers of {network} that it does not know, to be filled in by you.
+
+Write what each layer computes into its `call`, in place of the `NotImplementedError`. Everything else is done: the
+model is built around these classes, and their trained blobs, where there are any, are loaded under the names blob0,
+blob1, ... in Caffe's shapes. Tensors come and go in Caffe's axis order (N, C, H, W); None is the batch.
+
+A later conversion leaves this file as it is once you have changed it.
+"""
+
+from __future__ import annotations
+
+import keras
+import tensorflow as tf
+'''
+_CLASS = '''
+
+@keras.saving.register_keras_serializable(package={package})
+class {name}(keras.layers.Layer):
+    """STUB of the Caffe layer type {type}.
+
+{layers}
+    """
+
+    OUTPUTS = {{
+{outputs}
+    }}
+    BLOBS = {{
+{blobs}
+    }}
+
+    def build(self, *_: object) -> None:
+        """Caffe's trained blobs, by the layer's name."""
+        for i, shape in enumerate(self.BLOBS[self.name]):
+            setattr(self, f"blob{{i}}", self.add_weight(name=f"blob{{i}}", shape=shape))
+
+    def compute_output_spec(self, {arguments}: {annotation}) -> {spec}:
+        """What `call` gives, in shapes."""
+        {returned}
+
+    def call(self, {arguments}: {annotation}) -> {result}:
+        """{signature}"""
+        raise NotImplementedError({message})
+'''
+
+
+def stubs_module(module_name: str) -> str:
+    """The name of the module that holds the stubs of an emitted module."""
+    return f"{module_name}_stubs"
+
+
+def is_stubs(source: str) -> bool:
+    """Whether the text began as one of `render_stubs`."""
+    return _MARK in source.partition("\n\n")[0]
+
+
+def render_stubs(program: Program) -> str | None:
+    """The text of the file; None where the network has no stubs."""
+    found: dict[str, list[tuple[str, Node]]] = {}
+    for statement in program.statements:
+        construct = statement.construct
+        if construct is not None and construct.target.startswith("stubs."):
+            node = next(n for n in program.graph.nodes if n.outputs and n.outputs[0] == statement.targets[0])
+            found.setdefault(construct.target.removeprefix("stubs."), []).append((statement.name, node))
+    if not found:
+        return None
+    head = _HEAD.format(mark=_MARK, network=_plain(program.graph.name))
+    return head + "".join(_class(program, name, uses) for name, uses in sorted(found.items()))
+
+
+def _class(program: Program, name: str, uses: Sequence[tuple[str, Node]]) -> str:
+    layer = uses[0][1].layer
+    if not isinstance(layer, Stub):
+        raise TypeError(f"{name} is no stub")
+    several = len(uses[0][1].inputs) > 1
+    gives_several = len(uses[0][1].outputs) > 1
+    outputs = "self.OUTPUTS[self.name]"
+    one = f"keras.KerasTensor({outputs}[0], dtype=self.compute_dtype)"
+    each = f"[keras.KerasTensor(shape, dtype=self.compute_dtype) for shape in {outputs}]"
+    return _CLASS.format(
+        package=literal(f"{program.graph.name}_stubs"),
+        name=name,
+        type=_plain(repr(layer.type)),
+        layers="\n\n".join(_description(program, node) for _, node in uses),
+        outputs="\n".join(f"        {literal(k)}: {_shapes(program, program.graph.written(n))}," for k, n in uses),
+        blobs="\n".join(f"        {literal(k)}: {_blob_shapes(n)}," for k, n in uses),
+        arguments="inputs" if several else "x",
+        annotation="list[tf.Tensor]" if several else "tf.Tensor",
+        spec="list[keras.KerasTensor]" if gives_several else "keras.KerasTensor",
+        returned=f"return {each if gives_several else one}",
+        result="list[tf.Tensor]" if gives_several else "tf.Tensor",
+        signature=f"From {'a list of tensors' if several else 'a tensor'} to "
+        f"{'a list of tensors' if gives_several else 'a tensor'}.",
+        message=literal(f"{name} is a stub: write what the layer computes here"),
+    )
+
+
+def _description(program: Program, node: Node) -> str:
+    layer = node.layer
+    if not isinstance(layer, Stub):
+        raise TypeError(f"{node.name} is no stub")
+    line = f", line {node.where.line}" if node.where and node.where.line else ""
+    lines = [f"    Layer {_plain(repr(node.name))}{line}:", ""]
+    lines += [f"    - reads {_value(program, v)}" for v in program.graph.read(node)]
+    lines += [f"    - gives {_value(program, v)}" for v in program.graph.written(node)]
+    lines += [f"    - trained blob{i}: {shape}" for i, shape in enumerate(layer.blob_shapes)]
+    if layer.parameters:
+        lines += ["    - parameters:", ""]
+        lines += [f"          {_plain(line, strip=False)}" for line in layer.parameters.splitlines()]
+    return "\n".join(lines)
+
+
+def _value(program: Program, value: Value) -> str:
+    return f"{_plain(repr(value.blob))} {literal(_shape(program, value))}"
+
+
+def _shapes(program: Program, values: Sequence[Value]) -> str:
+    return literal(tuple(_shape(program, v) for v in values))
+
+
+def _shape(program: Program, value: Value) -> tuple[int | None, ...]:
+    free = program.graph.free_batch and value.rank
+    return (None, *value.shape[1:]) if free else tuple(value.shape)
+
+
+def _blob_shapes(node: Node) -> str:
+    return literal(node.layer.blob_shapes if isinstance(node.layer, Stub) else ())
+
+
+def _plain(text: str, *, strip: bool = True) -> str:
+    """Text of a network inside a docstring: no quotes that end it, no backslashes or control characters."""
+    safe = literal(text)[1:-1].replace("\\", "/").replace('"', "'")
+    return safe.strip() if strip else safe
