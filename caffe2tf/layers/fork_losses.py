@@ -92,6 +92,7 @@ class BoxAnnotator(ForkLoss):
 
     bottoms: ClassVar[tuple[int, int | None]] = (4, 4)
     tops: ClassVar[tuple[int, int | None]] = (2, 2)
+    first_target: ClassVar[int] = 0
 
     def infer(self, *inputs: Shape) -> tuple[Shape, ...]:
         """Those of the labels and of the weights."""
