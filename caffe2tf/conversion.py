@@ -15,7 +15,7 @@ from caffe2tf.emit.stub_source import stubs_module
 from caffe2tf.emit.weights import HashJob, WeightFormat, hash_file, running_total, write_text, write_weights
 from caffe2tf.ir import Shape
 from caffe2tf.load import WeightFiles, load_graph, open_source
-from caffe2tf.parse import read_network
+from caffe2tf.parse import NetworkDefinition, read_network
 
 if TYPE_CHECKING:
     import keras
@@ -116,45 +116,77 @@ def convert(  # noqa: PLR0913 - one parameter for each choice
             stub_unknown=on_unknown == "stub",
         )
         plan = plan_conversion(graph, definition, keep_losses=keep_losses, fixed_rows=fixed_rows)
-        names = _FileNames.of(plan, weights_format)
-        refuse_foreign(Path(out) / names.module)
-        runtime = runtime_for(Path(out) / RUNTIME_FILE, runtime_classes(plan.program)) if names.layers else None
-        keeps_stubs = names.stubs is not None and has_own_stubs(Path(out) / names.stubs, plan.stubs_source)
-        known: dict[str, str] = {}
-        with Staging(out) as staging:
-            if names.weights is not None:
-                known[names.weights] = _write_weights(plan, staging.path(names.weights), weights_format, progress)
-            if jobs:
-                digests = [(name, job.result()) for name, job in jobs]
-                plan = plan.with_digests(definition, digests)
-            if runtime is not None:
-                write_text(staging.path(RUNTIME_FILE), runtime)
-            if names.stubs is not None and not keeps_stubs:
-                write_text(staging.path(names.stubs), plan.stubs_source or "")
-            write_text(staging.path(names.module), plan.module_source)
-            written = staging.commit(known)
-    if names.stubs is not None and keeps_stubs:
-        written[names.stubs] = hash_file(Path(out) / names.stubs)
-    return _conversion(plan, names, Path(out), written)
+        files = _Files.of(plan, Path(out), weights_format)
+        written = files.write(plan, definition, jobs, progress)
+    return _conversion(plan, files, written)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _FileNames:
-    """What the files of a conversion are called; None for those that it does not need."""
+class _Files:
+    """The files of a conversion by name; None for those that it does not need.
 
+    Attributes:
+        folder: where they go.
+        weights_format: of the weight file.
+        module: the emitted module.
+        layers: the runtime layers beside it.
+        runtime: the text of those, with what other networks in the folder need.
+        stubs: the layers to be filled in.
+        keeps_stubs: whether the user has worked on the stubs that lie there.
+        weights: the weight file.
+    """
+
+    folder: Path
+    weights_format: Format
     module: str
     layers: str | None
+    runtime: str
     stubs: str | None
+    keeps_stubs: bool
     weights: str | None
 
     @classmethod
-    def of(cls, plan: Plan, weights_format: Format) -> _FileNames:
+    def of(cls, plan: Plan, folder: Path, weights_format: Format) -> _Files:
+        """The files of a plan; raises OutputError where the folder has others of their names."""
+        module = f"{plan.module_name}.py"
+        stubs = f"{stubs_module(plan.module_name)}.py" if plan.stubs_source is not None else None
+        refuse_foreign(folder / module)
+        needs_layers = plan.runtime_source is not None
         return cls(
-            module=f"{plan.module_name}.py",
-            layers=RUNTIME_FILE if plan.runtime_source is not None else None,
-            stubs=f"{stubs_module(plan.module_name)}.py" if plan.stubs_source is not None else None,
+            folder=folder,
+            weights_format=weights_format,
+            module=module,
+            layers=RUNTIME_FILE if needs_layers else None,
+            runtime=runtime_for(folder / RUNTIME_FILE, runtime_classes(plan.program)) if needs_layers else "",
+            stubs=stubs,
+            keeps_stubs=stubs is not None and has_own_stubs(folder / stubs, plan.stubs_source),
             weights=f"{plan.module_name}.{weights_format}" if plan.program.owners else None,
         )
+
+    def write(
+        self,
+        plan: Plan,
+        definition: NetworkDefinition,
+        jobs: Sequence[tuple[str, HashJob]],
+        progress: Callable[[int, int], None] | None,
+    ) -> dict[str, str]:
+        """All of them, or none; gives the SHA-256 of each."""
+        known: dict[str, str] = {}
+        with Staging(self.folder) as staging:
+            if self.weights is not None:
+                target = staging.path(self.weights)
+                known[self.weights] = _write_weights(plan, target, self.weights_format, progress)
+            if jobs:  # their digests were worked out meanwhile
+                plan = plan.with_digests(definition, [(name, job.result()) for name, job in jobs])
+            if self.layers is not None:
+                write_text(staging.path(self.layers), self.runtime)
+            if self.stubs is not None and not self.keeps_stubs:
+                write_text(staging.path(self.stubs), plan.stubs_source or "")
+            write_text(staging.path(self.module), plan.module_source)
+            written = staging.commit(known)
+        if self.stubs is not None and self.keeps_stubs:
+            written[self.stubs] = hash_file(self.folder / self.stubs)
+        return written
 
 
 def _write_weights(
@@ -171,15 +203,15 @@ def _write_weights(
     return write_weights(target, converted, format=weights_format, progress=running_total(progress, total))
 
 
-def _conversion(plan: Plan, names: _FileNames, folder: Path, digests: Mapping[str, str]) -> Conversion:
+def _conversion(plan: Plan, files: _Files, digests: Mapping[str, str]) -> Conversion:
     program = plan.program
-    files = (names.module, names.layers, names.stubs, names.weights)
+    folder = files.folder
     return Conversion(
-        module=folder / names.module,
-        layers=folder / names.layers if names.layers else None,
-        stubs=folder / names.stubs if names.stubs else None,
-        weights=folder / names.weights if names.weights else None,
-        sha256={folder / n: digests[n] for n in files if n is not None},
+        module=folder / files.module,
+        layers=folder / files.layers if files.layers else None,
+        stubs=folder / files.stubs if files.stubs else None,
+        weights=folder / files.weights if files.weights else None,
+        sha256={folder / n: digests[n] for n in (files.module, files.layers, files.stubs, files.weights) if n},
         inputs={name: value.tensor_shape for value, name in program.inputs},
         outputs={value.blob: value.tensor_shape for value, _ in program.outputs},
         layer_count=sum(len(n.parts) for n in program.graph.nodes),

@@ -13,7 +13,13 @@ from caffe2tf.layers.sources import Source
 
 if TYPE_CHECKING:
     from caffe2tf.parse import LayerDefinition as LayerProto
-    from caffe2tf.proto.caffe_pb2 import TransformationParameter
+    from caffe2tf.proto.caffe_pb2 import (
+        DataParameter,
+        HDF5DataParameter,
+        ImageDataParameter,
+        TransformationParameter,
+        WindowDataParameter,
+    )
 
 __all__ = ["Data", "HDF5Data", "ImageData", "ImageSource", "MemoryData", "WindowData"]
 
@@ -23,7 +29,7 @@ class ImageSource(Source):
     """A layer whose first top is a batch of images, and whose second one is their labels.
 
     Attributes:
-        batch: images in a batch.
+        batch: images in a batch; None where the definition does not tell.
         crop: the extent that images are cropped to; 0 for whole images.
         channels: of each image, where the definition leaves no doubt.
         whole: (height, width) of the images before they are cropped, where the definition tells.
@@ -32,7 +38,7 @@ class ImageSource(Source):
 
     tops: ClassVar[tuple[int, int | None]] = (2, 2)
 
-    batch: int
+    batch: int | None
     crop: int = 0
     channels: int | None = None
     whole: tuple[int, int] | None = None
@@ -65,9 +71,13 @@ class ImageSource(Source):
         return replace(self, shapes=(_images(self.batch, channels, self.crop, whole), *self.shapes[1:]))
 
 
-def _images(batch: int, channels: int, crop: int, whole: Sequence[int] | None) -> Shape | None:
+def _images(batch: int | None, channels: int, crop: int, whole: Sequence[int] | None) -> Shape | None:
     extents = (crop, crop) if crop else whole
-    return None if extents is None else (batch, channels, *extents)
+    return None if extents is None or batch is None else (batch, channels, *extents)
+
+
+def _labels(batch: int | None) -> Shape | None:
+    return None if batch is None else (batch,)
 
 
 def _check_crop(crop: int, whole: Sequence[int]) -> None:
@@ -75,9 +85,11 @@ def _check_crop(crop: int, whole: Sequence[int]) -> None:
         raise LayerError(f"transform_param.crop_size ({crop}) is larger than the images ({format_shape(whole)})")
 
 
-def _check_batch(block: str, batch: int) -> None:
-    if batch < 1:
-        raise LayerError(f"{block}.batch_size must be given, and 1 or more, not {batch}")
+def _batch(p: DataParameter | WindowDataParameter | HDF5DataParameter | ImageDataParameter, block: str) -> int | None:
+    """The size of a batch; None where it is not given, and Caffe has no default: the user is asked for the shape."""
+    if p.batch_size < 1 and p.HasField("batch_size"):
+        raise LayerError(f"{block}.batch_size must be 1 or more, not {p.batch_size}")
+    return p.batch_size or None
 
 
 def _check_transform(p: TransformationParameter) -> None:
@@ -105,7 +117,7 @@ class Data(ImageSource):
 
     | parameter | default | meaning |
     |---|---|---|
-    | data_param.batch_size | required | images in a batch |
+    | data_param.batch_size | none | images in a batch |
     | transform_param.crop_size | 0 | height and width; 0: those of the images in the database |
     | transform_param.mean_file | | a mean image, which is as large as the images before they are cropped |
 
@@ -118,12 +130,11 @@ class Data(ImageSource):
     @classmethod
     def read(cls, proto: LayerProto) -> Self:
         """Parameters."""
-        batch, transform = proto.message.data_param.batch_size, proto.message.transform_param
-        _check_batch("data_param", batch)
+        batch, transform = _batch(proto.message.data_param, "data_param"), proto.message.transform_param
         _check_transform(transform)
         images = _images(batch, _guessed_channels(transform), transform.crop_size, None)
         return cls(
-            shapes=(images, (batch,))[: len(proto.tops)],
+            shapes=(images, _labels(batch))[: len(proto.tops)],
             names=proto.tops,
             batch=batch,
             crop=transform.crop_size,
@@ -156,7 +167,7 @@ class ImageData(ImageSource):
                 "image_data_param.new_height and new_width must be given together, "
                 f"not as {p.new_height} and {p.new_width}"
             )
-        _check_batch("image_data_param", p.batch_size)
+        batch = _batch(p, "image_data_param")
         _check_transform(transform)
         channels = 3 if p.is_color else 1
         if len(transform.mean_value) not in (0, 1, channels):
@@ -167,9 +178,9 @@ class ImageData(ImageSource):
         whole = (p.new_height, p.new_width) if p.new_height else None
         _check_crop(transform.crop_size, whole or ())
         return cls(
-            shapes=(_images(p.batch_size, channels, transform.crop_size, whole), (p.batch_size,)),
+            shapes=(_images(batch, channels, transform.crop_size, whole), _labels(batch)),
             names=proto.tops,
-            batch=p.batch_size,
+            batch=batch,
             crop=transform.crop_size,
             channels=channels,
             whole=whole,
@@ -184,7 +195,7 @@ class WindowData(ImageSource):
 
     | parameter | default | meaning |
     |---|---|---|
-    | window_data_param.batch_size | required | windows in a batch |
+    | window_data_param.batch_size | none | windows in a batch |
     | transform_param.crop_size | required | height and width that a window is warped to |
 
     The files themselves are not read. The count of channels is that of the mean image, else the count of mean_value,
@@ -194,14 +205,13 @@ class WindowData(ImageSource):
     @classmethod
     def read(cls, proto: LayerProto) -> Self:
         """Parameters."""
-        batch, transform = proto.message.window_data_param.batch_size, proto.message.transform_param
+        batch, transform = _batch(proto.message.window_data_param, "window_data_param"), proto.message.transform_param
         crop = transform.crop_size
-        _check_batch("window_data_param", batch)
         _check_transform(transform)
         if crop < 1:
             raise LayerError("transform_param.crop_size must be given, and 1 or more, for windows")
         return cls(
-            shapes=(_images(batch, _guessed_channels(transform), crop, None), (batch,)),
+            shapes=(_images(batch, _guessed_channels(transform), crop, None), _labels(batch)),
             names=proto.tops,
             batch=batch,
             crop=crop,
@@ -239,28 +249,30 @@ class HDF5Data(Source):
 
     | parameter | default | meaning |
     |---|---|---|
-    | batch_size | required | rows in a batch |
+    | batch_size | none | rows in a batch |
     | source | | a text file with the names of the HDF5 files |
 
     Attributes:
-        batch: rows in a batch.
+        batch: rows in a batch; None where the definition does not tell.
         source: the list of files as the definition names it: the datasets of the first one tell the shapes.
     """
 
-    batch: int
+    batch: int | None
     source: str
 
     @classmethod
     def read(cls, proto: LayerProto) -> Self:
         """Parameters; no transformation."""
         p = proto.message.hdf5_data_param
-        _check_batch("hdf5_data_param", p.batch_size)
+        batch = _batch(p, "hdf5_data_param")
         if proto.message.HasField("transform_param"):
             raise LayerError("an HDF5Data layer does not transform its data; take transform_param away")
-        return cls(shapes=(None,) * len(proto.tops), names=proto.tops, batch=p.batch_size, source=p.source)
+        return cls(shapes=(None,) * len(proto.tops), names=proto.tops, batch=batch, source=p.source)
 
     def with_datasets(self, shapes: Mapping[str, Sequence[int]]) -> Self:
         """The layer with the shapes of the datasets of a file: each top has their axes after the first."""
+        if self.batch is None:
+            return self
         return replace(
             self,
             shapes=tuple(

@@ -139,7 +139,8 @@ def test_datasets_tell(tmp_path: Path) -> None:
     [
         ("Input", "input_param { shape { dim: 2 } shape { dim: 3 } }", "a b c", "once for each of the 3 tops"),
         ("Input", "input_param { shape { dim: 2 dim: 0 } }", "a", "must be 1 or more, not 2x0"),
-        ("Data", "", "data", "data_param.batch_size must be given, and 1 or more, not 0"),
+        ("Data", "data_param { batch_size: 0 }", "data", "data_param.batch_size must be 1 or more, not 0"),
+        ("Data", "transform_param { crop_size: 9 }", "data", "shape of 'data'; give it: --input-shape data=N,C,H,W"),
         ("Data", DATA, "a b c", "1 to 2 tops, 3 given"),
         ("Data", DATA + ' transform_param { mean_file: "m" mean_value: 1 }', "a", "both mean_file and mean_value"),
         (
@@ -149,7 +150,7 @@ def test_datasets_tell(tmp_path: Path) -> None:
             "both force_color and force_gray",
         ),
         ("ImageData", "image_data_param { new_height: 3 }", "a b", "new_width must be given together, not as 3 and 0"),
-        ("ImageData", "image_data_param { batch_size: 0 }", "a b", "image_data_param.batch_size must be given"),
+        ("ImageData", "image_data_param { batch_size: 0 }", "a b", "image_data_param.batch_size must be 1 or more"),
         ("ImageData", "transform_param { mean_value: 1 mean_value: 2 }", "a b", "each of the 3 channels; 2 are given"),
         (
             "ImageData",
@@ -159,9 +160,9 @@ def test_datasets_tell(tmp_path: Path) -> None:
         ),
         ("ImageData", "", "a", "takes 2 tops, 1 given"),
         ("WindowData", WINDOWS, "a b", "crop_size must be given"),
-        ("WindowData", "transform_param { crop_size: 9 }", "a b", "window_data_param.batch_size must be given"),
+        ("WindowData", "transform_param { crop_size: 9 }", "a b", "shape of 'a', 'b'; give it"),
         ("MemoryData", MEMORY.replace("height: 5", ""), "a b", "each 1 or more, not 7x2x0x6"),
-        ("HDF5Data", "", "a", "hdf5_data_param.batch_size must be given"),
+        ("HDF5Data", "hdf5_data_param { batch_size: 0 }", "a", "hdf5_data_param.batch_size must be 1 or more"),
         ("HDF5Data", "hdf5_data_param { batch_size: 7 } transform_param { }", "a", "take transform_param away"),
     ],
 )
