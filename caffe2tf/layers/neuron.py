@@ -1,4 +1,4 @@
-"""Functions of one value that have no trained blobs: AbsVal, BNLL, Clip, ELU, Exp, Log, Power, Swish, Threshold."""
+"""Functions of one value without trained blobs: AbsVal, Atan, BNLL, Clip, ELU, Exp, HardSigmoid, Log, ..."""
 
 from __future__ import annotations
 
@@ -17,7 +17,20 @@ from caffe2tf.layers.registry import register
 if TYPE_CHECKING:
     from caffe2tf.parse import LayerDefinition as LayerProto
 
-__all__ = ["BNLL", "ELU", "AbsVal", "Clip", "Exp", "Log", "Power", "Swish", "Threshold"]
+__all__ = [
+    "BNLL",
+    "ELU",
+    "AbsVal",
+    "Atan",
+    "Clip",
+    "Exp",
+    "HardSigmoid",
+    "Log",
+    "NegReLU",
+    "Power",
+    "Swish",
+    "Threshold",
+]
 
 
 @register("AbsVal")
@@ -36,6 +49,17 @@ class AbsVal(Elementwise):
         """A layer of our own."""
         del ctx
         return runtime("AbsVal")(inputs[0])
+
+
+@register("Atan")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Atan(Elementwise):
+    """``y = atan(x)``; of Synopsys' Caffe."""
+
+    def emit(self, ctx: Context, *inputs: Value) -> Expr:
+        """A layer of our own."""
+        del ctx
+        return runtime("Atan")(inputs[0])
 
 
 @register("BNLL")
@@ -134,6 +158,33 @@ class Exp(Elementwise):
         return runtime("Exp", **_base_scale_shift(self))(inputs[0])
 
 
+@register("HardSigmoid")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HardSigmoid(Elementwise):
+    """``y = min(max(alpha * x + beta, 0), 1)``.
+
+    | parameter | default | meaning |
+    |---|---|---|
+    | alpha | 0.2 | slope between 0 and 1, in ``hard_sigmoid_param`` |
+    | beta | 0.5 | value at 0 |
+    """
+
+    alpha: float = 0.2
+    beta: float = 0.5
+
+    @classmethod
+    def read(cls, proto: LayerProto) -> Self:
+        """Slope and offset."""
+        p = proto.message.hard_sigmoid_param
+        return cls(alpha=p.alpha, beta=p.beta)
+
+    def emit(self, ctx: Context, *inputs: Value) -> Expr:
+        """A line, cut off at 0 and 1; the slope of Keras' hard_sigmoid is 1 / 6."""
+        del ctx
+        line = keras("Rescaling", short(self.alpha), offset=unless(short(self.beta), 0.0), role="scale")
+        return keras("ReLU", max_value=1.0)(line(inputs[0]))
+
+
 @register("Log")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Log(Elementwise):
@@ -163,6 +214,29 @@ class Log(Elementwise):
         """A layer of our own."""
         del ctx
         return runtime("Log", **_base_scale_shift(self))(inputs[0])
+
+
+@register("NegReLU")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NegReLU(Elementwise):
+    """``y = min(x, 0) + negative_slope * max(x, 0)``.
+
+    | parameter | default | meaning |
+    |---|---|---|
+    | negative_slope | 0 | slope for positive values, in ``relu_param`` |
+    """
+
+    negative_slope: float = 0.0
+
+    @classmethod
+    def read(cls, proto: LayerProto) -> Self:
+        """The slope."""
+        return cls(negative_slope=proto.message.relu_param.negative_slope)
+
+    def emit(self, ctx: Context, *inputs: Value) -> Expr:
+        """A layer of our own."""
+        del ctx
+        return runtime("NegReLU", positive_slope=unless(short(self.negative_slope), 0.0))(inputs[0])
 
 
 @register("Power")

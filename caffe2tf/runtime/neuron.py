@@ -10,9 +10,11 @@ import tensorflow as tf
 
 __all__ = [
     "AbsVal",
+    "Atan",
     "Clip",
     "Exp",
     "Log",
+    "NegReLU",
     "Power",
     "SlopedReLU",
     "Swish",
@@ -36,6 +38,15 @@ class AbsVal(_Neuron):
     def call(self, x: tf.Tensor) -> tf.Tensor:
         """The absolute values."""
         return tf.abs(x)
+
+
+@keras.saving.register_keras_serializable(package="caffe2tf")
+class Atan(_Neuron):
+    """``atan(x)``."""
+
+    def call(self, x: tf.Tensor) -> tf.Tensor:
+        """Angles, between -pi / 2 and pi / 2."""
+        return tf.atan(x)
 
 
 @keras.saving.register_keras_serializable(package="caffe2tf")
@@ -101,6 +112,24 @@ class Log(_Neuron):
     def get_config(self) -> dict[str, object]:
         """Arguments."""
         return {**super().get_config(), "base": self.base, "scale": self.scale, "shift": self.shift}
+
+
+@keras.saving.register_keras_serializable(package="caffe2tf")
+class NegReLU(_Neuron):
+    """``min(x, 0) + positive_slope * max(x, 0)``: what a rectifier takes away, and a share of what it leaves."""
+
+    def __init__(self, positive_slope: float = 0.0, **kwargs: object) -> None:
+        super().__init__(**kwargs)
+        self.positive_slope = positive_slope
+
+    def call(self, x: tf.Tensor) -> tf.Tensor:
+        """Two slopes."""
+        y = tf.minimum(x, 0.0)
+        return y if self.positive_slope == 0 else y + self.positive_slope * tf.maximum(x, 0.0)
+
+    def get_config(self) -> dict[str, object]:
+        """Arguments."""
+        return {**super().get_config(), "positive_slope": self.positive_slope}
 
 
 @keras.saving.register_keras_serializable(package="caffe2tf")
