@@ -63,15 +63,23 @@ def pair_weights(
 
 def _understood(graph: Graph, definitions: Mapping[str, LayerDefinition], weights: WeightSource | None) -> Graph:
     """The layers as their trained blobs show them to be, with what they have to remark."""
-    nodes, notes = [], list(graph.notes)
+    nodes = []
+    remarks: dict[str, list[Node]] = {}  # the same is often to be said of many layers
     for node in graph.nodes:
         definition = definitions.get(node.name)
         blobs = weights.layers.get(definition.name, ()) if weights is not None and definition is not None else ()
         shapes = [tuple(b.shape) for b in blobs if not b.absent]
         layer = node.layer.with_blobs(shapes) if shapes else node.layer
-        notes += [f"{node.where}: layer {node.name!r}: {remark}" for remark in layer.remarks()]
+        for remark in layer.remarks():
+            remarks.setdefault(remark, []).append(node)
         nodes.append(node if layer is node.layer else replace(node, layer=layer))
-    return graph.with_nodes(nodes, notes=tuple(notes))
+    notes = (_note(remark, about) for remark, about in remarks.items())
+    return graph.with_nodes(nodes, notes=(*graph.notes, *notes))
+
+
+def _note(remark: str, about: Sequence[Node]) -> str:
+    others = f" and {len(about) - 1} more like it" if len(about) > 1 else ""
+    return f"{about[0].where}: layer {about[0].name!r}{others}: {remark}"
 
 
 def _left_over(names: set[str], weights: WeightSource | None) -> list[str]:

@@ -25,10 +25,16 @@ _DATA: Final = tag(caffe_pb2.BlobProto, "data")
 _DOUBLE_DATA: Final = tag(caffe_pb2.BlobProto, "double_data")
 _DIFFS: Final = {tag(caffe_pb2.BlobProto, name)[0]: size for name, size in (("diff", 4), ("double_diff", 8))}
 _LEGACY: Final = ("num", "channels", "height", "width")
-_HEADER: Final = frozenset(tag(caffe_pb2.BlobProto, name)[0] for name in (*_LEGACY, "shape"))
+_HEADER: Final = frozenset(tag(caffe_pb2.BlobProto, name)[0] for name in (*_LEGACY, "shape", "raw_data_type"))
 _DTYPES: Final[dict[int, np.dtype[Any]]] = {
     _DATA[0]: np.dtype("<f4"),
     _DOUBLE_DATA[0]: np.dtype("<f8"),
+}
+_RAW_DATA: Final = tag(caffe_pb2.BlobProto, "raw_data")
+_RAW_DTYPES: Final[dict[int, np.dtype[Any]]] = {
+    caffe_pb2.DOUBLE: np.dtype("<f8"),
+    caffe_pb2.FLOAT: np.dtype("<f4"),
+    caffe_pb2.FLOAT16: np.dtype("<f2"),
 }
 _VALUES: Final = {_DATA, _DOUBLE_DATA, (_DATA[0], DELIMITED), (_DOUBLE_DATA[0], DELIMITED)}  # unpacked, and packed
 
@@ -63,7 +69,8 @@ class Blob:
     Attributes:
         shape: Extents as the file gives them; () for a scalar.
         legacy: The file gives num, channels, height and width, so vectors and matrices have leading ones.
-        data: The values, flat, read-only, float32 or float64: a view of the file wherever it allows one.
+        data: The values, flat, read-only, float32, float64, or (NVIDIA's Caffe alone) float16: a view of the file
+            wherever it allows one.
         absent: The file leaves this blob out, because another layer that shares it holds it (HDF5 only); `shape`
             is (0,) then.
         pages: Where the values are mapped; None where they are not.
@@ -124,6 +131,7 @@ def read_blob(wire: Wire, start: int, stop: int) -> Blob:
     """
     header: list[Field] = []
     values: dict[int, list[Field]] = {number: [] for number in _DTYPES}
+    raw: Field | None = None
     unknown: set[int] = set()
     for item in wire.fields(start, stop):
         if item.number in _HEADER:
@@ -132,18 +140,44 @@ def read_blob(wire: Wire, start: int, stop: int) -> Blob:
             values[item.number].append(_run(item))
         elif item.number in _DIFFS:
             _run(item)  # not used, but protobuf refuses the file where it is malformed
+        elif (item.number, item.wire) == _RAW_DATA:
+            raw = item  # of a field that is given twice, protobuf keeps the last
         else:
             unknown.add(item.number)
-    shape, legacy = _shape(wire, header, start)
-    double = sum(run.elements for run in values[_DOUBLE_DATA[0]])
-    number = _DOUBLE_DATA[0] if double else _DATA[0]  # Caffe looks at `data` only where there is no `double_data`
-    runs = [run for run in values[number] if run.elements]
+    proto = _header(wire, header)
+    shape, legacy = _shape(proto, header[0].tag if header else start)
+    runs, dtype = _values(values)
+    if not runs and raw is not None:
+        runs, dtype = _raw(proto, raw, check_shape(shape))
     _check_count(shape, sum(run.elements for run in runs), unknown, start)
-    data = _join(wire, runs, _DTYPES[number])
+    data = _join(wire, runs, dtype)
     pages = None
     if len(runs) == 1 and isinstance(wire.buffer, mmap.mmap):
         pages = Pages(map=wire.buffer, start=runs[0].start, stop=runs[0].stop)
     return Blob(shape=shape, legacy=legacy, data=data, pages=pages)
+
+
+def _values(values: dict[int, list[Field]]) -> tuple[list[Field], np.dtype[Any]]:
+    """The runs of values that count: Caffe looks at `data` only where there is no `double_data`."""
+    double = any(run.elements for run in values[_DOUBLE_DATA[0]])
+    number = _DOUBLE_DATA[0] if double else _DATA[0]
+    return [run for run in values[number] if run.elements], _DTYPES[number]
+
+
+def _raw(proto: caffe_pb2.BlobProto, item: Field, wanted: int) -> tuple[list[Field], np.dtype[Any]]:
+    """Values that NVIDIA's Caffe stored as the bytes of its memory, looked at where there are no others."""
+    mend = "save the network again with NVIDIA's Caffe, as FLOAT16, FLOAT or DOUBLE"
+    if not proto.HasField("raw_data_type"):
+        raise WireError("raw values (raw_data) of no known type (raw_data_type)", item.tag, mend=mend)
+    dtype = _RAW_DTYPES.get(proto.raw_data_type)
+    if dtype is None:
+        name = caffe_pb2.BlobType.Name(proto.raw_data_type)
+        raise WireError(f"raw values (raw_data) of type {name}, in which no layer computes", item.tag, mend=mend)
+    size = item.stop - item.start
+    if size != wanted * dtype.itemsize:
+        what = f"{size} bytes of raw values (raw_data), where {wanted} values of {dtype.itemsize} bytes belong"
+        raise WireError(what, item.tag)
+    return ([item._replace(elements=wanted, step=dtype.itemsize)] if wanted else []), dtype
 
 
 def _run(item: Field) -> Field:
@@ -157,17 +191,21 @@ def _run(item: Field) -> Field:
     return item._replace(elements=count, step=size)
 
 
-def _shape(wire: Wire, header: list[Field], start: int) -> tuple[tuple[int, ...], bool]:
+def _header(wire: Wire, header: list[Field]) -> caffe_pb2.BlobProto:
+    """All of a blob but its values."""
     size = sum(item.stop - item.start for item in header)
     if size > _SHAPE_LIMIT:
         raise WireError(f"{size} bytes of shape", header[0].tag)
-    proto = parse(caffe_pb2.BlobProto, wire, header)
+    return parse(caffe_pb2.BlobProto, wire, header)
+
+
+def _shape(proto: caffe_pb2.BlobProto, at: int) -> tuple[tuple[int, ...], bool]:
     legacy = any(proto.HasField(name) for name in ("num", "channels", "height", "width"))
     shape = (proto.num, proto.channels, proto.height, proto.width) if legacy else tuple(proto.shape.dim)
     try:
         check_shape(shape)
     except ValueError as error:
-        raise WireError(str(error), header[0].tag if header else start) from None
+        raise WireError(str(error), at) from None
     return shape, legacy
 
 
@@ -178,7 +216,7 @@ def _check_count(shape: tuple[int, ...], found: int, unknown: set[int], start: i
     what = f"it holds {found} values, and its shape {'x'.join(map(str, shape)) or '(scalar)'} takes {wanted}"
     if not found and unknown:
         numbers = ", ".join(map(str, sorted(unknown)))
-        what += f", but it has fields that BVLC Caffe does not know ({numbers}), which may hold them in another form"
+        what += f", but it has fields that no known Caffe has ({numbers}), which may hold them in another form"
         raise WireError(what, start, mend="save the network again with the Caffe that wrote it, as float32")
     raise WireError(what, start)
 

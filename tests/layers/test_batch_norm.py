@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 import caffe2tf
 from caffe2tf.emit.plan import plan_conversion
 from caffe2tf.errors import Caffe2TFError
 from caffe2tf.load import load_graph
-from caffe2tf.parse import read_network
+from caffe2tf.parse import open_weights, read_network
 from tests.layers.oracle import Array, assert_matches, caffemodel, check_recorded, inputs_text, recorded, run_layer
 
 SHAPES = [(3, 4), (2, 3, 5), (2, 4, 3, 5), (2, 3, 2, 4, 5)]
@@ -190,3 +192,150 @@ def test_blobs_of_another_size(tmp_path: Path) -> None:
     (tmp_path / "net.caffemodel").write_bytes(caffemodel({"bn": [np.ones(4), np.ones(4), np.ones(1)]}))
     with pytest.raises(Caffe2TFError, match="mean is 3 in the network, 4 in the file"):
         caffe2tf.run(tmp_path / "net.prototxt", tmp_path / "net.caffemodel", {"data": np.ones((2, 3, 4, 5))})
+
+
+def forked(channels: int = 3) -> dict[str, Array]:
+    """What a BatchNorm of a fork has learnt, by what it is."""
+    rng = np.random.default_rng(17)
+    kinds = {"mean": (0, 3), "variance": None, "scale": (-1, 2), "bias": (1, 2)}
+    drawn = {k: rng.uniform(0.1, 4, channels) if p is None else rng.normal(*p, channels) for k, p in kinds.items()}
+    return {k: a.astype(np.float32) for k, a in drawn.items()}
+
+
+def run_forked(text: str, blobs: Sequence[npt.ArrayLike], shape: tuple[int, ...] = (2, 3, 4, 5)) -> tuple[Array, Array]:
+    """The input, and what comes out."""
+    x = np.random.default_rng(23).normal(-1, 2, shape).astype(np.float32)
+    return x, run_layer(BATCH_NORM.format(text), {"data": x}, {"bn": blobs})["bn"]
+
+
+def wanted(x: Array, a: dict[str, Array], eps: float, *, bias: bool = True) -> Array:
+    y = normalize(x, a["mean"], a["variance"], eps) * a["scale"].reshape(1, -1, 1, 1)
+    return y + bias * a["bias"].reshape(1, -1, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "eps"),
+    [
+        ("", 1e-5),
+        ("eps: 1e-7", 1e-7),
+        ("scale_bias: true eps: 1e-7", 1e-5),  # the least that NVIDIA's takes
+        ("scale_bias: true eps: 0.5 use_global_stats: false", 0.5),
+        ("scale_filler { value: 2 }", 1e-5),
+        ("bias_filler { value: 2 } eps: 0.25", 0.25),
+        ("filler { value: 2 } bias_filler { value: 3 } eps: 0.25", 0.25),
+        ("use_weight_bias: true", 1e-5),
+        ("use_weight_bias: false", 1e-5),  # the blobs decide
+    ],
+)
+@pytest.mark.parametrize("factor", [1.0, 4.0])
+def test_scale_and_bias_of_its_own(parameters: str, eps: float, factor: float, tmp_path: Path) -> None:
+    a = forked()
+    text = f"batch_norm_param {{ {parameters} }}"
+    x, y = run_forked(text, [a["mean"] * factor, a["variance"] * factor, [factor], a["scale"], a["bias"]])
+    assert_matches(y, wanted(x, a, eps), tolerance=3e-6)
+    built = source(tmp_path, BATCH_NORM.format(text), x.shape)
+    assert built.count("layers.BatchNormalization(") == 1
+
+
+def test_scale_without_bias() -> None:
+    a = forked()
+    for text in ("", "batch_norm_param { bias_term: false }"):
+        x, y = run_forked(text, [a["mean"], a["variance"], [1.0], a["scale"]])
+        assert_matches(y, wanted(x, a, 1e-5, bias=False), tolerance=3e-6)
+
+
+def test_three_blobs_have_no_scale() -> None:
+    a = forked()
+    x, y = run_forked("batch_norm_param { filler { value: 7 } }", [a["mean"], a["variance"], [1.0]])
+    assert_matches(y, normalize(x, a["mean"], a["variance"], 1e-5), tolerance=3e-6)
+
+
+def test_old_orders_of_nvidia(tmp_path: Path) -> None:
+    a = forked()
+    old: Sequence[npt.ArrayLike] = [a["scale"], a["bias"], a["mean"], a["variance"], [0.0]]
+    x, y = run_forked("", old)
+    assert_matches(y, wanted(x, a, 1e-5), tolerance=3e-6)
+    flat = {k: v.reshape(1, -1, 1, 1) for k, v in a.items()}
+    blobs: Sequence[npt.ArrayLike] = [
+        flat["scale"],
+        flat["bias"],
+        np.zeros((1, 1, 1, 1)),
+        flat["mean"],
+        flat["variance"],
+    ]
+    x, y = run_forked("batch_norm_param { use_global_stats: false eps: 1e-8 }", blobs)
+    assert_matches(y, wanted(x, a, 1e-5), tolerance=3e-6)
+    assert "NVIDIA's Caffe 0.14: scale, bias, reserved, mean, variance" in remarks(tmp_path, "", blobs)
+    blobs = [a["mean"], a["variance"], [1.0], a["scale"], a["bias"]]
+    assert "its 5 blobs are read as those of NVIDIA's or Intel's Caffe: mean" in remarks(tmp_path, "", blobs)
+    assert not remarks(tmp_path, "batch_norm_param { scale_bias: true }", blobs)
+
+
+def remarks(folder: Path, text: str, blobs: Sequence[npt.ArrayLike]) -> str:
+    (folder / "net.prototxt").write_text(inputs_text({"data": (2, 3, 4, 5)}) + BATCH_NORM.format(text))
+    (folder / "net.caffemodel").write_bytes(caffemodel({"bn": blobs}))
+    weights = open_weights(folder / "net.caffemodel")
+    return "\n".join(load_graph(read_network(folder / "net.prototxt"), weights).notes)
+
+
+def test_own_statistics_with_a_scale() -> None:
+    a = forked()
+    blobs: Sequence[npt.ArrayLike] = [a["mean"], a["variance"], [1.0], a["scale"], a["bias"]]
+    x, y = run_forked("batch_norm_param { use_global_stats: false eps: 0.5 }", blobs)
+    mean, variance = statistics(x)
+    assert_matches(y, wanted(x, {**a, "mean": mean, "variance": variance}, 0.5), tolerance=3e-6)
+
+
+@pytest.mark.parametrize("stored", [True, False])
+def test_a_scale_of_its_own_is_not_joined_with_another(stored: bool, tmp_path: Path) -> None:
+    text = BATCH_NORM.format(f"batch_norm_param {{ scale_bias: {str(stored).lower()} }}") + SCALE
+    built = source(tmp_path, text, (2, 3, 4, 5))
+    assert ('Scale(name="sc")' in built) == stored
+
+
+def test_relu_at_the_end(tmp_path: Path) -> None:
+    a = forked()
+    text = "batch_norm_param { relu: true }"
+    x, y = run_forked(text, [a["mean"], a["variance"], [1.0], a["scale"], a["bias"]])
+    assert_matches(y, np.maximum(wanted(x, a, 1e-5), 0), tolerance=3e-6)
+    assert y.min() == 0
+    built = source(tmp_path, BATCH_NORM.format(text) + SCALE, x.shape)
+    assert 'Scale(name="sc")' in built, "the scale comes after the ReLU"
+    text = "batch_norm_param { relu: true use_global_stats: false }"
+    x, y = run_forked(text, [a["mean"], a["variance"], [1.0]])
+    assert_matches(y, np.maximum(normalize(x, *statistics(x), 1e-5), 0), tolerance=3e-6)
+
+
+@pytest.mark.parametrize("eps", [0.3, 1e-5])
+@pytest.mark.parametrize("stored", [True, False])
+def test_eps_outside_the_root(stored: bool, eps: float) -> None:
+    a = forked()
+    a["variance"] = np.array([0.02, 3.5, 0.0 if eps > 0.1 else 0.7], np.float32)
+    text = f"batch_norm_param {{ add_eps_before_sqrt: false eps: {eps} use_global_stats: {str(stored).lower()} }}"
+    x, y = run_forked(text, [a["mean"] * 2, a["variance"] * 2, [2.0]])
+    mean, variance = (a["mean"], a["variance"]) if stored else statistics(x)
+    deviation = np.sqrt(variance.astype(np.float64)) + float(np.float32(eps))
+    want = (x - mean.reshape(1, 3, 1, 1)) / deviation.reshape(1, 3, 1, 1)
+    assert_matches(y, want.astype(np.float32), tolerance=3e-6)
+
+
+def test_rates_of_nvidia_do_not_matter() -> None:
+    text = "param { lr_mult: 1 } param { } batch_norm_param { scale_bias: true }"
+    assert run_layer(BATCH_NORM.format(text), {"data": np.ones((2, 3))})["bn"].shape == (2, 3)
+    assert "`lr_mult: 0`" in refused(BATCH_NORM.format("param { } batch_norm_param { filler { } }"))
+
+
+def test_untrained_scale_and_bias() -> None:
+    x = np.random.default_rng(2).normal(0, 2, (2, 3)).astype(np.float32)
+    out = run_layer(
+        BATCH_NORM.format("batch_norm_param { eps: 0.25 filler { value: 3 } bias_filler { value: -1 } }"), {"data": x}
+    )
+    assert_matches(out["bn"], x * 6 - 1)
+    out = run_layer(BATCH_NORM.format("batch_norm_param { eps: 0.25 scale_bias: true }"), {"data": x})
+    assert_matches(out["bn"], x * 2)
+
+
+def test_blobs_of_nvidia_that_do_not_fit() -> None:
+    a = forked()
+    with pytest.raises(Caffe2TFError, match=r"needs 5 blobs \(mean 3, variance 3, factor 1, scale 3, bias 3\)"):
+        run_forked("batch_norm_param { scale_bias: true }", [a["mean"], a["variance"], [1.0]])

@@ -97,9 +97,29 @@ def test_names_layer_and_blob_and_byte(tmp_path: Path, blob: bytes, wanted: str)
 
 
 def test_values_in_the_form_of_another_caffe(tmp_path: Path) -> None:
-    text = message(tmp_path, layer_with(shaped(2, 3) + b"\x50\x02" + field(12, bytes(12))))
-    assert "fields that BVLC Caffe does not know (10, 12)" in text
+    text = message(tmp_path, layer_with(shaped(2, 3) + b"\x50\x02" + field(15, bytes(12))))
+    assert "fields that no known Caffe has (15)" in text
     assert text.endswith("save the network again with the Caffe that wrote it, as float32")
+
+
+@pytest.mark.parametrize(
+    ("blob", "wanted"),
+    [
+        (b"\x50\x02" + field(12, bytes(11)), "11 bytes of raw values (raw_data), where 6 values of 2 bytes belong"),
+        (b"\x50\x01" + field(12, bytes(12)), "12 bytes of raw values (raw_data), where 6 values of 4 bytes belong"),
+        (b"\x50\x00" + field(12, b""), "0 bytes of raw values (raw_data), where 6 values of 8 bytes belong"),
+        (b"\x50\x03" + field(12, bytes(24)), "raw values (raw_data) of type INT, in which no layer computes"),
+        (b"\x50\x63" + field(12, bytes(24)), "raw values (raw_data) of no known type"),
+        (field(12, bytes(24)), "raw values (raw_data) of no known type (raw_data_type)"),
+        (b"\x50\x01" + field(5, bytes(8)) + field(12, bytes(24)), "it holds 2 values, and its shape 2x3 takes 6"),
+    ],
+)
+def test_raw_values_that_cannot_be(tmp_path: Path, blob: bytes, wanted: str) -> None:
+    text = message(tmp_path, layer_with(shaped(2, 3) + blob))
+    assert text.startswith("layer 'conv1', blob 0: ")
+    assert wanted in text
+    if "type" in wanted:
+        assert text.endswith("save the network again with NVIDIA's Caffe, as FLOAT16, FLOAT or DOUBLE")
 
 
 def test_the_end_of_a_cut_file_is_described(tmp_path: Path) -> None:

@@ -139,6 +139,36 @@ def test_an_empty_double_data_does_not_count(load: Load) -> None:
     assert blob.data.tobytes() == SIX.tobytes()
 
 
+@pytest.mark.parametrize(("kind", "code"), [("<f8", 0), ("<f4", 1), ("<f2", 2)])
+@pytest.mark.parametrize("type_first", [True, False])
+def test_raw_values_of_nvidia(load: Load, kind: str, code: int, type_first: bool) -> None:
+    values = np.array([1.5, -2.25, 0.1, -0.0, 6e-5, -512.0], kind)
+    parts = [b"\x50" + varint(code), field(12, b"odd"), field(12, values.tobytes())]
+    message = field(7, field(1, b"\x02\x03")) + b"".join(parts if type_first else reversed(parts))
+    if not type_first:
+        message += parts[2]  # the last of a field counts
+    (blob,) = load(one_blob(message)).layers["fc"]
+    assert (blob.shape, blob.data.dtype, blob.data.flags.writeable) == ((2, 3), np.dtype(kind), False)
+    assert not blob.data.flags.owndata
+    assert blob.array().tobytes() == values.tobytes()
+    blob.release()
+    blob.release_range(2, 4)
+    assert blob.array().astype(np.float32).tolist() == values.reshape(2, 3).astype(np.float32).tolist()
+
+
+@pytest.mark.parametrize("number", [5, 8])
+def test_other_values_come_before_raw_ones(load: Load, number: int) -> None:
+    values = np.array([0.5, -3.0, 8.0], "<f4" if number == 5 else "<f8")
+    message = field(7, field(1, b"\x03")) + b"\x50\x02" + field(12, bytes(6)) + field(number, values.tobytes())
+    (blob,) = load(one_blob(message)).layers["fc"]
+    assert blob.data.tolist() == values.tolist()
+
+
+def test_raw_differences_are_left_alone(load: Load) -> None:
+    message = modern([6], SIX).SerializeToString() + b"\x58\x02" + field(13, bytes(5))
+    assert load(one_blob(message)).layers["fc"][0].data.tobytes() == SIX.tobytes()
+
+
 def test_a_shape_that_comes_twice_merges(load: Load) -> None:
     message = field(7, field(1, b"\x02")) + field(5, SIX.tobytes()) + field(7, b"\x08\x03")
     assert load(one_blob(message)).layers["fc"][0].shape == (2, 3)
