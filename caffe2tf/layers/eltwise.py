@@ -34,10 +34,11 @@ class Eltwise(Layer):
     | coeff | all 1 | factor of each bottom; for SUM |
     | stable_prod_grad | true | how a gradient of PROD is computed: of no effect here |
 
-    In place it computes the same; Caffe's CPU code loses the first bottom of a SUM that is written over it.
+    In place it computes the same; Caffe's CPU code loses the first bottom of a SUM that is written over it. Caffe wants
+    two bottoms or more; FlowNet takes a SUM of one, to scale it, and so does this.
     """
 
-    bottoms: ClassVar[tuple[int, int | None]] = (2, None)
+    bottoms: ClassVar[tuple[int, int | None]] = (1, None)
 
     operation: str
     coefficients: tuple[float, ...] = ()
@@ -47,6 +48,8 @@ class Eltwise(Layer):
         """Operation and coefficients."""
         p = proto.message.eltwise_param
         operation, coefficients = p.EltwiseOp.Name(p.operation), tuple(p.coeff)
+        if len(proto.bottoms) == 1 and operation != "SUM":
+            raise LayerError(f"an Eltwise of operation {operation} takes 2 bottoms or more, 1 given")
         if coefficients and len(coefficients) != len(proto.bottoms):
             raise LayerError(
                 f"eltwise_param.coeff must be given once for each bottom, or not at all: "
@@ -69,6 +72,8 @@ class Eltwise(Layer):
         """One of Keras' merging layers, where all coefficients are 1; they cannot merge scalars."""
         del ctx
         weighted = self.operation == "SUM" and any(c != 1 for c in self.coefficients)
+        if len(inputs) == 1:
+            return keras("Rescaling", short(self.coefficients[0]))(inputs[0]) if weighted else inputs[0]
         if inputs[0].rank and not weighted:
             return keras(_KERAS[self.operation])(*inputs)
         if inputs[0].rank and list(self.coefficients) == [1, -1]:

@@ -25,13 +25,13 @@ Floats = npt.NDArray[np.float32]
 class Filler:
     """A rule that fills an untrained blob.
 
-    ``constant`` (the default, with `value`) and ``bilinear`` always give the same values, and give Caffe's. The others
-    are random in Caffe; here they are drawn from a generator that the name of the blob seeds: the same values each
-    time, with Caffe's distribution.
+    ``constant`` (the default, with `value`), ``bilinear`` and FlowNet's ``diagonal`` always give the same values, and
+    give Caffe's. The others are random in Caffe; here they are drawn from a generator that the name of the blob seeds:
+    the same values each time, with Caffe's distribution.
 
     Attributes:
-        type: constant, uniform, gaussian, positive_unitball, xavier, msra or bilinear; or the word of a fork, which
-            cannot fill.
+        type: constant, uniform, gaussian, positive_unitball, xavier, msra, bilinear or diagonal; or the word of another
+            fork, which cannot fill.
         value: of constant.
         low: lower end of uniform.
         high: upper end of uniform.
@@ -39,6 +39,7 @@ class Filler:
         std: standard deviation of gaussian.
         sparse: of gaussian: expected count of values other than 0 for each output; -1 for all of them.
         norm: of xavier and msra: the count that the variance is divided by: 0 fan in, 1 fan out, 2 their mean.
+        diagonal: of diagonal: what output n makes of input n, spread over the window; 1 where there are more.
         given: whether the definition states a filler, as opposed to Caffe's default of zeros.
     """
 
@@ -50,6 +51,7 @@ class Filler:
     std: float = 1.0
     sparse: int = -1
     norm: int = 0
+    diagonal: tuple[float, ...] = ()
     given: bool = False
 
     @classmethod
@@ -64,13 +66,14 @@ class Filler:
             std=proto.std,
             sparse=proto.sparse,
             norm=proto.variance_norm,
+            diagonal=tuple(proto.diag_val),
             given=given,
         )
 
     @property
     def is_random(self) -> bool:
         """Whether Caffe would draw other values each time."""
-        return self.type not in ("constant", "bilinear")
+        return self.type not in ("constant", "bilinear", "diagonal")
 
     def require_known(self) -> None:
         """Raises LayerError for a type that Caffe does not know."""
@@ -135,6 +138,19 @@ def _bilinear(f: Filler, shape: tuple[int, ...], rng: np.random.Generator) -> np
     return np.broadcast_to(np.outer(ramp, ramp), shape)
 
 
+def _diagonal(f: Filler, shape: tuple[int, ...], rng: np.random.Generator) -> npt.NDArray[np.floating]:
+    del rng
+    if len(shape) > 4:
+        raise LayerError(f"a diagonal filler takes a blob of at most 4 axes, not {shape}")
+    if f.sparse != -1:
+        raise LayerError(f"a diagonal filler takes no `sparse`: {f.sparse} is given")
+    num, channels, height, width = (*shape, *(1,) * (4 - len(shape)))
+    values = np.zeros((num, channels, height, width), np.float32)
+    for n in range(min(num, channels)):
+        values[n, n] = np.float32(f.diagonal[n] if n < len(f.diagonal) else 1) / np.float32(height * width)
+    return values
+
+
 _RULES: dict[str, Rule] = {
     "constant": _constant,
     "uniform": _uniform,
@@ -143,4 +159,5 @@ _RULES: dict[str, Rule] = {
     "xavier": _xavier,
     "msra": _msra,
     "bilinear": _bilinear,
+    "diagonal": _diagonal,
 }

@@ -103,6 +103,17 @@ def test_idioms() -> None:
         assert want in emitted(text, shapes)
 
 
+def test_a_sum_of_one_scales(rng: np.random.Generator) -> None:
+    """As the networks of FlowNet have it."""
+    for shape in ((2, 3, 4, 5), (7,), (2, 3)):
+        fed = draw(rng, 1, shape)
+        (name,) = fed
+        text = f'layer {{ name: "out" type: "Eltwise" bottom: "{name}" top: "out" eltwise_param {{ coeff: -0.05 }} }}'
+        assert_matches(run_layer(text, fed)["out"], np.float32(-0.05) * np.asarray(fed[name], np.float32))
+        np.testing.assert_array_equal(run_layer(text.replace("coeff: -0.05", ""), fed)["out"], fed[name])
+    assert 'layers.Rescaling(-0.05, name="out")' in emitted(text, {name: (2, 3)})
+
+
 def test_most_common_layout() -> None:
     plain, last = Layout.plain(4), Layout.channels_last(4)
     values = [Value(id=str(i), blob=str(i), shape=(2, 3, 4, 5), layout=o) for i, o in enumerate((plain, last, plain))]
@@ -124,7 +135,9 @@ def test_unknown_extents() -> None:
         (layer(["a", "b", "d"]), "all bottoms must have one shape: bottom 0 is 2x3, bottom 2 2x3x1"),
         (layer(["a", "b"], "SUM", (1,)), "once for each bottom, or not at all: 1 for 2 bottoms"),
         (layer(["a", "b"], "PROD", (1, 2)), "eltwise_param.coeff is for operation SUM"),
-        (layer(["a"]), "takes 2 or more bottoms, 1 given"),
+        (layer(["a"], "PROD"), "an Eltwise of operation PROD takes 2 bottoms or more, 1 given"),
+        (layer(["a"], "MAX"), "an Eltwise of operation MAX takes 2 bottoms or more, 1 given"),
+        (layer(["a"], "SUM", (1, 2)), "once for each bottom, or not at all: 2 for 1 bottoms"),
     ],
 )
 def test_rules(text: str, message: str) -> None:

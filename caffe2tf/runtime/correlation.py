@@ -1,0 +1,167 @@
+"""Correlation and Correlation1D: how alike two feature maps are around each place, for each displacement."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import keras
+import tensorflow as tf
+
+__all__ = ["Correlation", "Correlation1D"]
+
+
+@keras.saving.register_keras_serializable(package="caffe2tf")
+class Correlation(keras.layers.Layer):
+    """Mean products of the patches of two maps, one of them displaced; channels last.
+
+    Args:
+        kernel_size: height and width of a patch, odd.
+        max_displacement: no displacement is larger, along either axis.
+        pad: zeros around both maps.
+        stride_1: distance between the places of the first map.
+        stride_2: distance between displacements.
+        correlation_type: MULTIPLY, or SUBTRACT for mean absolute differences.
+    """
+
+    def __init__(
+        self,
+        kernel_size: int,
+        max_displacement: int,
+        pad: int = 0,
+        stride_1: int = 1,
+        stride_2: int = 1,
+        correlation_type: str = "MULTIPLY",
+        **kwargs: object,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.kernel_size = kernel_size
+        self.max_displacement = max_displacement
+        self.pad = pad
+        self.stride_1 = stride_1
+        self.stride_2 = stride_2
+        self.correlation_type = correlation_type
+
+    def displacements(self) -> tuple[range, range]:
+        """Those along the height and along the width."""
+        steps = self.max_displacement // self.stride_2
+        reach = range(-steps * self.stride_2, steps * self.stride_2 + 1, self.stride_2)
+        return reach, reach
+
+    def margins(self) -> tuple[tuple[int, int], tuple[int, int]]:
+        """For the height and the width: the zeros on either side, and where the first patch begins."""
+        return (self.pad, self.max_displacement), (self.pad, self.max_displacement)
+
+    def compute_output_shape(self, input_shape: Sequence[tuple[int | None, ...]]) -> tuple[int | None, ...]:
+        """Places of the first map, and a channel for each displacement, row by row."""
+        batch, *extents, _ = input_shape[0]
+        down, across = self.displacements()
+        places = []
+        for extent, (pad, margin) in zip(extents, self.margins(), strict=True):
+            room = None if extent is None else extent + 2 * (pad - margin) - self.kernel_size + 1
+            places.append(None if room is None else -(-room // self.stride_1))
+        return (batch, *places, len(down) * len(across))
+
+    def call(self, inputs: Sequence[tf.Tensor]) -> tf.Tensor:
+        """Two maps of one shape, whose height, width and channels are known."""
+        first, second = inputs
+        rows, columns = (n or 0 for n in self.compute_output_shape([tuple(first.shape)])[1:3])
+        (pad_y, margin_y), (pad_x, margin_x) = self.margins()
+        down, across = self.displacements()
+        k, step = self.kernel_size, self.stride_1
+        if k > 1:  # every place of the patches, for the mean over a patch to be taken at the end
+            rows, columns, step = (rows - 1) * step + k, (columns - 1) * step + k, 1
+        # to the left in one direction alone, displacements reach one step further than the margin
+        before, after = max(0, -across[0] - margin_x), max(0, across[-1] - margin_x)
+        first = tf.pad(first, [[0, 0], [pad_y, pad_y], [pad_x, pad_x], [0, 0]])
+        second = tf.pad(second, [[0, 0], [pad_y, pad_y], [pad_x + before, pad_x + after], [0, 0]])
+        height, width = (rows - 1) * step + 1, (columns - 1) * step + 1
+        patches = first[:, margin_y : margin_y + height : step, margin_x : margin_x + width : step]
+        places = (margin_y, margin_x + before, height, width, step)
+        compare = _absolute_differences if self.correlation_type == "SUBTRACT" else _products
+        maps = compare(patches, second, places, down, across) / first.shape[-1]
+        return tf.nn.avg_pool2d(maps, k, self.stride_1, "VALID") if k > 1 else maps
+
+    def get_config(self) -> dict[str, object]:
+        """Arguments of the constructor."""
+        names = ("kernel_size", "max_displacement", "pad", "stride_1", "stride_2", "correlation_type")
+        return {**super().get_config(), **{name: getattr(self, name) for name in names}}
+
+
+@keras.saving.register_keras_serializable(package="caffe2tf")
+class Correlation1D(Correlation):
+    """As Correlation, with displacements and zeros along the width alone.
+
+    Args:
+        single_direction: -1: only to the left, by one step or more; 1: only to the right, by none or more; 0: both.
+    """
+
+    def __init__(
+        self,
+        kernel_size: int,
+        max_displacement: int,
+        pad: int = 0,
+        stride_1: int = 1,
+        stride_2: int = 1,
+        correlation_type: str = "MULTIPLY",
+        single_direction: int = 0,
+        **kwargs: object,
+    ) -> None:
+        super().__init__(kernel_size, max_displacement, pad, stride_1, stride_2, correlation_type, **kwargs)
+        self.single_direction = single_direction
+
+    def displacements(self) -> tuple[range, range]:
+        """None along the height."""
+        steps, stride = self.max_displacement // self.stride_2, self.stride_2
+        first, count = {-1: (-steps - 1, steps + 1), 0: (-steps, 2 * steps + 1), 1: (0, steps + 1)}[
+            self.single_direction
+        ]
+        return range(1), range(first * stride, (first + count - 1) * stride + 1, stride)
+
+    def margins(self) -> tuple[tuple[int, int], tuple[int, int]]:
+        """Along the width alone."""
+        return (0, 0), (self.pad, self.max_displacement)
+
+    def get_config(self) -> dict[str, object]:
+        """Arguments of the constructor."""
+        return {**super().get_config(), "single_direction": self.single_direction}
+
+
+def _products(
+    patches: tf.Tensor, second: tf.Tensor, places: tuple[int, int, int, int, int], down: range, across: range
+) -> tf.Tensor:
+    """Sums of products over the channels: one matrix product for each displacement along the height.
+
+    It multiplies each place of a row with all of the other row, whose values for the displacements of place x begin
+    ``x * step`` further on. With `step` columns added behind, such a matrix read row after row has them one below the
+    other.
+    """
+    top, left, height, width, step = places
+    _, rows, columns, _ = patches.shape
+    span = across[-1] - across[0] + 1
+    breadth = width - 1 + span
+    start = left + across[0]
+    turned = tf.transpose(second[:, :, start : start + breadth], [0, 1, 3, 2])  # once, not in each product
+    maps = []
+    for dy in down:
+        every = tf.matmul(patches, turned[:, top + dy : top + dy + height : step])
+        every = tf.reshape(every, [-1, rows, columns * breadth])
+        every = tf.pad(every, [[0, 0], [0, 0], [0, columns * step]])
+        maps.append(tf.reshape(every, [-1, rows, columns, breadth + step])[..., : span : across.step])
+    return tf.concat(maps, axis=-1)
+
+
+def _absolute_differences(
+    patches: tf.Tensor, second: tf.Tensor, places: tuple[int, int, int, int, int], down: range, across: range
+) -> tf.Tensor:
+    """Sums of absolute differences over the channels, one displacement after the other."""
+    top, left, height, width, step = places
+
+    def at(displacement: tf.Tensor) -> tf.Tensor:
+        y, x = displacement[0] + top, displacement[1] + left
+        return tf.reduce_sum(tf.abs(patches - second[:, y : y + height : step, x : x + width : step]), axis=-1)
+
+    shifts = tf.constant([(dy, dx) for dy in down for dx in across], tf.int32)
+    plain = tf.autograph.experimental.do_not_convert(at)  # it has no Python statement that would need it
+    maps = tf.map_fn(plain, shifts, fn_output_signature=patches.dtype)
+    _, rows, columns, _ = patches.shape
+    return tf.ensure_shape(tf.transpose(maps, [1, 2, 3, 0]), [None, rows, columns, shifts.shape[0]])

@@ -1,0 +1,85 @@
+"""Mean: recordings, every parameter, several bottoms, every error."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from caffe2tf.errors import Caffe2TFError
+from tests.layers.emission import built, calls, reloaded
+from tests.layers.oracle import Array, assert_matches, check_recorded, recorded, run_layer
+
+
+def layer(parameters: str, blobs: str = "a") -> str:
+    bottoms = " ".join(f'bottom: "{name}"' for name in blobs)
+    tops = " ".join(f'top: "out_{name}"' for name in blobs)
+    return f'layer {{ name: "mean" type: "Mean" {bottoms} {tops} mean_param {{ {parameters} }} }}'
+
+
+def draw(*shape: int) -> Array:
+    return np.random.default_rng(sum(shape)).standard_normal(shape).astype(np.float32)
+
+
+def naive(x: Array, values: list[float], scales: tuple[float, float, float], sign: int) -> Array:
+    """Channel by channel, in float32."""
+    mean, before, after = (np.float32(s) for s in scales)
+    out = np.empty_like(x)
+    for c in range(x.shape[1]):
+        out[:, c] = after * (before * x[:, c] + mean * np.float32(sign * values[c % len(values)]))
+    return out
+
+
+@pytest.mark.parametrize("case", recorded("fork_mean"))
+def test_recorded(case: str) -> None:
+    check_recorded(case)
+
+
+@pytest.mark.parametrize("operation", ["ADD", "SUBTRACT"])
+@pytest.mark.parametrize("values", [[0.75], [0.4, -0.5, 0.6, 1.5, 2.25, -3.1], [0.3, -2.0], [1.25, 1.25, 1.25]])
+@pytest.mark.parametrize("scales", [(1, 1, 1), (0.5, 2, 1), (-3, 0.0039216, 0.7)])
+def test_every_parameter(operation: str, values: list[float], scales: tuple[float, float, float]) -> None:
+    x = draw(2, 6, 4, 5)
+    names = ("mean_scale", "input_scale", "output_scale")
+    stated = " ".join(f"{n}: {s}" for n, s in zip(names, scales, strict=True) if s != 1)
+    text = layer(f"operation: {operation} {' '.join(f'value: {v}' for v in values)} {stated}")
+    want = naive(x, values, scales, 1 if operation == "ADD" else -1)
+    have = run_layer(text, {"a": x})["out_a"]
+    assert_matches(have, want)
+    np.testing.assert_array_equal(have, want)
+
+
+def test_several_bottoms_of_different_shapes() -> None:
+    a, b = draw(1, 3, 4, 5), draw(2, 6, 3, 7)
+    text = layer("operation: SUBTRACT value: 1 value: 2 value: -3 output_scale: 0.5", "ab")
+    have = run_layer(text, {"a": a, "b": b})
+    for name, x in (("out_a", a), ("out_b", b)):
+        assert_matches(have[name], naive(x, [1, 2, -3], (1, 1, 0.5), -1), name)
+
+
+def test_any_batch_saved_and_loaded() -> None:
+    x = draw(3, 2, 4, 5)
+    text = layer("operation: ADD value: 1 value: -2 output_scale: 0.5")
+    (have,) = reloaded(built(text, {"a": (1, 2, 4, 5)}), [np.moveaxis(x, 1, 3)])
+    assert_matches(np.moveaxis(have, 3, 1), naive(x, [1, -2], (1, 1, 0.5), 1))
+
+
+def test_what_is_emitted() -> None:
+    shapes = {"a": (1, 2, 4, 5)}
+    assert calls(layer("operation: ADD value: 1 input_scale: 3"), shapes) == ["Rescaling"]
+    assert calls(layer("operation: ADD value: 1 output_scale: 3"), shapes) == ["Rescaling", "Rescaling"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (layer("value: 1"), "mean_param.operation must be given: ADD or SUBTRACT"),
+        (layer("operation: ADD"), "mean_param.value must be given"),
+        (layer("operation: ADD file: 'mean.binaryproto'"), "mean image 'mean.binaryproto' is no part of the weights"),
+        (layer("operation: ADD value: 1 value: 2"), "multiple of the count of mean_param.value: 3 channels, 2 values"),
+        (layer("operation: ADD value: 1", "c"), "4 axes .*, not 2x3"),
+        (layer("operation: ADD value: 1").replace('top: "out_a"', 'top: "x" top: "y"'), "mean"),
+    ],
+)
+def test_errors(text: str, message: str) -> None:
+    with pytest.raises(Caffe2TFError, match=message):
+        run_layer(text, {"a": draw(2, 3, 4, 5), "c": draw(2, 3)})
