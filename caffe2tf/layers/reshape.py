@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from caffe2tf.errors import LayerError
-from caffe2tf.ir.shape import format_shape
+from caffe2tf.ir.expr import Expr
+from caffe2tf.ir.graph import Value
+from caffe2tf.ir.shape import Shape, format_shape
+from caffe2tf.layers.base import Arrangement, Context
+from caffe2tf.layers.depth_to_space import CHANNELS_FIRST, image_layout, spread, spread_shape
 from caffe2tf.layers.registry import register
 from caffe2tf.layers.regroup import UNSETTLED, Extents, Regroup, is_known, revealed
 from caffe2tf.layers.split import forbid_in_place
@@ -28,20 +33,29 @@ class Reshape(Regroup):
     | shape | no axes | new extents; 0 copies the bottom's extent at the same place, -1 (once) is worked out |
     | axis | 0 | first axis that is replaced; negative ones count from behind the last axis (-1: nothing is replaced) |
     | num_axes | -1 | count of axes that are replaced; -1 for all from `axis` on |
+    | pixelshuffler | 1 | of Synopsys' Caffe, see below |
 
     Not computed in place.
+
+    With a `pixelshuffler` r other than 1, the rest is left out of account, and channels become places of an image
+    whose sides are r times as long: ``y[c, r h + i, r w + j] = x[(r c + i) r + j, h, w]``.
     """
 
     shape: tuple[int, ...]
     axis: int
     num_axes: int
+    pixelshuffler: int = 1
 
     @classmethod
     def read(cls, proto: LayerProto) -> Self:
         """Parameters; at most one -1."""
         forbid_in_place(proto)
         p = proto.message.reshape_param
+        if p.pixelshuffler < 1:
+            raise LayerError(f"reshape_param.pixelshuffler must be 1 or more, not {p.pixelshuffler}")
         shape = tuple(p.shape.dim)
+        if p.pixelshuffler != 1:
+            return cls(shape=shape, axis=p.axis, num_axes=p.num_axes, pixelshuffler=p.pixelshuffler)
         if shape.count(-1) > 1:
             raise LayerError(f"reshape_param.shape may hold -1 once, not {shape.count(-1)} times")
         if any(d < -1 for d in shape):
@@ -49,6 +63,29 @@ class Reshape(Regroup):
         if p.num_axes < -1:
             raise LayerError(f"reshape_param.num_axes must be 0 or more, or -1 for all, not {p.num_axes}")
         return cls(shape=shape, axis=p.axis, num_axes=p.num_axes)
+
+    def shares_memory(self, bottoms: int, tops: int) -> bool:
+        """Unless values move."""
+        return self.pixelshuffler == 1 and Regroup.shares_memory(self, bottoms, tops)
+
+    def infer(self, *inputs: Shape) -> tuple[Shape, ...]:
+        """The new axes; or fewer channels and a larger image."""
+        if self.pixelshuffler == 1:
+            return Regroup.infer(self, *inputs)
+        return (spread_shape(inputs[0], self.pixelshuffler, CHANNELS_FIRST, "reshape_param.pixelshuffler"),)
+
+    def arrange(self, inputs: Sequence[Value], outputs: Sequence[Value]) -> Arrangement:
+        """Whatever order a plain reshape of the tensor can keep; channels first or last where values move."""
+        if self.pixelshuffler == 1:
+            return Regroup.arrange(self, inputs, outputs)
+        layout = image_layout(inputs[0])
+        return Arrangement(inputs=(layout,), outputs=(layout,))
+
+    def emit(self, ctx: Context, *inputs: Value) -> Expr:
+        """Reshape, Flatten or nothing; a layer of our own where values move."""
+        if self.pixelshuffler == 1:
+            return Regroup.emit(self, ctx, *inputs)
+        return spread(inputs[0], self.pixelshuffler, inner=True)
 
     def top(self, bottom: Extents) -> Extents:
         """The axes before, the new ones, the axes behind."""
