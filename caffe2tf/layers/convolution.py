@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-from caffe2tf.ir.expr import OMIT, Construct, Expr, keras, unless
+from caffe2tf.errors import LayerError, LayerUnsupportedError
+from caffe2tf.ir.expr import OMIT, Construct, Expr, keras, runtime, short, unless
 from caffe2tf.ir.graph import NodeBlob, Value
 from caffe2tf.ir.shape import Shape
 from caffe2tf.ir.weight import Weight
 from caffe2tf.layers.base import Context
-from caffe2tf.layers.convolution_base import ConvolutionBase, Geometry, each, per_side
+from caffe2tf.layers.convolution_base import ConvolutionBase, Geometry, beside, each, per_side
 from caffe2tf.layers.registry import register
 from caffe2tf.layers.window import Window, brief
+
+if TYPE_CHECKING:
+    from caffe2tf.proto.caffe_pb2 import ConvolutionParameter
 
 __all__ = ["Convolution"]
 
 
-@register("Convolution")
+@register("Convolution", "HoleConvolution")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Convolution(ConvolutionBase):
     """Weighted sum over sliding windows.
@@ -33,32 +38,41 @@ class Convolution(ConvolutionBase):
     | stride, or stride_h and stride_w | 1 | |
     | pad, or pad_h and pad_w | 0 | zeros on both sides |
     | dilation | 1 | distance between the window's values |
+    | hole, or hole_h and hole_w | | another name of dilation, in DeepLab's fork (type HoleConvolution in PSPNet's) |
+    | pad_l, pad_r, pad_t, pad_b | 0 | zeros on each side, in place of pad; of Synopsys' fork, and so is the next |
+    | pad_type | 0 | 1: in place of pad, zeros for ``n / stride`` places, rounded up; the smaller half before |
     | group | 1 | groups of channels that see each other |
     | bias_term | true | |
     | axis | 1 | channel axis; axes before it are a batch, axes after it are spatial (any count of them) |
     | weight_filler, bias_filler | constant 0 | what fills a blob that was not trained |
+    | relu, negative_slope | false, 0 | a ReLU with that slope is part of the layer; of Intel's fork |
+    | fuse_type | UNFUSED | FUSED_CONV_RELU: a ReLU is part of the layer; of Caffe for OpenCL. No other is converted |
     | engine, force_nd_im2col | | change nothing |
 
     Trained blobs: weight (num_output, channels / group, kernel...), bias (num_output). Several bottoms share them.
     """
 
+    @classmethod
+    def _relu(cls, p: ConvolutionParameter) -> float | None:
+        """Of Intel's fork, and of the fused layers of Caffe for OpenCL."""
+        fused = type(p).FuseType.Name(p.fuse_type)
+        if fused not in ("UNFUSED", "FUSED_CONV_RELU"):
+            raise LayerUnsupportedError(
+                f"fuse_type {fused} is not converted; convert the network from before its layers were fused"
+            )
+        if fused == "FUSED_CONV_RELU":  # which keeps the slope in a block of its own
+            return short(p.relu_param.negative_slope)
+        return short(p.negative_slope) if p.relu else None
+
     def emit(self, ctx: Context, *inputs: Value) -> Expr | tuple[Expr, ...]:
         """Keras' convolution, after explicit padding where Keras' own would put it elsewhere."""
         del ctx
         g = self._geometry(inputs[0].shape)
-        if not self._is_keras(g):
-            call = self._dense() if self._is_dense(g) else self._runtime("Convolution", g.window)
-            return each([call(x) for x in inputs])
-        spatial = inputs[0].shape[g.axis + 1 :]
-        pads = _pads(g.window, spatial)
-        # TensorFlow's Conv3D moves "same" windows along an axis on which a stride skips the input's end
-        skips = g.rank == 3 and max(g.window.stride) > 1
-        same = any(map(any, pads)) and not skips and g.window.is_same(spatial, self._extents(g.window, spatial))
-        call = self._construct(g, "same" if same else None)
-        if same or not any(map(any, pads)):
-            return each([call(x) for x in inputs])
-        pad = per_side("ZeroPadding", pads, role="pad")
-        return each([call(pad(x)) for x in inputs])
+        chain = self._chain(g, inputs[0].shape[g.axis + 1 :])
+        if self.slope:
+            chain[-1] = replace(chain[-1], role="conv", owns_weights=True)
+            chain.append(_sloped(self.slope))
+        return each([_through(chain, x) for x in inputs])
 
     def convert(self, blobs: Sequence[NodeBlob], ctx: Context) -> Mapping[str, Weight]:
         """(O, I, kernel...) to (kernel..., I, O)."""
@@ -81,6 +95,32 @@ class Convolution(ConvolutionBase):
 
     def _extents(self, window: Window, spatial: Shape) -> Shape:
         return window.convolved(spatial)
+
+    def _chain(self, g: Geometry, spatial: Shape) -> list[Construct]:
+        """The layers that compute it, in order."""
+        if self._is_dense(g):
+            return [self._dense()]
+        if g.window.same:  # with an extent that is not known
+            if not self._is_keras(g) or set(g.window.dilation) != {1}:
+                raise LayerError(
+                    f"with pad_type 1 and dilation {brief(g.window.dilation)}, height and width of the input "
+                    "must be known before the network runs"
+                )
+            return [self._construct(g, "same")]
+        if not self._is_keras(g):
+            own = self._runtime("Convolution", g.window)
+            if g.window.after is None:
+                return [own]
+            bare = g.window.padded([(0, 0)] * g.rank)
+            return [beside("ZeroPadding", g, g.window.pads, role="pad"), self._runtime("Convolution", bare)]
+        pads = _pads(g.window, spatial)
+        # TensorFlow's Conv3D moves "same" windows along an axis on which a stride skips the input's end
+        skips = g.rank == 3 and max(g.window.stride) > 1
+        same = any(map(any, pads)) and not skips and g.window.is_same(spatial, self._extents(g.window, spatial))
+        call = self._construct(g, "same" if same else None)
+        if same or not any(map(any, pads)):
+            return [call]
+        return [per_side("ZeroPadding", pads, role="pad"), call]
 
     def _is_dense(self, g: Geometry) -> bool:
         """Without spatial axes it is a matrix product."""
@@ -118,5 +158,17 @@ class Convolution(ConvolutionBase):
 
 def _pads(window: Window, spatial: Shape) -> list[tuple[int, int]]:
     """Zeros before and after each axis; those after make up for what the input lacks to hold one window."""
-    extents = zip(spatial, window.pad, window.extent, strict=True)
-    return [(p, p + (0 if n is None else max(e - n - 2 * p, 0))) for n, p, e in extents]
+    extents = zip(spatial, window.pads, window.extent, strict=True)
+    return [(b, a + (0 if n is None else max(e - n - b - a, 0))) for n, (b, a), e in extents]
+
+
+def _sloped(slope: float) -> Construct:
+    """A ReLU with a slope for negative values; Keras has none for a slope below 0."""
+    return keras("LeakyReLU", negative_slope=slope) if slope > 0 else runtime("SlopedReLU", slope)
+
+
+def _through(chain: Sequence[Construct], x: Expr) -> Expr:
+    """``x`` through layers, one after the other."""
+    for layer in chain:
+        x = layer(x)
+    return x

@@ -20,6 +20,7 @@ from caffe2tf.layers.window import StatedWindow, Window, brief
 
 if TYPE_CHECKING:
     from caffe2tf.parse import LayerDefinition as LayerProto
+    from caffe2tf.proto.caffe_pb2 import ConvolutionParameter
 
 __all__ = ["ConvolutionBase", "Geometry", "each", "per_side"]
 
@@ -62,6 +63,7 @@ class ConvolutionBase(Layer):
     weight_filler: Filler
     bias_filler: Filler
     activation: str | None = None
+    slope: float | None = None  # of negative values, where a ReLU with one is part of the layer
 
     @classmethod
     def read(cls, proto: LayerProto) -> Self:
@@ -72,14 +74,17 @@ class ConvolutionBase(Layer):
                 raise LayerError(f"convolution_param.{name} must be 1 or more, not {getattr(p, name)}")
         if p.num_output % p.group:
             raise LayerError(f"num_output ({p.num_output}) must be a multiple of group ({p.group})")
+        slope = cls._relu(p)
         return cls(
             num_output=p.num_output,
             group=p.group,
             bias=p.bias_term,
             axis=p.axis,
-            window=StatedWindow.read(p),
+            window=StatedWindow.read(p, sided=True),
             weight_filler=Filler.read(p.weight_filler, given=p.HasField("weight_filler")),
             bias_filler=Filler.read(p.bias_filler, given=p.HasField("bias_filler")),
+            activation="relu" if slope == 0 else None,
+            slope=slope or None,
         )
 
     def infer(self, *inputs: Shape) -> tuple[Shape, ...]:
@@ -116,7 +121,7 @@ class ConvolutionBase(Layer):
 
     def with_activation(self, name: str) -> Self | None:
         """Keras' layers take any activation, and so do ours, but one alone."""
-        return None if self.activation else replace(self, activation=name)
+        return None if self.activation or self.slope else replace(self, activation=name)
 
     def multiply_adds(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> int:
         """One for each weight at each place of the window."""
@@ -124,6 +129,12 @@ class ConvolutionBase(Layer):
         moved = self._moves_over(inputs[0], outputs[0])
         places = math.prod(d or 1 for d in (*moved[: g.axis], *moved[g.axis + 1 :]))
         return places * math.prod(self._weight_shape(g)) * len(inputs)
+
+    @classmethod
+    def _relu(cls, p: ConvolutionParameter) -> float | None:
+        """The slope for negative values of the ReLU that is part of the layer; None where none is."""
+        del p
+        return None
 
     @abstractmethod
     def _weight_shape(self, g: Geometry) -> tuple[int, ...]:
@@ -149,7 +160,8 @@ class ConvolutionBase(Layer):
         spatial = len(shape) - axis - 1
         if spatial > _MOST_AXES:
             raise LayerUnsupportedError(f"the input has {spatial} spatial axes, TensorFlow takes {_MOST_AXES} at most")
-        return Geometry(axis=axis, channels=channels, window=self.window.over(spatial))
+        window = self.window.over(spatial).placed(shape[axis + 1 :])
+        return Geometry(axis=axis, channels=channels, window=window)
 
     def _runtime(self, name: str, window: Window) -> Construct:
         """Our own layer: any rank, any mixture."""
@@ -177,6 +189,15 @@ class ConvolutionBase(Layer):
         if self.bias:
             weights["bias"] = Weight.of(blobs[1].array.reshape(-1), sources=_sources(blobs[1]))
         return weights
+
+
+def beside(name: str, g: Geometry, counts: Sequence[tuple[int, int]], *, role: str = "") -> Construct:
+    """`per_side` for a layer of our own, which pads or crops both sides of an axis alike."""
+    if g.axis != 1:
+        raise LayerUnsupportedError(
+            f"padding that differs from side to side is converted for channels on axis 1 alone, not axis {g.axis}"
+        )
+    return per_side(name, counts, role=role)
 
 
 def each(x: Sequence[Expr]) -> Expr | tuple[Expr, ...]:

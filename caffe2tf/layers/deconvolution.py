@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from caffe2tf.errors import LayerError
+from caffe2tf.errors import LayerError, LayerUnsupportedError
 from caffe2tf.ir.expr import OMIT, Construct, Expr, keras, unless
 from caffe2tf.ir.graph import NodeBlob, Value
-from caffe2tf.ir.shape import Shape, format_shape
+from caffe2tf.ir.shape import Shape
 from caffe2tf.ir.weight import Weight
 from caffe2tf.layers.base import Context
-from caffe2tf.layers.convolution_base import ConvolutionBase, Geometry, each, per_side
+from caffe2tf.layers.convolution_base import ConvolutionBase, Geometry, beside, each, per_side
 from caffe2tf.layers.registry import register
-from caffe2tf.layers.window import Window, brief
+from caffe2tf.layers.window import Window, brief, shown_pads
 
 __all__ = ["Deconvolution"]
 
@@ -32,6 +32,7 @@ class Deconvolution(ConvolutionBase):
     | kernel_size, or kernel_h and kernel_w | required | window: once, or once for each spatial axis |
     | stride, or stride_h and stride_w | 1 | distance between windows in the output |
     | pad, or pad_h and pad_w | 0 | output values left out on both sides |
+    | pad_l, pad_r, pad_t, pad_b | 0 | output values left out on each side, in place of pad; of Synopsys' fork |
     | dilation | 1 | distance between the window's values |
     | group | 1 | groups of channels that see each other |
     | bias_term | true | |
@@ -48,15 +49,20 @@ class Deconvolution(ConvolutionBase):
         g = self._geometry(inputs[0].shape)
         window = g.window
         if not self._is_keras(g):
-            call = self._dense() if self._is_dense(g) else self._runtime("Deconvolution", window)
-            return each([call(x) for x in inputs])
+            if window.after is None:
+                call = self._dense() if self._is_dense(g) else self._runtime("Deconvolution", window)
+                return each([call(x) for x in inputs])
+            full = self._runtime("Deconvolution", window.padded([(0, 0)] * g.rank))
+            full, crop = replace(full, role="full", owns_weights=True), beside("Cropping", g, window.pads)
+            return each([crop(full(x)) for x in inputs])
         # "same" gives stride * n values, and takes the smaller half of what is too much from the front
         sizes = zip(window.extent, window.stride, window.pad, strict=True)
-        if any(window.pad) and all(e - s == 2 * p for e, s, p in sizes):
+        if window.after is None and any(window.pad) and all(e - s == 2 * p for e, s, p in sizes):
             same = self._construct(window, padding="same", cropped=False)
             return each([same(x) for x in inputs])
         # where the window is smaller than the stride, Keras adds zeros behind, as if a window had the stride's extent
-        crops = [(p, p + max(s - k, 0)) for k, s, p in zip(window.kernel, window.stride, window.pad, strict=True)]
+        sides = zip(window.kernel, window.stride, window.pads, strict=True)
+        crops = [(b, a + max(s - k, 0)) for k, s, (b, a) in sides]
         cropped = any(map(any, crops))
         call = self._construct(window, padding=None, cropped=cropped)
         if not cropped:
@@ -78,10 +84,12 @@ class Deconvolution(ConvolutionBase):
         return inputs
 
     def _extents(self, window: Window, spatial: Shape) -> Shape:
+        if self.window.same:
+            raise LayerUnsupportedError("pad_type 1 is not converted for a deconvolution; give pad_l and its like")
         out = window.deconvolved(spatial)
         if any(n is not None and n < 1 for n in out):
             raise LayerError(
-                f"the padding ({format_shape(window.pad)}) leaves nothing of the output: stride (n - 1) + dilation "
+                f"the padding ({shown_pads(window.pads)}) leaves nothing of the output: stride (n - 1) + dilation "
                 f"(kernel - 1) + 1 - 2 pad is {' and '.join(str(n) for n in out)}, and must be 1 or more"
             )
         return out

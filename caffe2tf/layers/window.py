@@ -3,31 +3,73 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Self
 
-from caffe2tf.errors import LayerError
+from caffe2tf.errors import LayerError, LayerUnsupportedError
 from caffe2tf.ir.shape import Shape, format_shape
 
 if TYPE_CHECKING:
-    from caffe2tf.proto.caffe_pb2 import ConvolutionParameter
+    from caffe2tf.proto.caffe_pb2 import ConvolutionParameter, PoolingParameter
 
-__all__ = ["Stated", "StatedWindow", "Window", "brief", "fits_same", "per_axis"]
+__all__ = [
+    "Stated",
+    "StatedWindow",
+    "Window",
+    "brief",
+    "fits_same",
+    "per_axis",
+    "read_sides",
+    "same_pads",
+    "shown_pads",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Window:
-    """A sliding window; each field holds one number for each spatial axis, in Caffe's order (height, width)."""
+    """A sliding window; each field holds one number for each spatial axis, in Caffe's order (height, width).
+
+    Attributes:
+        kernel: extent, dilation left out of account.
+        stride: steps from one window to the next.
+        pad: what is added before the input; and after it, unless `after` says otherwise.
+        dilation: distance between the window's values.
+        after: what is added after the input, where it differs from `pad`.
+        same: whether what is added depends on the input's extents, and waits for them (see `placed`).
+    """
 
     kernel: tuple[int, ...]
     stride: tuple[int, ...]
     pad: tuple[int, ...]
     dilation: tuple[int, ...]
+    after: tuple[int, ...] | None = None
+    same: bool = False
 
     @property
     def extent(self) -> tuple[int, ...]:
         """The window's extent along each axis with its dilation: ``dilation * (kernel - 1) + 1``."""
         return tuple(d * (k - 1) + 1 for k, d in zip(self.kernel, self.dilation, strict=True))
+
+    @property
+    def pads(self) -> tuple[tuple[int, int], ...]:
+        """What is added before and after each axis."""
+        return tuple(zip(self.pad, self.after or self.pad, strict=True))
+
+    def padded(self, pads: Sequence[tuple[int, int]]) -> Self:
+        """The window on an input that gets these paddings before and after each axis."""
+        before, after = tuple(b for b, _ in pads), tuple(a for _, a in pads)
+        return replace(self, pad=before, after=None if before == after else after, same=False)
+
+    def placed(self, spatial: Shape) -> Self:
+        """The window with its padding on an input of these extents; as it is where one of them is not known."""
+        extents = tuple(n for n in spatial if n is not None)
+        if not self.same or len(extents) != len(spatial):
+            return self
+        pads = []
+        for n, k, e, s in zip(extents, self.kernel, self.extent, self.stride, strict=True):
+            before, _ = same_pads(n, k, s)
+            pads.append((before, max((_places(n, s) - 1) * s + e - n - before, 0)))
+        return self.padded(pads)
 
     def convolved(self, spatial: Shape) -> Shape:
         """Output extents of a convolution; raises LayerError where the window does not fit into the input.
@@ -35,41 +77,56 @@ class Window:
         Caffe divides in C++, which rounds towards 0: an input that lacks less than a stride still holds one window,
         whose end lies on zeros.
         """
+        if self.same:
+            return tuple(None if n is None else _places(n, s) for n, s in zip(spatial, self.stride, strict=True))
         out = tuple(
-            None if n is None else _quotient(n + 2 * p - e, s) + 1
-            for n, p, e, s in zip(spatial, self.pad, self.extent, self.stride, strict=True)
+            None if n is None else _quotient(n + b + a - e, s) + 1
+            for n, (b, a), e, s in zip(spatial, self.pads, self.extent, self.stride, strict=True)
         )
         if any(n is not None and n < 1 for n in out):
             raise LayerError(
                 f"the window ({format_shape(self.extent)}) is larger than the input ({format_shape(spatial)}) "
-                f"with its padding ({format_shape(self.pad)})"
+                f"with its padding ({shown_pads(self.pads)})"
             )
         return out
 
     def deconvolved(self, spatial: Shape) -> Shape:
         """Output extents of a deconvolution."""
         return tuple(
-            None if n is None else s * (n - 1) + e - 2 * p
-            for n, p, e, s in zip(spatial, self.pad, self.extent, self.stride, strict=True)
+            None if n is None else s * (n - 1) + e - b - a
+            for n, (b, a), e, s in zip(spatial, self.pads, self.extent, self.stride, strict=True)
         )
 
     def is_same(self, spatial: Shape, out: Shape) -> bool:
         """Whether TensorFlow's "same" padding puts every window where Caffe puts it (see `fits_same`)."""
         return all(
-            fits_same(n, o, k=e, s=s, p=p)
-            for n, o, e, s, p in zip(spatial, out, self.extent, self.stride, self.pad, strict=True)
+            fits_same(n, o, k=e, s=s, p=b, after=a)
+            for n, o, e, s, (b, a) in zip(spatial, out, self.extent, self.stride, self.pads, strict=True)
         )
 
 
-def fits_same(n: int | None, out: int | None, *, k: int, s: int, p: int) -> bool:
+def fits_same(n: int | None, out: int | None, *, k: int, s: int, p: int, after: int | None = None) -> bool:
     """Whether "same" padding along one axis is Caffe's: as many windows, and the first at the same place.
 
     TensorFlow pads ``max((out - 1) * s + k - n, 0)`` in all and puts the smaller half before; Caffe puts ``p`` before.
-    What lies after the last window does not matter. For an extent known only at run time it holds at stride 1 alone.
+    What lies after the last window does not matter. For an extent known only at run time it holds at stride 1 alone,
+    and there depends on what Caffe puts ``after``, too (as much as before, unless given).
     """
     if n is None or out is None:
-        return s == 1 and k % 2 == 1 and 2 * p == k - 1
-    return out == -(-n // s) and max((out - 1) * s + k - n, 0) // 2 == p
+        return s == 1 and p + (p if after is None else after) == k - 1 and p == (k - 1) // 2
+    return out == _places(n, s) and same_pads(n, k, s)[0] == p
+
+
+def same_pads(n: int, k: int, s: int) -> tuple[int, int]:
+    """What "same" padding adds before and after ``n`` values, for windows of extent ``k`` and steps of ``s``."""
+    total = max((_places(n, s) - 1) * s + k - n, 0)
+    return total // 2, total - total // 2
+
+
+def shown_pads(pads: Sequence[tuple[int, int]]) -> str:
+    """Paddings for a message: one number for each axis, or two where they differ before and after."""
+    even = all(before == after for before, after in pads)
+    return "x".join(str(b) if even else f"{b}+{a}" for b, a in pads)
 
 
 def per_axis(name: str, values: Sequence[int], spatial: int, default: int | None) -> tuple[int, ...]:
@@ -127,21 +184,42 @@ class Stated:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatedWindow:
-    """The window of a ``convolution_param``, whose numbers wait for the rank of the input."""
+    """The window of a ``convolution_param``, whose numbers wait for the rank of the input.
+
+    Attributes:
+        kernel: ``kernel_size``.
+        stride: ``stride``.
+        pad: ``pad``.
+        dilation: ``dilation``, or ``hole``.
+        sides: padding of its own for each side: (top, bottom) and (left, right).
+        same: whether the padding is TensorFlow's "same".
+    """
 
     kernel: Stated
     stride: Stated
     pad: Stated
     dilation: Stated
+    sides: tuple[tuple[int, int], tuple[int, int]] | None = None
+    same: bool = False
 
     @classmethod
-    def read(cls, p: ConvolutionParameter) -> Self:
-        """The fields as they stand."""
+    def read(cls, p: ConvolutionParameter, *, sided: bool = False) -> Self:
+        """The fields as they stand; only a layer that is ``sided`` has paddings of forks."""
+        sides, same = read_sides(p), p.pad_type == 1
+        if (sides or same) and not sided:
+            raise LayerUnsupportedError("pad_type, pad_l, pad_r, pad_t and pad_b are not converted for this layer")
+        if (sides or same) and p.force_nd_im2col:
+            raise LayerUnsupportedError(
+                "with force_nd_im2col the fork that has pad_type, pad_l, pad_r, pad_t and pad_b puts all zeros behind "
+                "the input, which is not converted; remove force_nd_im2col"
+            )
         return cls(
             kernel=Stated.read(p, "kernel_size", "kernel"),
             stride=Stated.read(p, "stride", "stride"),
-            pad=Stated.read(p, "pad", "pad"),
-            dilation=Stated(name="dilation", values=tuple(p.dilation)),
+            pad=Stated(name="pad") if same else Stated.read(p, "pad", "pad"),
+            dilation=_dilation(p),
+            sides=sides,
+            same=same,
         )
 
     def over(self, spatial: int) -> Window:
@@ -153,7 +231,51 @@ class StatedWindow:
         # the gap in a window of one value says nothing
         gaps = zip(kernel, self.dilation.along(spatial, 1), strict=True)
         dilation = tuple(1 if k == 1 else d for k, d in gaps)
-        return Window(kernel=kernel, stride=stride, pad=self.pad.along(spatial, 0), dilation=dilation)
+        if (self.sides or self.same) and spatial != 2:
+            name = "pad_l, pad_r, pad_t and pad_b are" if self.sides else "pad_type is"
+            raise LayerError(f"{name} for 2 spatial axes, the input has {spatial}")
+        window = Window(kernel=kernel, stride=stride, pad=self.pad.along(spatial, 0), dilation=dilation, same=self.same)
+        return window.padded(self.sides) if self.sides else window
+
+
+def read_sides(p: ConvolutionParameter | PoolingParameter) -> tuple[tuple[int, int], tuple[int, int]] | None:
+    """(top, bottom) and (left, right) of a padding with ``pad_l`` and its like, None where all of them are 0.
+
+    Checks the rules of these fields and of ``pad_type``, by the Caffe that has them; a 0 does not count as given.
+    Beside ``pad_type: 1`` ``pad`` and its like do not count: so it was before that Caffe refused to have both.
+    """
+    sides = ((p.pad_t, p.pad_b), (p.pad_l, p.pad_r))
+    other = [f.name for f, v in p.ListFields() if f.name == "pad" or (f.name in ("pad_h", "pad_w") and v)]
+    if p.pad_type > 1:
+        raise LayerError(f'pad_type must be 0 (pad) or 1 (TensorFlow\'s "same"), not {p.pad_type}')
+    if not any(map(any, sides)):
+        return None
+    if other or p.pad_type:
+        raise LayerError(f"give either {' and '.join(other) or 'pad_type'} or pad_l, pad_r, pad_t and pad_b, not both")
+    if min(min(pair) for pair in sides) < 0:
+        raise LayerUnsupportedError(f"negative padding is not converted: {shown_pads(sides)}; use a Crop layer")
+    return sides
+
+
+def _dilation(p: ConvolutionParameter) -> Stated:
+    """``dilation``, or what a fork called ``hole``: once, or once for each of two axes."""
+    names = [n for n in ("hole", "hole_h", "hole_w") if p.HasField(n)]
+    if not names:
+        return Stated(name="dilation", values=tuple(p.dilation))
+    if p.dilation or names not in (["hole"], ["hole_h", "hole_w"]):
+        also = ["dilation", *names] if p.dilation else names
+        raise LayerError(
+            f"give one of hole, both hole_h and hole_w, or dilation, and not {' and '.join(also)}"
+            + (" alone" if len(also) == 1 else "")
+        )
+    if names == ["hole"]:
+        return Stated(name="hole", values=(p.hole,))
+    return Stated(name="hole", pair=(p.hole_h, p.hole_w))
+
+
+def _places(n: int, s: int) -> int:
+    """How many windows "same" padding gives ``n`` values: one for each step of ``s``."""
+    return -(-n // s)
 
 
 def _quotient(a: int, b: int) -> int:

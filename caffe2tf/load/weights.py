@@ -184,9 +184,10 @@ def _filled(spec: BlobSpec, owner: Member) -> Array:
 
 
 def _same_shape(want: tuple[int, ...], blob: Blob) -> bool:
-    """Caffe's rule: equal axes; for a blob of the old form, equal with ones in front up to four axes."""
+    """Caffe's rule: equal axes; for a blob of the old form, equal with ones in front up to four axes (C3D: five)."""
     if not blob.legacy:
         return tuple(blob.shape) == tuple(want)
-    if len(want) > 4 or math.prod(want) != math.prod(blob.shape):
+    axes = max(4, len(blob.shape))
+    if len(want) > axes or math.prod(want) != math.prod(blob.shape):
         return False
-    return (1,) * (4 - len(want)) + tuple(want) == (1,) * (4 - len(blob.shape)) + tuple(blob.shape)
+    return (1,) * (axes - len(want)) + tuple(want) == (1,) * (axes - len(blob.shape)) + tuple(blob.shape)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from caffe2tf.parse.wire import DELIMITED, Field, Wire, WireError, parse, tag
+from caffe2tf.parse.wire import DELIMITED, VARINT, Field, Wire, WireError, parse, tag
 from caffe2tf.proto import caffe_pb2
 
 if TYPE_CHECKING:
@@ -30,6 +30,8 @@ _DTYPES: Final[dict[int, np.dtype[Any]]] = {
     _DATA[0]: np.dtype("<f4"),
     _DOUBLE_DATA[0]: np.dtype("<f8"),
 }
+_C3D_WIDTH: Final = (5, VARINT)  # where every other Caffe has its values, C3D 1.0 has the last extent
+_C3D_DATA: Final = 6
 _RAW_DATA: Final = tag(caffe_pb2.BlobProto, "raw_data")
 _RAW_DTYPES: Final[dict[int, np.dtype[Any]]] = {
     caffe_pb2.DOUBLE: np.dtype("<f8"),
@@ -129,11 +131,14 @@ def read_blob(wire: Wire, start: int, stop: int) -> Blob:
     Raises:
         WireError: The message is malformed, or the values do not fill the shape exactly.
     """
+    items = list(wire.fields(start, stop))
+    if any((item.number, item.wire) == _C3D_WIDTH for item in items):
+        return _read_c3d(wire, items, start)
     header: list[Field] = []
     values: dict[int, list[Field]] = {number: [] for number in _DTYPES}
     raw: Field | None = None
     unknown: set[int] = set()
-    for item in wire.fields(start, stop):
+    for item in items:
         if item.number in _HEADER:
             header.append(item)
         elif (item.number, item.wire) in _VALUES:
@@ -150,6 +155,23 @@ def read_blob(wire: Wire, start: int, stop: int) -> Blob:
     if not runs and raw is not None:
         runs, dtype = _raw(proto, raw, check_shape(shape))
     _check_count(shape, sum(run.elements for run in runs), unknown, start)
+    return _blob(wire, shape, runs, dtype, legacy=legacy)
+
+
+def _read_c3d(wire: Wire, items: list[Field], start: int) -> Blob:
+    """A blob of C3D 1.0, whose five extents take the numbers 1 to 5, so that its values come one number later."""
+    extents = {item.number: wire.varint(item.start, item.stop)[0] for item in items if item.wire == VARINT}
+    shape = tuple(extents.get(number, 0) for number in range(1, 6))
+    runs = [run for run in (_run(item) for item in items if item.number == _C3D_DATA) if run.elements]
+    try:
+        check_shape(shape)
+    except ValueError as error:
+        raise WireError(str(error), start) from None
+    _check_count(shape, sum(run.elements for run in runs), set(), start)
+    return _blob(wire, shape, runs, _DTYPES[_DATA[0]], legacy=True)
+
+
+def _blob(wire: Wire, shape: tuple[int, ...], runs: list[Field], dtype: np.dtype[Any], *, legacy: bool) -> Blob:
     data = _join(wire, runs, dtype)
     pages = None
     if len(runs) == 1 and isinstance(wire.buffer, mmap.mmap):

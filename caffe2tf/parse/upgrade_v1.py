@@ -31,13 +31,23 @@ _TYPES: Final = {
     "TANH": "TanH",
     "BN": "BN",
     "CONVOLUTION3D": "Convolution3D",
+    "CTC_LOSS": "CTCLoss",
+    "DECONVOLUTION3D": "Deconvolution3D",
+    "ELTWISE_PRODUCT": "Eltwise",
     "ELU": "ELU",
+    "GRU": "GRU",
+    "LRN_MAP": "LRNMap",
     "LSTM": "LSTM",
+    "LSTM_UNIT": "LSTMUnit",
     "POOLING3D": "Pooling3D",
     "PRELU": "PReLU",
-    "ROI_POOLING": "ROIPooling",
+    "PSROI_POOLING": "PSROIPooling",
+    "RELU6": "ReLU6",
     "RNN": "RNN",
+    "ROI_ALIGN": "ROIAlign",
+    "ROI_POOLING": "ROIPooling",
     "SPP": "SPP",
+    "TOPK": "TopK",
 }
 _SHARE_MODES: Final = {
     caffe_pb2.V1LayerParameter.STRICT: caffe_pb2.ParamSpec.STRICT,
@@ -73,6 +83,8 @@ def _upgraded(old: OldLayer) -> tuple[LayerDefinition, list[str]]:
     _set_params(new, message)
     word = old.word or next((str(x.value) for x in old.unknown if x.path == "type"), "")
     notes = []
+    if word == "ELTWISE_PRODUCT":  # of the Caffe from before its Eltwise could add, and of its forks
+        new.eltwise_param.operation = caffe_pb2.EltwiseParameter.PROD
     if word:
         new.type = old.word or modern_type(word)
         notes.append(f"layer {message.name!r}: type {word} is not one of old Caffe's; read as {new.type!r}")

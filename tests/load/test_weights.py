@@ -269,7 +269,7 @@ def test_a_shared_blob_is_filled_by_its_first_layer(tmp_path: Path) -> None:
     check(load(tmp_path, text, None, fill=True), {name: [np.full((3, 3), 2), np.full(3, -1)] for name in "ab"})
 
 
-FORK = 'weight_filler { type: "diagonal" } bias_filler { type: "constant" }'
+FORK = 'weight_filler { type: "spiral" } bias_filler { type: "constant" }'
 
 
 def test_a_filler_that_only_a_fork_knows(tmp_path: Path, of: Arrays) -> None:
@@ -281,7 +281,7 @@ def test_a_filler_that_only_a_fork_knows(tmp_path: Path, of: Arrays) -> None:
     assert "needs weight 4x3, bias 4" in refused(tmp_path, text, other)[1]
     head, line = refused(tmp_path, text, None, fill=True)
     assert head == "the weights (no weight file) do not fit the network."
-    assert "layer 'a': unknown filler type 'diagonal'; Caffe has constant," in line
+    assert "layer 'a': unknown filler type 'spiral'; Caffe has constant," in line
 
 
 # --- other files ---
