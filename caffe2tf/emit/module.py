@@ -51,15 +51,17 @@ def is_emitted(source: str) -> bool:
 def _docstring(program: Program, provenance: Provenance) -> str:
     lines = [f"{_plain(program.graph.name)}, {_MARK} {provenance.version}.", ""]
     lines += [f"{_plain(name)} sha256:{digest}" for name, digest in provenance.files]
-    lines += [_describe("Input", value, name) for value, name in program.inputs]
-    lines += [_describe("Output", value, value.blob) for value, _ in program.outputs]
+    apart = program.graph.facts.get("unbatched", ())
+    lines += [_describe("Input", value, name, batched=True) for value, name in program.inputs]
+    lines += [_describe("Output", v, v.blob, batched=v.id not in apart) for v, _ in program.outputs]
     if any("/" in part for node in program.graph.nodes for part in node.parts):
         lines.append("Layers have Caffe's names, with - for /.")
     return '"""' + "\n".join(lines) + '\n"""'
 
 
-def _describe(kind: str, value: Value, name: str) -> str:
-    tensor = "x".join(["N", *("?" if d is None else str(d) for d in value.tensor_shape[1:])])
+def _describe(kind: str, value: Value, name: str, *, batched: bool) -> str:
+    extents = ["?" if d is None else str(d) for d in value.tensor_shape]
+    tensor = "x".join(["N", *extents[1:]] if batched else extents)
     axes = "" if value.layout.is_plain else f" {_AXES.get(value.rank, 'channels last')}"
     return f"{kind} `{_plain(name)}`: float32{axes} {tensor} (Caffe: {format_shape(value.shape)})."
 

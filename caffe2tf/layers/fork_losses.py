@@ -51,7 +51,7 @@ class ForkLoss(Loss):
     def emit(self, ctx: Context, *inputs: Value) -> Expr:
         """Never asked for: `caffe2tf.passes` leaves it out."""
         del inputs
-        raise LayerUnsupportedError(f"layer {ctx.name!r} serves training, and is not computed")
+        raise LayerUnsupportedError("it serves training, and is not computed")
 
 
 @register("AccuracyRegression", "LabelsequenceAccuracy", "CTCGreedyDecoder", "TripletAccuracy")

@@ -165,7 +165,7 @@ class InfogainLoss(_SoftmaxLoss):
         """A layer of our own."""
         if len(inputs) < 3:
             raise LayerUnsupportedError(
-                f"layer {ctx.name!r}: the matrix of InfogainLoss is not read from a file ({self.source!r}); "
+                f"the matrix of InfogainLoss is not read from a file ({self.source!r}); "
                 f"give it as a third bottom, or leave losses out"
             )
         return runtime("InfogainLoss", **self._arguments(ctx))(*inputs)

@@ -11,7 +11,7 @@ __all__ = ["find_free_batch"]
 
 
 def find_free_batch(graph: Graph) -> Graph:
-    """Marks the batch as fixed where a layer mixes values along axis 0, or joins a batch with constants."""
+    """Which values carry the batch; its size is fixed where a layer mixes items, or joins them with constants."""
     batched: dict[str, bool] = {}
     free = True
     for node in graph.nodes:
@@ -26,4 +26,5 @@ def find_free_batch(graph: Graph) -> Graph:
         carried = node.layer.carries_batch(given, *shapes)
         free = free and carried is not None
         batched |= dict.fromkeys(node.outputs, carried is not False)
-    return replace(graph, free_batch=free)
+    apart = frozenset(i for i, carries in batched.items() if not carries)
+    return replace(graph, free_batch=free, facts={**graph.facts, "unbatched": apart})

@@ -30,6 +30,7 @@ def drop_losses(graph: Graph, *, keep_computable: bool = False) -> Graph:
     values: list[Value] = []
     notes: list[str] = []
     targets: set[str] = set()
+    lost: set[str] = set()
     for node in graph.nodes:
         stays = node.name in used or (keep_computable and isinstance(node.layer, Loss) and node.layer.computable)
         if not isinstance(node.layer, Loss) or stays:
@@ -38,6 +39,7 @@ def drop_losses(graph: Graph, *, keep_computable: bool = False) -> Graph:
         targets.update(node.inputs[node.layer.first_target :])
         type_ = node.layer.type_name()
         layer = node.layer.activation()
+        lost.update(node.outputs)
         if layer is None:
             notes.append(f"layer {node.name!r} ({type_}) is left out: it serves training or testing")
             continue
@@ -47,7 +49,7 @@ def drop_losses(graph: Graph, *, keep_computable: bool = False) -> Graph:
         notes.append(f"layer {node.name!r} ({type_}) becomes {type_of(type(layer))}, blob {value.blob!r}")
     if len(kept) == len(graph.nodes) and not notes:
         return graph
-    kept = _without_unread(kept, targets)
+    kept = _without_unread(_without_readers(kept, lost - {v.id for v in values}), targets)
     return _with_outputs(graph.with_nodes(kept, values=values, notes=(*graph.notes, *notes)), targets)
 
 
@@ -105,19 +107,39 @@ def _refuse_unknown_losses(graph: Graph, used: Collection[str]) -> None:
 
 def _used_losses(graph: Graph) -> set[str]:
     """Names of losses whose own value, not that of an activation inside, is read by a layer that stays."""
+    readers = graph.readers()
     used: set[str] = set()
+    idle: set[str] = set()  # layers whose tops only losses that go, and other such layers, read
     read: set[str] = set()
     for node in reversed(graph.nodes):
         if isinstance(node.layer, Loss):
             activated = node.layer.activation() is not None
             if read.isdisjoint(node.outputs[:1] if activated else node.outputs):
                 read.update(node.inputs[:1] if activated else ())
+                idle.add(node.name)
                 continue
             used.add(node.name)
         elif node.layer.role is Role.SINK:
             continue
+        else:
+            after = [r.name for i in node.outputs for r in readers[i]]
+            if after and idle.issuperset(after):
+                idle.add(node.name)
+                continue
         read.update(node.inputs)
     return used
+
+
+def _without_readers(nodes: list[Node], lost: Collection[str]) -> list[Node]:
+    """Without nodes that read values which nobody gives any more, and those that read theirs."""
+    gone = set(lost)
+    kept = []
+    for node in nodes:
+        if gone.isdisjoint(node.inputs) or isinstance(node.layer, Loss):
+            kept.append(node)
+        else:
+            gone.update(node.outputs)
+    return kept
 
 
 def _top_of_activation(graph: Graph, node: Node, taken: Collection[str]) -> Value:

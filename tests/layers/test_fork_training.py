@@ -103,7 +103,7 @@ def test_anchor_targets_have_the_shapes_of_the_scores(tmp_path: Path) -> None:
 def test_a_network_begins_behind_its_augmentation(tmp_path: Path) -> None:
     text = (
         inputs_text({"raw": (2, 3, 9, 9)})
-        + 'layer { name: "aug" type: "DataAugmentation" bottom: "raw" top: "data" augmentation_param { num: 1 } }\n'
+        + 'layer { name: "aug" type: "BlackAugmentation" bottom: "raw" top: "data" augmentation_param { num: 1 } }\n'
         + HEAD
     )
     done = converted(tmp_path, text, data=(2, 3, 7, 9))
@@ -118,3 +118,17 @@ def test_a_bottom_that_nobody_gives_is_an_input_where_its_shape_is_given(tmp_pat
     assert any("no layer gives 'data': it is an input" in note for note in done.notes)
     net = tmp_path / "net.prototxt"
     assert caffe2tf.run(net, None, {"data": np.ones((1, 3, 4, 5))})["conv"].shape == (1, 4, 2, 3)
+
+
+def test_a_sum_of_losses_that_only_chooses_examples_goes_with_them(tmp_path: Path) -> None:
+    text = inputs_text({"x": (4, 3), "y": (4, 3), "rois": (4, 5), "labels": (4,), "weights": (4, 8)})
+    text += (
+        'layer { name: "a" type: "LpqLoss" bottom: "x" bottom: "labels" top: "a" }\n'
+        'layer { name: "b" type: "JfdaLoss" bottom: "y" bottom: "labels" top: "b" }\n'
+        'layer { name: "sum" type: "Eltwise" bottom: "a" bottom: "b" top: "sum" }\n'
+        'layer { name: "ohem" type: "BoxAnnotatorOHEM" bottom: "rois" bottom: "sum" bottom: "labels" bottom: "weights" '
+        'top: "hard" top: "hard_weights" }\n'
+        'layer { name: "loss" type: "SoftmaxWithLoss" bottom: "x" bottom: "hard" top: "loss" }\n'
+    )
+    done = converted(tmp_path, text)
+    assert set(done.outputs) == {"prob", "y"}

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from caffe2tf.errors import Caffe2TFError, LayerUnsupportedError
+from caffe2tf.errors import Caffe2TFError, UnsupportedError
 from caffe2tf.layers.softmax import Softmax
 from caffe2tf.layers.softmax_losses import SoftmaxWithLoss
 from tests.layers.emitted import check_saved, emitted
@@ -169,7 +169,7 @@ def test_matrix_in_a_file(rng: np.random.Generator) -> None:
     text = layer("InfogainLoss", 'infogain_loss_param { source: "matrix.binaryproto" }')
     assert "layers.Softmax(" in emitted(text, {"x": (4, 6), "y": (4,)})
     x, y = draw(rng, (4, 6), 1, (4,))
-    with pytest.raises(LayerUnsupportedError, match=r"not read from a file \('matrix.binaryproto'\)"):
+    with pytest.raises(UnsupportedError, match=r"not read from a file \('matrix.binaryproto'\)"):
         run_layer(text, {"x": x, "y": y})
 
 
