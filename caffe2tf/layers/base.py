@@ -97,6 +97,21 @@ class Layer(ABC):
         del proto
         return cls()
 
+    @classmethod
+    def class_for(cls, proto: LayerProto) -> type[Layer]:
+        """The class that implements ``proto``: another one where layers of one type are of several roles."""
+        del proto
+        return cls
+
+    def files(self) -> tuple[str, ...]:
+        """The mean images that it computes with, as the definition names them; the loader looks for them."""
+        return ()
+
+    def with_files(self, images: Sequence[Array]) -> Self:
+        """The layer with the images that `files` names, each (channels, height, width) or of four axes."""
+        del images
+        return self
+
     @abstractmethod
     def infer(self, *inputs: Shape) -> tuple[Shape, ...]:
         """Shapes of all tops, in Caffe's axes, from those of the bottoms; raises LayerError where they do not fit."""
@@ -114,6 +129,10 @@ class Layer(ABC):
         """
         del shapes
         return self
+
+    def check_blobs(self, blobs: Sequence[Array]) -> None:
+        """Raises LayerError where the values of its blobs, in Caffe's shapes, make it one that cannot be converted."""
+        del blobs
 
     def remarks(self) -> tuple[str, ...]:
         """What the user is told about how the layer was understood: a choice between forks, say. One sentence each."""

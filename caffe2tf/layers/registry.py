@@ -141,7 +141,9 @@ def find(type_: str, definition: LayerDefinition | None = None) -> type[Layer] |
     if not any(w in _types for w in wanted):
         find_offered()
     known = next((_types[w] for w in wanted if w in _types), None)
-    return find(_ANY_LOSS) if known is None and type_.endswith("Loss") and type_ != _ANY_LOSS else known
+    if known is None and type_.endswith("Loss") and type_ != _ANY_LOSS:
+        return find(_ANY_LOSS)
+    return known if known is None or definition is None else known.class_for(definition)
 
 
 @functools.cache

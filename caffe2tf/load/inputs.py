@@ -1,18 +1,19 @@
-"""The shapes of a network's inputs: given, told by the definition, or by files that it names and that lie beside it."""
+"""What files tell that a definition names and that lie beside it: shapes of a network's inputs, and mean images."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from caffe2tf.errors import ParseError
+from caffe2tf.errors import LayerError, ParseError
 from caffe2tf.ir import Shape
+from caffe2tf.layers import Layer
 from caffe2tf.layers.data_sources import HDF5Data, ImageSource
 from caffe2tf.layers.sources import Source
 from caffe2tf.parse.hdf5_data import read_dataset_shapes
 from caffe2tf.parse.mean import read_mean
 
-__all__ = ["settle_shapes"]
+__all__ = ["read_files", "settle_shapes"]
 
 
 def settle_shapes(layer: Source, given: Sequence[Shape | None], *, beside: str) -> Source:
@@ -33,6 +34,28 @@ def settle_shapes(layer: Source, given: Sequence[Shape | None], *, beside: str) 
     if isinstance(layer, HDF5Data) and None in given:
         layer = layer.with_datasets(_dataset_shapes(layer.source, beside))
     return layer.with_shapes(given)
+
+
+def read_files(layer: Layer, *, beside: str) -> Layer:
+    """The layer with the mean images that it computes with.
+
+    Args:
+        layer: as read; it names them.
+        beside: path of the definition, whose folder is where the files it names are looked for first.
+
+    Raises:
+        LayerError: a file is not there, or is none of a mean image; or the layer cannot use what it holds.
+    """
+    images = []
+    for name in layer.files():
+        file = _find(name, beside)
+        if file is None:
+            raise LayerError(f"there is no file {name!r}, whose values it computes with; put it beside the definition")
+        try:
+            images.append(read_mean(file))
+        except ParseError as e:
+            raise LayerError(str(e)) from None
+    return layer.with_files(images)
 
 
 def _mean_shape(name: str, beside: str) -> tuple[int, ...] | None:

@@ -218,10 +218,16 @@ class Builder:
             return None
         try:
             _check_counts(cls, definition)
-            return cls.read(definition)
+            layer = cls.read(definition)
+            return self._with_files(layer) if layer.files() else layer
         except LayerError as e:
             self._report(definition, str(e), unsupported=isinstance(e, LayerUnsupportedError))
             return None
+
+    def _with_files(self, layer: Layer) -> Layer:
+        from caffe2tf.load.inputs import read_files  # noqa: PLC0415 - few networks have such layers
+
+        return read_files(layer, beside=self.file)
 
     def _stub(self, definition: LayerDefinition) -> Layer:
         """What stands for a layer of unknown type; one that reads nothing is an input."""

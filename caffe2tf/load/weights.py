@@ -131,11 +131,12 @@ class _Pairing:
             return node
         try:
             arrays = [b.array() if b else _filled(f, o) for b, f, o in zip(have, fillers, owners, strict=True)]
+            arrays = [a.reshape(s.shape) for a, s in zip(arrays, specs, strict=True)]
+            node.layer.check_blobs(arrays)
         except LayerError as e:
             self.problems[node.name] = [f"layer {node.name!r}: {e}"]
             return node
-        shaped = zip(arrays, specs, have, strict=True)
-        return replace(node, blobs=tuple(NodeBlob(array=a.reshape(s.shape), source=b) for a, s, b in shaped))
+        return replace(node, blobs=tuple(NodeBlob(array=a, source=b) for a, b in zip(arrays, have, strict=True)))
 
     def report(self) -> list[str]:
         """Everything that does not fit, under a heading; empty where all fits."""

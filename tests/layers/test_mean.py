@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+import caffe2tf
 from caffe2tf.errors import Caffe2TFError
+from caffe2tf.proto import caffe_pb2
 from tests.layers.emission import built, calls, reloaded
-from tests.layers.oracle import Array, assert_matches, check_recorded, recorded, run_layer
+from tests.layers.oracle import (
+    Array,
+    assert_matches,
+    caffemodel,
+    check_recorded,
+    inputs_text,
+    recorded,
+    run_layer,
+)
 
 
 def layer(parameters: str, blobs: str = "a") -> str:
@@ -69,12 +81,69 @@ def test_what_is_emitted() -> None:
     assert calls(layer("operation: ADD value: 1 output_scale: 3"), shapes) == ["Rescaling", "Rescaling"]
 
 
+def write_mean(path: Path, shape: tuple[int, ...]) -> Array:
+    """A mean image of the old form, as compute_image_mean writes it; its values."""
+    values = draw(*shape)
+    blob = caffe_pb2.BlobProto(data=values.reshape(-1).tolist())
+    blob.num, blob.channels, blob.height, blob.width = shape
+    path.write_bytes(blob.SerializeToString())
+    return values
+
+
+def run_with_file(folder: Path, parameters: str, fed: dict[str, Array], *, weights: bytes | None = None) -> Array:
+    net = folder / "net.prototxt"
+    net.write_text(inputs_text({n: x.shape for n, x in fed.items()}) + layer(parameters, "".join(fed)))
+    trained = folder / "net.caffemodel"
+    if weights is not None:
+        trained.write_bytes(weights)
+    return caffe2tf.run(net, None if weights is None else trained, fed)[f"out_{next(iter(fed))}"]
+
+
+@pytest.mark.parametrize("images", [1, 2])
+@pytest.mark.parametrize("stated", ["ADD", "SUBTRACT mean_scale: 0.5 input_scale: 3 output_scale: -0.3 value: 7"])
+def test_mean_image(tmp_path: Path, images: int, stated: str) -> None:
+    mean, x = write_mean(tmp_path / "mean.binaryproto", (images, 3, 4, 5)), draw(2, 6, 4, 5)
+    sign, scales = (1, (1, 1, 1)) if stated == "ADD" else (-1, (0.5, 3, -0.3))
+    shift, before, after = (np.float32(s) for s in scales)
+    want, flat = np.empty_like(x), mean.reshape(-1)
+    for n in range(2):
+        for j, value in enumerate(x[n].reshape(-1)):
+            want[n].reshape(-1)[j] = after * (before * value + shift * sign * flat[j % flat.size])
+    text = f"operation: {stated} file: '/data/of/training/mean.binaryproto'"
+    have = run_with_file(tmp_path, text, {"a": x})
+    assert_matches(have, want)
+    assert np.abs(want - x).max() > 0.5
+    np.testing.assert_array_equal(run_with_file(tmp_path, text, {"a": x}, weights=caffemodel({"mean": []})), have)
+
+
+def test_mean_image_of_several_bottoms(tmp_path: Path) -> None:
+    mean, a, b = write_mean(tmp_path / "m.binaryproto", (1, 2, 4, 5)), draw(1, 2, 4, 5), draw(3, 2, 4, 5)
+    text = "operation: SUBTRACT file: 'm.binaryproto' output_scale: 2"
+    np.testing.assert_array_equal(run_with_file(tmp_path, text, {"a": a, "b": b}), 2 * (a - mean))
+    np.testing.assert_array_equal(run_with_file(tmp_path, text, {"b": b, "a": a}), 2 * (b - mean))
+    with pytest.raises(Caffe2TFError, match="equally many channels"):
+        run_with_file(tmp_path, text, {"a": a, "b": draw(1, 4, 4, 5)})
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 4, 6), (2, 3, 3, 5), (2, 4, 4, 5)])
+def test_mean_image_that_does_not_fit(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    write_mean(tmp_path / "m.binaryproto", (1, 3, 4, 5))
+    with pytest.raises(Caffe2TFError, match=r"high and wide as the mean image 'm.binaryproto'.*the image 3x4x5"):
+        run_with_file(tmp_path, "operation: ADD file: 'm.binaryproto'", {"a": draw(*shape)})
+
+
+def test_file_that_is_no_mean_image(tmp_path: Path) -> None:
+    (tmp_path / "m.binaryproto").write_bytes(caffemodel({"mean": [[1.0]]}))
+    with pytest.raises(Caffe2TFError, match=r"net.prototxt:2.*this is a network"):
+        run_with_file(tmp_path, "operation: ADD file: 'm.binaryproto'", {"a": draw(2, 3, 4, 5)})
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         (layer("value: 1"), "mean_param.operation must be given: ADD or SUBTRACT"),
         (layer("operation: ADD"), "mean_param.value must be given"),
-        (layer("operation: ADD file: 'mean.binaryproto'"), "mean image 'mean.binaryproto' is no part of the weights"),
+        (layer("operation: ADD file: 'mean.binaryproto'"), "there is no file 'mean.binaryproto', whose values"),
         (layer("operation: ADD value: 1 value: 2"), "multiple of the count of mean_param.value: 3 channels, 2 values"),
         (layer("operation: ADD value: 1", "c"), "4 axes .*, not 2x3"),
         (layer("operation: ADD value: 1").replace('top: "out_a"', 'top: "x" top: "y"'), "mean"),
