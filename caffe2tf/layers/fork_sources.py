@@ -5,13 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Self
 
+import numpy as np
+
+from caffe2tf.errors import LayerError
+from caffe2tf.ir.expr import short
+from caffe2tf.ir.weight import Array
 from caffe2tf.layers.registry import register
-from caffe2tf.layers.sources import Source
+from caffe2tf.layers.sources import Input, Source
 
 if TYPE_CHECKING:
     from caffe2tf.parse import LayerDefinition as LayerProto
 
-__all__ = ["Augmented", "ForkData"]
+__all__ = ["Augmented", "ContinuationIndicator", "ForkData", "WordData"]
 
 
 @register("AnnotatedData", "VideoData", "VolumeData", "DenseImageData", "BoxData", "BboxData", "CustomData", "CPMData")
@@ -28,7 +33,7 @@ class ForkData(Source):
         return cls(shapes=(None,) * len(proto.tops), names=proto.tops)
 
 
-@register("DocData", "SparseData", "ContinuationIndicator", "RandVec", "SpatialPyramidPoolingData", "CustomImageData")
+@register("DocData", "SparseData", "RandVec", "SpatialPyramidPoolingData", "CustomImageData")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OtherData(ForkData):
     """A source of data of a fork, as `ForkData`."""
@@ -42,7 +47,62 @@ class PythonData(ForkData):
     """A data layer of Faster R-CNN and its kin that is Python code, as `ForkData`."""
 
 
-@register("DataAugmentation", "FlowAugmentation", "GenerateAugmentationParameters", "BlackAugmentation")
+@register("data", "memory_data", "data_blob")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WordData(Input):
+    """A data layer of an old preset, whose type is a plain word: its tops are inputs.
+
+    | parameter | default | meaning |
+    |---|---|---|
+    | input_param.shape | | the shape of every top, or one for each top; else shapes are to be given |
+    """
+
+
+@register("ContinuationIndicator")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContinuationIndicator(Source):
+    """What tells a recurrent layer of the CTC forks where sequences begin: an input of the converted network.
+
+    | parameter (continuation_indicator_param) | default | meaning |
+    |---|---|---|
+    | time_step | required | extent of the top's axis 0 |
+    | batch_size | | extent of the top's axis 1; without it, the shape is to be given |
+    | flag | false | whether all sequences go on from the time before |
+
+    Where the network runs without an array for it, it is 0 at the first time and 1 after it, for each sequence begins
+    there; with `flag` it is 1 throughout. Where it reads a blob, it must be fed.
+    """
+
+    bottoms: ClassVar[tuple[int, int | None]] = (0, 1)
+    tops: ClassVar[tuple[int, int | None]] = (1, 1)
+
+    goes_on: bool = False
+    told: bool = True
+
+    @classmethod
+    def read(cls, proto: LayerProto) -> Self:
+        """Both extents, as far as they are given."""
+        p = proto.extra.block("continuation_indicator_param")
+        times, batch = p.number("time_step", 0), p.number("batch_size", 0)
+        if times < 1 or batch < 0 or times % 1 or batch % 1:
+            raise LayerError(
+                "continuation_indicator_param.time_step must be a whole number, 1 or more, and so must batch_size "
+                f"where it is given: {short(times):g} and {short(batch):g} are given"
+            )
+        shape = (int(times), int(batch)) if batch else None
+        return cls(shapes=(shape,), names=proto.tops, goes_on=p.get("flag") is True, told=not proto.bottoms)
+
+    def default(self, top: int, shape: tuple[int, ...]) -> Array | None:
+        """What it gives where it reads nothing."""
+        del top
+        if not self.told:
+            return None
+        values = np.ones(shape, np.float32)
+        values[:1] = self.goes_on
+        return values
+
+
+@register("FlowAugmentation", "GenerateAugmentationParameters", "BlackAugmentation")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Augmented(ForkData):
     """Alters training data at random: the network begins behind it. Its tops are inputs, whose shapes are to be given.
