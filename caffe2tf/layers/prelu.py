@@ -32,8 +32,8 @@ class PReLU(Elementwise):
     | channel_shared | false | one slope for all channels |
     | filler | constant 0.25 | what fills untrained slopes |
 
-    Trained blobs: a (channels), or one number (no axes) where it is shared. Keras weight: ``alpha``. As in Caffe, the
-    bottom has 2 to 4 axes.
+    Trained blobs: a (channels), or one number (no axes) where it is shared. Keras weight: ``alpha``. The
+    bottom has 2 to 5 axes; BVLC's Caffe, unlike those that are made for volumes, refuses the fifth.
     """
 
     channel_shared: bool
@@ -48,8 +48,8 @@ class PReLU(Elementwise):
 
     def infer(self, *inputs: Shape) -> tuple[Shape, ...]:
         """The shape of the bottom."""
-        if not 2 <= len(inputs[0]) <= 4:
-            raise LayerError(f"the bottom of a PReLU must have 2 to 4 axes, not {format_shape(inputs[0])}")
+        if not 2 <= len(inputs[0]) <= 5:
+            raise LayerError(f"the bottom of a PReLU must have 2 to 5 axes, not {format_shape(inputs[0])}")
         return (inputs[0],)
 
     def blobs(self, *inputs: Shape) -> tuple[BlobSpec, ...]:

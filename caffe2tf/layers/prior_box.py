@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias
 
 import numpy as np
 
-from caffe2tf.errors import LayerError
+from caffe2tf.errors import LayerError, LayerUnsupportedError
 from caffe2tf.ir.expr import OMIT, Expr, Literal, runtime, short, unless
 from caffe2tf.ir.graph import Value
 from caffe2tf.ir.layout import Layout
@@ -28,6 +28,8 @@ __all__ = ["PriorBox", "PriorBoxClustered"]
 Sizes: TypeAlias = tuple[tuple[float, float], ...]
 """Widths and heights, in pixels of the image."""
 
+_INSET, _INSET_SIZE = 0.05, 60  # Synopsys' `tf`: how far the square box of this min_size is drawn in
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PriorBoxes(Layer):
@@ -40,6 +42,9 @@ class PriorBoxes(Layer):
         steps: of rows and of columns, in pixels; None where the image is divided evenly.
         offset: where in its cell a centre lies.
         clip: whether boxes end where the image does.
+        offsets: in place of `offset`, several, down and across: each size has a box for each of them.
+        inset: for each size, how far its box is drawn in from each side, in parts of the image; none where empty.
+        yx: whether a box is top, left, bottom, right, instead of left, top, right, bottom.
     """
 
     bottoms: ClassVar[tuple[int, int | None]] = (1, 2)
@@ -50,6 +55,9 @@ class PriorBoxes(Layer):
     steps: tuple[float, float] | None
     offset: float
     clip: bool
+    offsets: tuple[tuple[float, float], ...] = ()
+    inset: tuple[float, ...] = ()
+    yx: bool = False
 
     def infer(self, *inputs: Shape) -> tuple[Shape, ...]:
         """(1, 2, values): the boxes and their variances, one set for the whole batch."""
@@ -58,7 +66,8 @@ class PriorBoxes(Layer):
             if len(inputs) == 1:
                 raise LayerError("the size of the image must be given: as second bottom, or as img_size in pixels")
             _rows_and_columns(inputs[1], "second")
-        return ((1, 2, None if rows is None or columns is None else 4 * rows * columns * len(self.sizes)),)
+        boxes = len(self.sizes) * (len(self.offsets) or 1)
+        return ((1, 2, None if rows is None or columns is None else 4 * rows * columns * boxes),)
 
     def carries_batch(self, batched: Sequence[bool], inputs: Sequence[Shape], outputs: Sequence[Shape]) -> bool | None:
         """Never: the boxes are the same for every image."""
@@ -80,8 +89,10 @@ class PriorBoxes(Layer):
             variances=unless(tuple(short(v) for v in self.variances), (0.1,)),
             image_size=self.image_size or OMIT,
             steps=tuple(short(s) for s in self.steps) if self.steps else OMIT,
-            offset=unless(short(self.offset), 0.5),
-            clip=unless(self.clip, False),  # noqa: FBT003 - the default it is compared with
+            offset=unless(self.offsets or short(self.offset), 0.5),
+            clip=self.clip or OMIT,
+            inset=self.inset or OMIT,
+            yx=self.yx or OMIT,
             axes=unless(grid, (1, 2)),
             image_axes=unless(image, (1, 2)),
         )
@@ -108,22 +119,45 @@ class PriorBox(PriorBoxes):
     | img_size, or img_h and img_w | the second bottom's | extents of the image in pixels |
     | step, or step_h and step_w | image / grid | distance of the centres in pixels |
     | offset | 0.5 | where in its cell a centre lies |
+    | offset_h, offset_w | | TextBoxes: one or two offsets, for each of which each size has a box, in turn |
+    | tf | false | Synopsys: the box with m comes last; with a min_size of 60, see below |
+    | keras | false | Synopsys: the box with m comes first, and all 1 / a after all a |
+    | box_width, box_height | | Synopsys: sizes of the boxes, in place of all others |
+    | yx_order | false | Synopsys: a box is top, left, bottom, right |
+
+    With TextBoxes' offsets clip is true unless it is given, there is one min_size and at most one max_size, and nothing
+    behind a point is dropped. With `tf` (and not `keras`) the square box of min_size 60 is drawn in by 0.05 of the
+    image from each side.
 
     The output has the shape (1, 2, 4 * rows * columns * boxes): boxes, then variances, the same for the whole batch. It
     is computed when the model runs, from the shapes alone. A ratio of 0 or less is refused: Caffe would give boxes
     that are not numbers.
     """
 
+    reads_unknown: ClassVar[tuple[str, ...]] = ("prior_box_param",)
+
     @classmethod
     def read(cls, proto: LayerProto) -> Self:
         """All parameters, checked by Caffe's rules."""
-        p = proto.message.prior_box_param
+        p, fork = proto.message.prior_box_param, _Fork.read(proto)
+        grid = _grid(p, "prior_box_param")
+        if fork.offsets:
+            if p.HasField("offset") or len(p.min_size) > 1 or len(p.max_size) > 1:
+                raise LayerError("beside offset_h and offset_w there may be one min_size, one max_size, and no offset")
+            grid["clip"] = p.clip or not p.HasField("clip")
+        if fork.stated:
+            return cls(sizes=fork.stated, yx=fork.yx, offsets=fork.offsets, **grid)
         _check_sizes(p.min_size, p.max_size)
-        ratios = _ratios(p.aspect_ratio, flip=p.flip)
+        ratios = _ratios(p.aspect_ratio, flip=p.flip, flipped_last=fork.keras)
         maxima: Sequence[float | None] = list(p.max_size) or [None] * len(p.min_size)
-        pairs = zip(p.min_size, maxima, strict=True)
-        sizes = tuple(size for low, high in pairs for size in _sizes_of(low, high, ratios))
-        return cls(sizes=sizes, **_grid(p, "prior_box_param"))
+        sizes: Sizes = ()
+        inset: tuple[float, ...] = ()
+        for low, high in zip(p.min_size, maxima, strict=True):
+            found = fork.ordered(_sizes_of(low, high, ratios, whole=not fork.offsets), bounded=high is not None)
+            sizes += found
+            drawn_in = _INSET if fork.tf and not fork.keras and int(low) == _INSET_SIZE else 0.0
+            inset += (drawn_in, *(0.0,) * (len(found) - 1))
+        return cls(sizes=sizes, inset=inset if any(inset) else (), yx=fork.yx, offsets=fork.offsets, **grid)
 
 
 @register("PriorBoxClustered")
@@ -153,12 +187,73 @@ class PriorBoxClustered(PriorBoxes):
         return cls(sizes=_stated(p.width, p.height), **_grid(p, block))
 
 
-def _stated(widths: Sequence[float], heights: Sequence[float]) -> Sizes:
-    """Sizes that are given as such."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Fork:
+    """What forks say of a PriorBox beyond SSD.
+
+    Attributes:
+        offsets: where in its cell centres lie, down and across.
+        stated: widths and heights that replace all others.
+        tf: whether the box with max_size comes last.
+        keras: whether it comes first; it prevails over `tf`.
+        yx: whether a box is top, left, bottom, right.
+    """
+
+    offsets: tuple[tuple[float, float], ...] = ()
+    stated: Sizes = ()
+    tf: bool = False
+    keras: bool = False
+    yx: bool = False
+
+    @classmethod
+    def read(cls, proto: LayerProto) -> Self:
+        """Raises LayerError for what breaks a fork's rule, or is no fork's."""
+        given = proto.extra.block("prior_box_param")
+        words = {name: given.get(name, False) for name in ("tf", "keras", "yx_order", "faceboxes")}
+        lists = {name: given.all(name) for name in ("offset_h", "offset_w", "box_width", "box_height")}
+        others = sorted(set(given) - {*words, *lists})
+        if others or words["faceboxes"] is not False:
+            name = others[0] if others else "faceboxes"
+            raise LayerUnsupportedError(f"prior_box_param.{name} may change the boxes, and is not converted")
+        for name, word in words.items():
+            if not isinstance(word, bool):
+                raise LayerError(f"prior_box_param.{name} must be true or false, not {word}")
+        numbers = {name: _numbers(name, values) for name, values in lists.items()}
+        down, across = numbers["offset_h"], numbers["offset_w"]
+        if len(down) != len(across) or len(down) > 2:
+            raise LayerError(
+                f"offset_h and offset_w must be given equally often, once or twice: {len(down)}, {len(across)}"
+            )
+        widths, heights = numbers["box_width"], numbers["box_height"]
+        return cls(
+            offsets=tuple(zip(down, across, strict=True)),
+            stated=_stated(widths, heights, "box_") if widths or heights else (),
+            tf=words["tf"] is True,
+            keras=words["keras"] is True,
+            yx=words["yx_order"] is True,
+        )
+
+    def ordered(self, sizes: Sizes, *, bounded: bool) -> Sizes:
+        """The boxes of one min_size in the order of the fork; the second is that with max_size if it is bounded."""
+        if not bounded or not (self.tf or self.keras):
+            return sizes
+        first, second, *rest = sizes
+        return (second, first, *rest) if self.keras else (first, *rest, second)
+
+
+def _numbers(name: str, values: Sequence[object]) -> list[float]:
+    if any(isinstance(v, bool) or not isinstance(v, int | float) for v in values):
+        raise LayerError(f"prior_box_param.{name} must be numbers, not {', '.join(map(str, values))}")
+    return [float(v) for v in values if isinstance(v, int | float)]
+
+
+def _stated(widths: Sequence[float], heights: Sequence[float], prefix: str = "") -> Sizes:
+    """Sizes that are given as such, in fields whose names begin with ``prefix``."""
     if not widths or len(widths) != len(heights):
-        raise LayerError(f"width and height must be given equally often, once or more: {len(widths)}, {len(heights)}")
-    _check_positive("width", widths)
-    _check_positive("height", heights)
+        names = f"{prefix}width and {prefix}height"
+        raise LayerError(f"{names} must be given equally often, once or more: {len(widths)}, {len(heights)}")
+    _check_positive(f"{prefix}width", widths)
+    _check_positive(f"{prefix}height", heights)
     return tuple(zip(widths, heights, strict=True))
 
 
@@ -177,20 +272,34 @@ def _check_sizes(minima: Sequence[float], maxima: Sequence[float]) -> None:
             raise LayerError(f"each max_size must be greater than its min_size, not {short(high)} for {short(low)}")
 
 
-def _ratios(given: Iterable[float], *, flip: bool) -> list[float]:
-    """Aspect ratios in Caffe's order, without 1."""
+def _ratios(given: Sequence[float], *, flip: bool, flipped_last: bool = False) -> list[float]:
+    """Aspect ratios in Caffe's order, without 1: each before its flipped one, or all before all flipped ones."""
+    _check_positive("aspect_ratio", given)
+    flipped = [float(np.float32(1 / ratio)) for ratio in given] if flip else []
     found = [1.0]
-    for ratio in given:
-        _check_positive("aspect_ratio", [ratio])
-        if all(abs(ratio - other) >= 1e-6 for other in found):
-            found += [ratio, float(np.float32(1 / ratio))] if flip else [ratio]
+    if flipped_last:
+        for ratio in (*given, *flipped):
+            if _is_new(ratio, found):
+                found.append(ratio)
+    else:
+        for i, ratio in enumerate(given):
+            if _is_new(ratio, found):
+                found += [ratio, *flipped[i : i + 1]]
     return [ratio for ratio in found if abs(ratio - 1) >= 1e-6]
 
 
-def _sizes_of(low: float, high: float | None, ratios: Sequence[float]) -> Sizes:
-    """The boxes of one min_size, rounded as Caffe rounds them: sizes to integers, all about ratios to float32."""
-    size = np.float32(int(low))
-    squares = [float(size)] if high is None else [float(size), math.sqrt(int(low) * int(high))]
+def _is_new(ratio: float, others: Iterable[float]) -> bool:
+    return all(abs(ratio - other) >= 1e-6 for other in others)
+
+
+def _sizes_of(low: float, high: float | None, ratios: Sequence[float], *, whole: bool = True) -> Sizes:
+    """The boxes of one min_size, rounded as Caffe rounds them: sizes to integers, all about ratios to float32.
+
+    Sizes are left as they are unless they are to be ``whole``.
+    """
+    size = np.float32(int(low) if whole else low)
+    product = int(low) * int(high or 0) if whole else size * np.float32(high or 0)
+    squares = [float(size)] if high is None else [float(size), math.sqrt(product)]
     roots = np.sqrt(np.array(ratios, np.float32))
     return (*((side, side) for side in squares), *((float(size * root), float(size / root)) for root in roots))
 

@@ -1,4 +1,4 @@
-"""Layers that only take blobs: Silence, HDF5Output."""
+"""Layers that only take blobs: Silence, HDF5Output, and the ends that Netscope draws."""
 
 from __future__ import annotations
 
@@ -15,17 +15,21 @@ from caffe2tf.layers.registry import register
 if TYPE_CHECKING:
     from caffe2tf.parse import LayerDefinition as LayerProto
 
-__all__ = ["HDF5Output", "Silence"]
+__all__ = ["HDF5Output", "Implicit", "Silence", "Sink"]
 
 
-@register("Silence")
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Silence(Layer):
-    """Takes blobs that nothing else reads, so that Caffe does not take them for outputs of the network."""
+class Sink(Layer):
+    """A layer that has bottoms alone.
+
+    Class attributes:
+        swallows: whether what it reads is no output of the network; else it is as if the layer were not there.
+    """
 
     bottoms: ClassVar[tuple[int, int | None]] = (1, None)
     tops: ClassVar[tuple[int, int | None]] = (0, 0)
     role: ClassVar[Role] = Role.SINK
+    swallows: ClassVar[bool] = True
 
     def infer(self, *inputs: Shape) -> tuple[Shape, ...]:
         """No tops."""
@@ -38,9 +42,23 @@ class Silence(Layer):
         return ()
 
 
+@register("Silence")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Silence(Sink):
+    """Takes blobs that nothing else reads, so that Caffe does not take them for outputs of the network."""
+
+
+@register("implicit")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Implicit(Sink):
+    """The end that Netscope's definitions put behind an output. It computes nothing: its bottoms stay outputs."""
+
+    swallows: ClassVar[bool] = False
+
+
 @register("HDF5Output")
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HDF5Output(Layer):
+class HDF5Output(Sink):
     """Writes its two bottoms, data and label, to an HDF5 file.
 
     | parameter | default | meaning |
@@ -51,8 +69,6 @@ class HDF5Output(Layer):
     """
 
     bottoms: ClassVar[tuple[int, int | None]] = (2, 2)
-    tops: ClassVar[tuple[int, int | None]] = (0, 0)
-    role: ClassVar[Role] = Role.SINK
 
     @classmethod
     def read(cls, proto: LayerProto) -> Self:
@@ -69,9 +85,4 @@ class HDF5Output(Layer):
         first, second = ((s or (1,))[0] for s in inputs)
         if first is not None and second is not None and first != second:
             raise LayerError(f"both bottoms must hold the same number of items along axis 0, not {first} and {second}")
-        return ()
-
-    def emit(self, ctx: Context, *inputs: Value) -> tuple[Expr, ...]:
-        """Nothing."""
-        del ctx, inputs
         return ()

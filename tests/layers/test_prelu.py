@@ -28,7 +28,7 @@ def test_what_caffe_computed(case: str) -> None:
 
 
 @pytest.mark.parametrize("shared", [False, True])
-@pytest.mark.parametrize("shape", [(3, 4), (2, 4, 5), (2, 4, 3, 5)])
+@pytest.mark.parametrize("shape", [(3, 4), (2, 4, 5), (2, 4, 3, 5), (2, 4, 3, 5, 2)])
 def test_slopes(shape: tuple[int, ...], shared: bool, rng: np.random.Generator) -> None:
     x = rng.normal(-0.5, 2, shape).astype(np.float32)
     slopes = np.asarray(rng.normal(0, 2, () if shared else 4), np.float32)
@@ -56,7 +56,7 @@ def test_untrained(rng: np.random.Generator) -> None:
     assert_matches(run_layer(layer("filler { value: -2 }"), {"data": x})["out"], prelu(x, np.full(3, -2, np.float32)))
 
 
-@pytest.mark.parametrize("shape", [(3,), (2, 3, 2, 2, 2)])
+@pytest.mark.parametrize("shape", [(3,), (2, 3, 2, 2, 2, 2)])
 def test_axes(shape: tuple[int, ...]) -> None:
-    with pytest.raises(Caffe2TFError, match="must have 2 to 4 axes, not"):
+    with pytest.raises(Caffe2TFError, match="must have 2 to 5 axes, not"):
         run_layer(layer(), {"data": np.ones(shape)})

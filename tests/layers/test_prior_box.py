@@ -314,7 +314,16 @@ def test_clustered(block: str, p: Prior) -> None:
         ("min_size: 4 step: -5", "step must be greater than 0, not -5"),
         ("min_size: 4 step_w: 5", "step_h must be greater than 0, not 0"),
         ("min_size: 4 step_h: 5 step_w: -1", "step_w must be greater than 0, not -1"),
-        ("min_size: 4 yx_order: true", "prior_box_param.yx_order"),
+        ("min_size: 4 clip_order: true", "prior_box_param.clip_order may change the boxes, and is not converted"),
+        ("min_size: 4 faceboxes: true", "prior_box_param.faceboxes may change the boxes, and is not converted"),
+        ("min_size: 4 tf: 1", "prior_box_param.tf must be true or false, not 1"),
+        ("min_size: 4 offset_h: yes offset_w: 1", "prior_box_param.offset_h must be numbers, not yes"),
+        ("min_size: 4 offset_h: 1", "offset_h and offset_w must be given equally often, once or twice: 1, 0"),
+        ("min_size: 4" + " offset_h: 1 offset_w: 1" * 3, "once or twice: 3, 3"),
+        ("min_size: 4 offset_h: 1 offset_w: 1 offset: 0.5", "there may be one min_size, one max_size, and no offset"),
+        ("min_size: 4 min_size: 5 offset_h: 1 offset_w: 1", "there may be one min_size, one max_size, and no offset"),
+        ("box_width: 4 box_width: 3 box_height: 1", "box_width and box_height must be given equally often, .*: 2, 1"),
+        ("box_width: 4 box_height: 0", "box_height must be greater than 0, not 0"),
     ],
 )
 def test_errors(text: str, message: str) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import caffe2tf
-from tests.layers.emission import emitted
+from tests.layers.emission import built, emitted
 from tests.layers.oracle import assert_matches, check_recorded, recorded, run_layer
 
 RELUS = """
@@ -36,6 +36,15 @@ def test_a_run_knows_every_blob_all_the_same(sink: str) -> None:
     have = run_layer(RELUS + sink, {"data": X})
     assert set(have) == {"data", "a", "b", "c"}
     assert_matches(have["b"], np.maximum(X, 0))
+
+
+def test_what_stands_before_a_mere_end_stays_an_output() -> None:
+    end = 'layer { name: "e" type: "implicit" bottom: "b" }'
+    model = built(RELUS + end, {"data": X.shape})
+    assert len(model.outputs) == 3
+    silent = built(RELUS + end + SILENCE.replace('bottom: "b"', ""), {"data": X.shape})
+    assert len(silent.outputs) == 2
+    assert set(run_layer(RELUS + end, {"data": X})) == {"data", "a", "b", "c"}
 
 
 @pytest.mark.parametrize(
