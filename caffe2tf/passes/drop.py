@@ -20,7 +20,8 @@ def drop_losses(graph: Graph, *, keep_computable: bool = False) -> Graph:
     With ``keep_computable``, only those go that caffe2tf does not know how to compute.
 
     A loss that contains an activation leaves it behind: SoftmaxWithLoss becomes the Softmax that a deployed network
-    ends in. A loss whose value another layer reads stays, with its target.
+    ends in. A loss whose value another layer reads stays, with its target. A blob that a loss compares with a target
+    stays, too, whatever else reads it (a target may be resized to be as large).
 
     Raises:
         UnsupportedError: such a loss is one that caffe2tf does not know how to compute.
@@ -31,13 +32,17 @@ def drop_losses(graph: Graph, *, keep_computable: bool = False) -> Graph:
     values: list[Value] = []
     notes: list[str] = []
     targets: set[str] = set()
+    predictions: set[str] = set()
+    outside = {i for n in graph.nodes if n.layer.role is Role.SOURCE for i in n.outputs}
     lost: set[str] = set()
     for node in graph.nodes:
         stays = node.name in used or (keep_computable and isinstance(node.layer, Loss) and node.layer.computable)
         if not isinstance(node.layer, Loss) or stays:
             kept.append(node)
             continue
-        targets.update(node.inputs[node.layer.first_target :])
+        predicted, given = _sides(node, node.layer.first_target, outside)
+        predictions |= predicted - outside
+        targets |= given
         type_ = node.layer.type_name()
         layer = node.layer.activation()
         lost.update(node.outputs)
@@ -50,7 +55,9 @@ def drop_losses(graph: Graph, *, keep_computable: bool = False) -> Graph:
         notes.append(f"layer {node.name!r} ({type_}) becomes {type_of(type(layer))}, blob {value.blob!r}")
     if len(kept) == len(graph.nodes) and not notes:
         return graph
-    kept = _without_unread(_without_readers(kept, lost - {v.id for v in values}), targets)
+    targets -= predictions
+    kept = _without_readers(kept, lost - {v.id for v in values})
+    kept = _without_unread(kept, targets, wanted=predictions)
     return _with_outputs(graph.with_nodes(kept, values=values, notes=(*graph.notes, *notes)), targets)
 
 
@@ -155,8 +162,21 @@ def _top_of_activation(graph: Graph, node: Node, taken: Collection[str]) -> Valu
     return Value(id=blob, blob=blob, shape=source.shape, layout=source.layout)
 
 
-def _without_unread(nodes: list[Node], candidates: Collection[str]) -> list[Node]:
-    """Without nodes all of whose outputs are ``candidates`` that nobody reads, and what then feeds nobody."""
+def _sides(loss: Node, first_target: int, outside: Collection[str]) -> tuple[set[str], set[str]]:
+    """What a loss compares, and with what: where the first comes from outside and the second does not, exchanged.
+
+    EuclideanLoss and its like give the same either way, and an image may be compared with what is to resemble it.
+    """
+    predicted, given = set(loss.inputs[:first_target]), set(loss.inputs[first_target:])
+    exchanged = bool(predicted) and predicted.issubset(outside) and not given.issubset(outside)
+    return (given, predicted) if exchanged else (predicted, given)
+
+
+def _without_unread(nodes: list[Node], candidates: Collection[str], *, wanted: Collection[str] = ()) -> list[Node]:
+    """Without nodes all of whose outputs are ``candidates`` that nobody reads, and what then feeds nobody.
+
+    What is ``wanted`` stays, whether anybody reads it or not.
+    """
     doomed = set(candidates)
     while True:
         read = {i for n in nodes for i in n.inputs}
@@ -164,7 +184,8 @@ def _without_unread(nodes: list[Node], candidates: Collection[str]) -> list[Node
         gone = [n for n in nodes if n.outputs and useless.issuperset(n.outputs)]
         if not gone:
             return [_without_tops(n, useless) if n.layer.role is Role.SOURCE else n for n in nodes]
-        doomed |= {i for n in gone if not n.echo for i in n.inputs}  # what an echo shows is a blob of its own
+        behind = {i for n in gone if not n.echo for i in n.inputs}  # what an echo shows is a blob of its own
+        doomed |= behind.difference(wanted)
         nodes = [n for n in nodes if n not in gone]
 
 

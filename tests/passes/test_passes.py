@@ -202,3 +202,31 @@ def test_a_network_whose_every_blob_is_silenced_has_no_output(tmp_path: Path) ->
     (tmp_path / "net.prototxt").write_text(inputs_text({"d": X.shape}) + text)
     with pytest.raises(Caffe2TFError, match="the network has no output"):
         caffe2tf.convert(tmp_path / "net.prototxt", None, tmp_path / "out")
+
+
+@pytest.mark.parametrize("bottoms", ["out data", "data out"])
+def test_a_prediction_stays_on_whichever_side_of_its_loss_it_stands(bottoms: str, tmp_path: Path) -> None:
+    """An autoencoder compares its output with its input; FlowNet resizes the truth to a prediction's size."""
+    first, second = bottoms.split()
+    text = (
+        'layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 2 dim: 3 } } }\n'
+        'layer { name: "out" type: "Power" bottom: "data" top: "out" power_param { shift: 1 } }\n'
+        f'layer {{ name: "loss" type: "EuclideanLoss" bottom: "{first}" bottom: "{second}" top: "loss" }}\n'
+    )
+    net = tmp_path / "net.prototxt"
+    net.write_text(text)
+    assert set(caffe2tf.convert(net, None, tmp_path / "out").outputs) == {"out"}
+
+
+def test_a_prediction_that_also_resizes_its_target_stays(tmp_path: Path) -> None:
+    text = (
+        'layer { name: "a" type: "Input" top: "a" input_param { shape { dim: 2 dim: 3 dim: 4 dim: 6 } } }\n'
+        'layer { name: "truth" type: "Input" top: "truth" input_param { shape { dim: 2 dim: 3 dim: 8 dim: 12 } } }\n'
+        'layer { name: "flow" type: "Power" bottom: "a" top: "flow" power_param { scale: 3 } }\n'
+        'layer { name: "small" type: "Downsample" bottom: "truth" bottom: "flow" top: "small" }\n'
+        'layer { name: "loss" type: "L1Loss" bottom: "flow" bottom: "small" top: "loss" }\n'
+    )
+    net = tmp_path / "net.prototxt"
+    net.write_text(text)
+    done = caffe2tf.convert(net, None, tmp_path / "out")
+    assert (set(done.inputs), set(done.outputs)) == ({"a"}, {"flow"})
