@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from caffe2tf.errors import LayerError
 from caffe2tf.ir.expr import Expr, keras, runtime, short
 from caffe2tf.ir.graph import Value
-from caffe2tf.layers.base import Context, Elementwise
+from caffe2tf.ir.layout import Layout
+from caffe2tf.layers.base import Arrangement, Context, Elementwise
 from caffe2tf.layers.registry import register
 
 if TYPE_CHECKING:
     from caffe2tf.parse import LayerDefinition as LayerProto
 
-__all__ = ["Dropout"]
+__all__ = ["Dropout", "SpatialDropout"]
 
 
 @register("Dropout")
@@ -51,3 +53,30 @@ class Dropout(Elementwise):
         if self.scale_train:
             return keras("Dropout", short(self.ratio))(inputs[0])
         return runtime("UnscaledDropout", short(self.ratio))(inputs[0])
+
+
+@register("SpatialDropout")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpatialDropout(Dropout):
+    """``y = x`` in the TEST phase; in training each channel (axis 1) is 0 with probability `dropout_ratio`.
+
+    The channels that stay are divided by ``1 - dropout_ratio`` in training. Of Intel's fork; ENet's layer of this name
+    is Python, and differs.
+
+    | parameter | default | meaning |
+    |---|---|---|
+    | dropout_ratio | 0.5 | probability that a channel is left out; 0 or more and below 1; in ``dropout_param`` |
+    """
+
+    def arrange(self, inputs: Sequence[Value], outputs: Sequence[Value]) -> Arrangement:
+        """Channels last, where there is more than channels."""
+        x = inputs[0]
+        layout = Layout.channels_last(x.rank) if x.rank > 2 else x.layout
+        return Arrangement(inputs=(layout,), outputs=(layout,))
+
+    def emit(self, ctx: Context, *inputs: Value) -> Expr:
+        """Keras' layer for as many axes."""
+        del ctx
+        axes = inputs[0].rank - 2
+        name = f"SpatialDropout{axes}D" if 1 <= axes <= 3 else "Dropout"
+        return keras(name, short(self.ratio))(inputs[0])

@@ -19,7 +19,16 @@ if TYPE_CHECKING:
 __all__ = ["AnchorTarget", "BoxAnnotator", "DetectionEvaluate", "ForkLoss", "MultiBoxLoss"]
 
 
-@register("Yolov3", "YoloSeg", "RegionLoss", "EvalDetection", "SegmentationEvaluate", "SegAccuracy", "ConfusionMatrix")
+@register(
+    "Yolov3",
+    "GaussianYolov3",
+    "YoloSeg",
+    "RegionLoss",
+    "EvalDetection",
+    "SegmentationEvaluate",
+    "SegAccuracy",
+    "ConfusionMatrix",
+)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ForkLoss(Loss):
     """A loss or a metric of a fork. It is always left out, with a note: it serves training or testing.

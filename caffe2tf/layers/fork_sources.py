@@ -33,6 +33,12 @@ class ForkData(Source):
         return cls(shapes=(None,) * len(proto.tops), names=proto.tops)
 
 
+@register("ImageSegData", "MatRead", "FloatReader", "ImgReader", "DisparityData", "LaneData")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileData(ForkData):
+    """A layer of DeepLab's, FlowNet's or YOLO's fork that reads files, as `ForkData`."""
+
+
 @register("DocData", "SparseData", "RandVec", "SpatialPyramidPoolingData", "CustomImageData")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OtherData(ForkData):

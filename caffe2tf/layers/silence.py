@@ -15,7 +15,7 @@ from caffe2tf.layers.registry import register
 if TYPE_CHECKING:
     from caffe2tf.parse import LayerDefinition as LayerProto
 
-__all__ = ["HDF5Output", "Implicit", "Silence", "Sink"]
+__all__ = ["BlackHole", "HDF5Output", "Implicit", "Silence", "Sink", "Writer"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +46,23 @@ class Sink(Layer):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Silence(Sink):
     """Takes blobs that nothing else reads, so that Caffe does not take them for outputs of the network."""
+
+
+@register("BlackHole")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlackHole(Sink):
+    """What C3D calls Silence."""
+
+
+@register("MatWrite", "FLOWriter", "FloatWriter", "ImgWriter", "PFMWriter")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Writer(Sink):
+    """Writes blobs to files, in DeepLab's and FlowNet's forks: its bottoms are outputs of the network instead.
+
+    Nothing is written by a converted network: save what the model returns.
+    """
+
+    swallows: ClassVar[bool] = False
 
 
 @register("implicit")

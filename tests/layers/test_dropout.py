@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from caffe2tf.errors import Caffe2TFError
+from tests.layers.emission import built
 from tests.layers.emitted import check_saved, emitted
 from tests.layers.oracle import check_recorded, recorded, run_layer
 
@@ -68,3 +69,16 @@ def test_own_layer_is_saved(rng: np.random.Generator) -> None:
     from caffe2tf.runtime.neuron import UnscaledDropout
 
     check_saved(UnscaledDropout(0.3), rng.standard_normal((2, 3, 4)).astype(np.float32))
+
+
+@pytest.mark.parametrize("shape", [(2, 3), (2, 3, 4), (2, 3, 4, 5), (2, 3, 4, 5, 2)])
+def test_of_whole_channels(shape: tuple[int, ...], rng: np.random.Generator) -> None:
+    """Intel's layer: nothing in TEST; in training a channel is left out whole, or divided by what stays."""
+    x = rng.standard_normal(shape).astype(np.float32)
+    text = layer("dropout_ratio: 0.25").replace('"Dropout"', '"SpatialDropout"')
+    assert np.array_equal(run_layer(text, {"data": x})["out"], x)
+    model = built(text, {"data": (50, *shape[1:])})
+    ones = np.ones((50, *shape[2:], shape[1]), np.float32)
+    out = np.asarray(model({"data": ones}, training=True)["out"]).reshape(50, -1, shape[1])
+    assert set(np.unique(out)) == {np.float32(0), np.float32(1 / 0.75)}
+    assert np.array_equal(out, np.broadcast_to(out[:, :1], out.shape))

@@ -38,8 +38,9 @@ def test_a_run_knows_every_blob_all_the_same(sink: str) -> None:
     assert_matches(have["b"], np.maximum(X, 0))
 
 
-def test_what_stands_before_a_mere_end_stays_an_output() -> None:
-    end = 'layer { name: "e" type: "implicit" bottom: "b" }'
+@pytest.mark.parametrize("kind", ["implicit", "MatWrite", "FLOWriter"])
+def test_what_stands_before_a_mere_end_stays_an_output(kind: str) -> None:
+    end = f'layer {{ name: "e" type: "{kind}" bottom: "b" }}'
     model = built(RELUS + end, {"data": X.shape})
     assert len(model.outputs) == 3
     silent = built(RELUS + end + SILENCE.replace('bottom: "b"', ""), {"data": X.shape})
