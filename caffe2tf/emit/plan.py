@@ -13,10 +13,9 @@ from caffe2tf.emit.order import keras_order
 from caffe2tf.emit.program import Program, write_program
 from caffe2tf.emit.runtime_source import extract_runtime
 from caffe2tf.emit.source import runtime_classes
-from caffe2tf.emit.stub_source import render_stubs, stubs_module
+from caffe2tf.emit.stub_source import has_stubs, render_stubs, stubs_module
 from caffe2tf.errors import NetworkError, Problem
 from caffe2tf.ir import Graph, Weight
-from caffe2tf.layers.stub import Stub
 from caffe2tf.parse import NetworkDefinition
 from caffe2tf.passes import prepare
 from caffe2tf.version import __version__
@@ -97,6 +96,5 @@ def _module_source(
     program: Program, name: str, definition: NetworkDefinition, digests: Sequence[tuple[str, str]] = ()
 ) -> str:
     files = ((Path(definition.file).name, definition.sha256), *digests)
-    has_stubs = any(isinstance(node.layer, Stub) for node in program.graph.nodes)
     provenance = Provenance(files=tuple(dict.fromkeys(files)), version=__version__)
-    return render_module(program, provenance, stubs=stubs_module(name) if has_stubs else "")
+    return render_module(program, provenance, stubs=stubs_module(name) if has_stubs(program) else "")

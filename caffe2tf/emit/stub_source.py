@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, cast
 
 from caffe2tf.emit.literals import literal
 from caffe2tf.emit.program import Program
 from caffe2tf.ir import Node, Value
-from caffe2tf.layers.stub import Stub
 
-__all__ = ["is_stubs", "render_stubs", "stubs_module"]
+if TYPE_CHECKING:
+    from caffe2tf.layers.stub import Stub
+
+__all__ = ["has_stubs", "is_stubs", "render_stubs", "stubs_module"]
 
 _MARK = "STUBS, written by caffe2tf"
 _HEAD = '''\
@@ -68,6 +71,11 @@ def is_stubs(source: str) -> bool:
     return _MARK in source.partition("\n\n")[0]
 
 
+def has_stubs(program: Program) -> bool:
+    """Whether the program calls any."""
+    return any(s.construct is not None and s.construct.target.startswith("stubs.") for s in program.statements)
+
+
 def render_stubs(program: Program) -> str | None:
     """The text of the file; None where the network has no stubs."""
     found: dict[str, list[tuple[str, Node]]] = {}
@@ -83,9 +91,7 @@ def render_stubs(program: Program) -> str | None:
 
 
 def _class(program: Program, name: str, uses: Sequence[tuple[str, Node]]) -> str:
-    layer = uses[0][1].layer
-    if not isinstance(layer, Stub):
-        raise TypeError(f"{name} is no stub")
+    layer = _stub(uses[0][1])
     several = len(uses[0][1].inputs) > 1
     gives_several = len(uses[0][1].outputs) > 1
     outputs = "self.OUTPUTS[self.name]"
@@ -110,9 +116,7 @@ def _class(program: Program, name: str, uses: Sequence[tuple[str, Node]]) -> str
 
 
 def _description(program: Program, node: Node) -> str:
-    layer = node.layer
-    if not isinstance(layer, Stub):
-        raise TypeError(f"{node.name} is no stub")
+    layer = _stub(node)
     line = f", line {node.where.line}" if node.where and node.where.line else ""
     lines = [f"    Layer {_plain(repr(node.name))}{line}:", ""]
     lines += [f"    - reads {_value(program, v)}" for v in program.graph.read(node)]
@@ -138,7 +142,11 @@ def _shape(program: Program, value: Value) -> tuple[int | None, ...]:
 
 
 def _blob_shapes(node: Node) -> str:
-    return literal(node.layer.blob_shapes if isinstance(node.layer, Stub) else ())
+    return literal(_stub(node).blob_shapes)
+
+
+def _stub(node: Node) -> Stub:
+    return cast("Stub", node.layer)  # nothing else emits a call of a stub
 
 
 def _plain(text: str, *, strip: bool = True) -> str:

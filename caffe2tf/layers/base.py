@@ -82,12 +82,14 @@ class Layer(ABC):
         tops: likewise for tops.
         paired: whether each bottom has its own top (Convolution).
         role: see `Role`.
+        swallows: of a layer without tops, whether what it reads is no output of the network for that.
     """
 
     bottoms: ClassVar[tuple[int, int | None]] = (1, 1)
     tops: ClassVar[tuple[int, int | None]] = (1, 1)
     paired: ClassVar[bool] = False
     role: ClassVar[Role] = Role.COMPUTE
+    swallows: ClassVar[bool] = True
 
     __slots__ = ()
 

@@ -20,16 +20,11 @@ __all__ = ["BlackHole", "HDF5Output", "Implicit", "Silence", "Sink", "Writer"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sink(Layer):
-    """A layer that has bottoms alone.
-
-    Class attributes:
-        swallows: whether what it reads is no output of the network; else it is as if the layer were not there.
-    """
+    """A layer that has bottoms alone."""
 
     bottoms: ClassVar[tuple[int, int | None]] = (1, None)
     tops: ClassVar[tuple[int, int | None]] = (0, 0)
     role: ClassVar[Role] = Role.SINK
-    swallows: ClassVar[bool] = True
 
     def infer(self, *inputs: Shape) -> tuple[Shape, ...]:
         """No tops."""

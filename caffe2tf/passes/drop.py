@@ -9,7 +9,6 @@ from caffe2tf.errors import Problem, UnsupportedError
 from caffe2tf.ir import Graph, Node, Value
 from caffe2tf.layers import Role, type_of
 from caffe2tf.layers.loss_base import Loss
-from caffe2tf.layers.silence import Sink
 
 __all__ = ["drop_losses", "drop_sinks", "settle_echoes"]
 
@@ -93,7 +92,7 @@ def drop_sinks(graph: Graph, *, keep_values: bool) -> Graph:
     if not ends:
         return graph
     kept = [replace(n, inputs=()) if n in ends else n for n in graph.nodes if n.layer.role is not Role.SINK]
-    swallowed = {i for n in ends if not isinstance(n.layer, Sink) or n.layer.swallows for i in n.inputs}
+    swallowed = {i for n in ends if n.layer.swallows for i in n.inputs}
     if keep_values:
         return _with_outputs(graph.with_nodes(kept), ())
     return _with_outputs(graph.with_nodes(_without_unread(kept, swallowed)), swallowed)
