@@ -50,7 +50,7 @@ ACCEPTED = [
     r'name: "\"\\\n\t\101\x41\303\251\u00e9\'"',
     'bottom: "x" bottom: ["y", "z"] bottom: []',
     "lrn_param { alpha: -1e-3 beta: .5 k: 2. }",
-    "lrn_param < alpha: 1e5f beta: 2F k: inf >",
+    "lrn_param < alpha: 1e5f beta: 2f k: inf >",
     "lrn_param: { alpha: -inf beta: -infinity k: InF }",
     "lrn_param { local_size: 0x1F norm_region: WITHIN_CHANNEL }",
     "lrn_param { local_size: 017 norm_region: 1 }",
@@ -70,6 +70,11 @@ ACCEPTED = [
 def test_reads_what_protobuf_reads(text: str) -> None:
     expected = text_format.Parse(text, caffe_pb2.LayerParameter())
     assert layer(text) == expected
+
+
+def test_reads_a_capital_suffix() -> None:
+    """As protobuf does since 6.30."""
+    assert layer("lrn_param { beta: 2F }").lrn_param.beta == 2
 
 
 def test_reads_not_a_number() -> None:
@@ -239,7 +244,7 @@ def _values(field: FieldDescriptor) -> st.SearchStrategy[Any]:
     if field.cpp_type == FieldDescriptor.CPPTYPE_BOOL:
         return st.booleans()
     if field.cpp_type == FieldDescriptor.CPPTYPE_STRING:
-        return st.text(max_size=8)
+        return st.binary(max_size=8) if field.type == FieldDescriptor.TYPE_BYTES else st.text(max_size=8)
     return st.floats(width=32 if field.cpp_type == FieldDescriptor.CPPTYPE_FLOAT else 64, allow_nan=False)
 
 
