@@ -96,6 +96,8 @@ def _print(found: Survey) -> None:
     print_notes(found.notes)
     for problem in (*found.problems, *found.weight_problems):  # after the table, where they are seen
         print_problem(str(problem))
+    if found.hint:
+        print_problem(found.hint)
 
 
 def _cells(row: Row) -> list[str]:

@@ -122,10 +122,9 @@ class Builder:
     def add(self, definition: LayerDefinition) -> None:
         """One layer more, with whatever is wrong with it."""
         definition = _in_phase(definition, self.phase)
-        if not self.stub_unknown or find(definition.type, definition) is not None:
-            problems, notes = judge_unknown(definition)
-            self.problems += problems
-            self.notes += notes
+        problems, notes = judge_unknown(definition)
+        self.problems += problems
+        self.notes += notes
         inputs = self._resolve(definition)
         layer = self._read(definition)
         shapes = self._infer(definition, layer, inputs) if layer is not None and None not in inputs else None
@@ -155,9 +154,14 @@ class Builder:
         """Everything in the way, in one error."""
         if self.problems:
             kind = UnsupportedError if any(p.unsupported for p in self.problems) else NetworkError
-            raise kind(self.problems, hint=_HINT if self.unknown_types else "")
+            raise kind(self.problems, hint=self.hint)
         if not self.nodes:
             raise NetworkError([Problem(what=f"no layer is left for phase {self.phase}")])
+
+    @property
+    def hint(self) -> str:
+        """How to go on where layer types are unknown; empty where they are not."""
+        return _HINT if self.unknown_types else ""
 
     def _report(self, definition: LayerDefinition, what: str, *, unsupported: bool = False) -> None:
         self.problems.append(Problem(what=what, layer=definition.name, where=definition.where, unsupported=unsupported))

@@ -43,13 +43,14 @@ class Row:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Survey:
-    """A whole network, with the problems that a conversion would stop at."""
+    """A whole network, with the problems that a conversion would stop at, and a hint at how to mend several of them."""
 
     name: str
     rows: tuple[Row, ...]
     problems: tuple[Problem, ...]
     weight_problems: tuple[str, ...]
     notes: tuple[str, ...]
+    hint: str = ""
 
     @property
     def exit_code(self) -> int:
@@ -101,6 +102,7 @@ def survey(
         problems=tuple(builder.problems),
         weight_problems=tuple(unmatched),
         notes=graph.notes,
+        hint=builder.hint,
     )
 
 

@@ -32,6 +32,8 @@ def judge_unknown(definition: LayerDefinition) -> tuple[list[Problem], list[str]
     """Problems and notes on the fields of one layer that the schema does not know."""
     problems: list[Problem] = []
     notes: list[str] = []
+    if find(definition.type, definition) is None:
+        return [], []  # the layer itself is reported
     for field in definition.unknown:
         if _is_read(definition, field):
             continue
@@ -54,8 +56,6 @@ def _is_read(definition: LayerDefinition, field: UnknownField) -> bool:
 
 def _is_harmless(definition: LayerDefinition, field: UnknownField) -> bool:
     cls = find(definition.type, definition)
-    if cls is None:
-        return True  # the layer itself is reported
-    if cls.role in (Role.SOURCE, Role.LOSS, Role.SINK):
+    if cls is not None and cls.role in (Role.SOURCE, Role.LOSS, Role.SINK):
         return True
     return not _HARMLESS_PARTS.isdisjoint(re.sub(r"\[\d+\]", "", field.path).split("."))

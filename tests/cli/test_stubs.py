@@ -143,3 +143,10 @@ def test_command_line(files: Files, tmp_path: Path) -> None:
     wrong = caffe2tf("convert", net, weights, "-o", tmp_path / "out", "--on-unknown", "skip")
     assert wrong.code == 2
     assert "choose one of refuse, stub" in wrong.err
+
+
+def test_inspect_hints_at_the_ways_on_and_does_not_speak_of_what_only_the_unknown_layer_reads(files: Files) -> None:
+    done = caffe2tf("inspect", files[0])
+    assert done.code == 3
+    assert done.err.strip().endswith("(--on-unknown stub)")
+    assert "blend_param" not in done.err
