@@ -39,6 +39,21 @@ def test_every_blob_in_the_order_of_the_network_and_in_place_ones_as_they_end() 
     assert {a.dtype for a in out.values()} == {np.dtype("f4")}
 
 
+def test_a_blob_of_which_a_layer_reads_the_shape_alone() -> None:
+    text = (
+        'layer { name: "c" type: "Convolution" bottom: "d" top: "c" '
+        'convolution_param { num_output: 4 kernel_size: 3 weight_filler { type: "xavier" } } }\n'
+        'layer { name: "r" type: "ReLU" bottom: "c" top: "c" }\n'
+        'layer { name: "b" type: "PriorBox" bottom: "c" bottom: "d" top: "b" prior_box_param { min_size: 2 } }\n'
+        'layer { name: "p" type: "Power" bottom: "d" top: "p" power_param { scale: -2 } }\n'
+    )
+    out = run_layer(text, {"d": X})
+    assert list(out) == ["d", "c", "b", "p"]
+    assert out["c"].shape == (2, 4, 3, 5)
+    assert out["c"].min() == 0 < out["c"].max()
+    assert out["b"].shape == (1, 2, 60)
+
+
 def test_without_weights_fillers_fill_and_always_alike() -> None:
     text = (
         'layer { name: "i" type: "InnerProduct" bottom: "d" top: "i" '

@@ -11,7 +11,7 @@ from collections import defaultdict
 
 from caffe2tf.emit.program import Program
 
-__all__ = ["keras_order"]
+__all__ = ["keras_order", "left_out"]
 
 
 def keras_order(program: Program) -> list[str]:
@@ -30,6 +30,18 @@ def keras_order(program: Program) -> list[str]:
     for name, depth in depths.items():
         by_depth[depth].append(name)
     return [n for d in sorted(by_depth, reverse=True) for n in sorted(by_depth[d], key=indices.__getitem__)]
+
+
+def left_out(program: Program) -> tuple[str, ...]:
+    """Ids of the last values of blobs that no output depends on: no layer of the Keras model computes them.
+
+    Such is a blob of which the layers that read it need the shape alone.
+    """
+    operation, parents, node_of = _nodes(program)
+    _, reached = _walk([node_of[key] for _, key in program.outputs], operation, parents)
+    known = {*reached, *(value.id for value, _ in program.inputs)}
+    values = program.graph.final_values().values()
+    return tuple(v.id for v in values if node_of[program.aliases[v.id]] not in known)
 
 
 def _nodes(program: Program) -> tuple[dict[str, str], dict[str, tuple[str, ...]], dict[str, str]]:

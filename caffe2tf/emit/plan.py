@@ -9,7 +9,7 @@ from typing import Self
 
 from caffe2tf.emit.module import Provenance, render_module
 from caffe2tf.emit.names import module_name
-from caffe2tf.emit.order import keras_order
+from caffe2tf.emit.order import keras_order, left_out
 from caffe2tf.emit.program import Program, write_program
 from caffe2tf.emit.runtime_source import extract_runtime
 from caffe2tf.emit.source import runtime_classes
@@ -78,6 +78,8 @@ def plan_conversion(
     """
     prepared = replace(prepare(graph, keep_losses=keep_losses, keep_silent=keep_silent), fixed_rows=fixed_rows)
     program = write_program(prepared)
+    if keep_silent and (missing := left_out(program)):
+        program = write_program(replace(prepared, outputs=(*prepared.outputs, *missing)))
     if not program.outputs:
         what = f"{definition.file}: the network has no output: every blob is read by a layer that only swallows it"
         raise NetworkError([Problem(what=what)])

@@ -51,6 +51,8 @@ class Pad(Layer):
     def infer(self, *inputs: Shape) -> tuple[Shape, ...]:
         """More along each axis."""
         shape = inputs[0]
+        if not shape:
+            raise LayerError("a Pad must have a bottom with axes, not a single number")
         if len(self.paddings) != len(shape):
             raise LayerError(
                 f"pad_param.paddings must be given twice for each of the {len(shape)} axes of the bottom "

@@ -68,6 +68,11 @@ class Reshape(Regroup):
         """Unless values move."""
         return self.pixelshuffler == 1 and Regroup.shares_memory(self, bottoms, tops)
 
+    def keeps_batch(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> bool:
+        """Unless axes are put in front of axis 0, which a batch of 1 does not show."""
+        in_front = self.pixelshuffler == 1 and self.shape and self._replaced(len(inputs[0])) == (0, 0)
+        return not in_front and Regroup.keeps_batch(self, inputs, outputs)
+
     def infer(self, *inputs: Shape) -> tuple[Shape, ...]:
         """The new axes; or fewer channels and a larger image."""
         if self.pixelshuffler == 1:

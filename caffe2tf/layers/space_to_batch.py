@@ -63,11 +63,11 @@ class _Blocks(Layer):
         return set(self.blocks) == {1} and Layer.keeps_batch(self, inputs, outputs)
 
     def arrange(self, inputs: Sequence[Value], outputs: Sequence[Value]) -> Arrangement:
-        """The batch in front, and the axes that have blocks in Caffe's order."""
+        """The batch in front, and the axes that have blocks in Caffe's order; TensorFlow takes 4 axes of an image."""
         del outputs
         layout = inputs[0].layout
         split = [axis for axis in layout.axes if 0 < axis <= len(self.blocks) and self.blocks[axis - 1] > 1]
-        if layout.blocks or layout.axes[0] != 0 or split != sorted(split):
+        if layout.blocks or layout.axes[0] != 0 or split != sorted(split) or len(self._pairs(layout)) > 4:
             layout = Layout.plain(inputs[0].rank)
         return Arrangement(inputs=(layout,), outputs=(layout,))
 
@@ -77,13 +77,18 @@ class _Blocks(Layer):
         x = inputs[0]
         if set(self.blocks) == {1} and not any(map(any, self.margins)):
             return x
-        by_axis = dict(enumerate(zip(self.blocks, self.margins, strict=True), start=1))
-        pairs = [by_axis.get(axis, (1, (0, 0))) for axis in x.layout.axes[1:]]
-        while pairs[-1] == (1, (0, 0)):
-            pairs.pop()
+        pairs = self._pairs(x.layout)
         blocks: Literal = tuple(b for b, _ in pairs)
         margins: Literal = tuple(m for _, m in pairs)
         return runtime(type(self).__name__.removesuffix("ND"), blocks, margins)(x)
+
+    def _pairs(self, layout: Layout) -> list[tuple[int, tuple[int, int]]]:
+        """Block and margins of the tensor's axes behind the batch, up to the last that has any."""
+        by_axis = dict(enumerate(zip(self.blocks, self.margins, strict=True), start=1))
+        pairs = [by_axis.get(axis, (1, (0, 0))) for axis in layout.axes[1:]]
+        while pairs and pairs[-1] == (1, (0, 0)):
+            pairs.pop()
+        return pairs
 
     def _check_axes(self, shape: Shape) -> None:
         if len(shape) <= len(self.blocks):

@@ -8,11 +8,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
-from google.protobuf import text_format
 
-from caffe2tf.proto import caffe_pb2
 from tests.differential.naive import Interpreter
-from tests.differential.rules import Array, Refused
+from tests.differential.rules import Array, Refused, parsed
 
 __all__ = ["Drawn", "Grower", "draw"]
 
@@ -104,7 +102,7 @@ class Grower:
         line = f'layer {{ name: "{name}" type: "{kind}" {ends} {parameters} }}\n'
         arrays = [np.asarray(w, np.float32) for w in weights]
         before = {k: (v, v.copy()) for k, v in self.machine.blobs.items()}
-        self.machine.step(text_format.Parse(line, caffe_pb2.NetParameter()).layer[0], arrays)
+        self.machine.step(parsed(line).layer[0], arrays)
         made = [self.machine.blobs[t] for t in named]
         if any(v.size > LARGEST or np.abs(v).max(initial=0) > 1e6 or not np.isfinite(v).all() for v in made):
             for k, (view, copy) in before.items():

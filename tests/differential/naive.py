@@ -11,11 +11,18 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
-from google.protobuf import text_format
 
 from caffe2tf.proto import caffe_pb2
-from tests.differential import naive_losses, naive_moves, naive_pointwise, naive_recurrent, naive_windows
-from tests.differential.rules import Array, Message, Refused, check
+from tests.differential import (
+    naive_fork_images,
+    naive_forks,
+    naive_losses,
+    naive_moves,
+    naive_pointwise,
+    naive_recurrent,
+    naive_windows,
+)
+from tests.differential.rules import Array, Message, Refused, check, parsed
 
 __all__ = ["Array", "Interpreter", "Refused", "run"]
 
@@ -25,6 +32,10 @@ LAYERS: dict[str, Callable[..., list[Array]]] = {
     **naive_moves.LAYERS,
     **naive_losses.LAYERS,
     **naive_recurrent.LAYERS,
+    **naive_forks.LAYERS,
+    **naive_fork_images.LAYERS,
+    "DepthwiseConvolution": naive_windows.LAYERS["Convolution"],
+    "HoleConvolution": naive_windows.LAYERS["Convolution"],
 }
 
 # Layers that refuse a top of the bottom's name, and those whose in-place result no one would want to rely on.
@@ -32,6 +43,7 @@ NEVER_IN_PLACE = {"AbsVal", "Flatten", "Reshape", "Split"}
 LIKE_BOTTOM = {
     *("ReLU", "PReLU", "Sigmoid", "TanH", "ELU", "Exp", "Log", "Power", "BNLL", "Clip", "Threshold", "Swish"),
     *("Dropout", "BatchNorm", "Scale", "Bias", "Softmax", "MVN"),
+    *("ReLU6", "NegReLU", "Atan", "HardSigmoid", "HardSwish", "Normalize", "Normalization", "BN", "Mean"),
 }
 
 
@@ -61,9 +73,7 @@ class Interpreter:
         with np.errstate(all="ignore"):
             tops = LAYERS[layer.type](layer, bottoms, [np.array(w, np.float32).astype(np.float64) for w in weights])
         check(len(layer.top) <= len(tops), f"{len(layer.top)} tops")
-        shares = layer.type in ("Split", "Reshape", "Flatten") or (
-            layer.type in ("Concat", "Slice") and len(layer.bottom) == len(layer.top) == 1
-        )
+        shares = bool(tops) and _shares(layer, bottoms, tops)
         for i, name in enumerate(layer.top):
             self._write(name, tops[i], in_place=i < len(in_place) and in_place[i], of=layer.bottom[0] if shares else "")
 
@@ -81,6 +91,17 @@ class Interpreter:
             self.blobs[name] = np.array(stored, order="C")
 
 
+def _shares(layer: Message, bottoms: Sequence[Array], tops: Sequence[Array]) -> bool:
+    """Whether the tops are the memory of the first bottom."""
+    if layer.type in naive_forks.SHARED:
+        return naive_forks.SHARED[layer.type](layer, bottoms[0], tops[0])
+    if layer.type == "Reshape":
+        return bool(layer.reshape_param.pixelshuffler == 1)
+    if layer.type in ("Concat", "Slice"):
+        return len(layer.bottom) == len(layer.top) == 1
+    return layer.type in ("Split", "Flatten")
+
+
 def run(
     text: str, inputs: Mapping[str, npt.ArrayLike], weights: Mapping[str, Sequence[npt.ArrayLike]], *, noise: float = 0
 ) -> dict[str, Array]:
@@ -92,7 +113,7 @@ def run(
         weights: trained blobs by layer.
         noise: a relative error put on every result.
     """
-    net = text_format.Parse(text, caffe_pb2.NetParameter())
+    net = parsed(text)
     machine = Interpreter(noise=noise)
     for name, value in inputs.items():
         machine.feed(name, value)

@@ -8,7 +8,7 @@ import numpy as np
 
 from tests.differential.rules import Array, Message, axis_of, check, count
 
-__all__ = ["LAYERS"]
+__all__ = ["LAYERS", "spread"]
 
 
 def _argmax(layer: Message, xs: Sequence[Array], ws: Sequence[Array]) -> list[Array]:
@@ -103,6 +103,8 @@ def _reduction(layer: Message, xs: Sequence[Array], ws: Sequence[Array]) -> list
 
 def _reshape(layer: Message, xs: Sequence[Array], ws: Sequence[Array]) -> list[Array]:
     p, x = layer.reshape_param, xs[0]
+    if p.pixelshuffler != 1:
+        return [spread(x, p.pixelshuffler, channel_first=True)]
     wanted = list(p.shape.dim)
     check(wanted.count(-1) <= 1, "one -1")
     start = p.axis if p.axis >= 0 else x.ndim + p.axis + 1
@@ -117,6 +119,18 @@ def _reshape(layer: Message, xs: Sequence[Array], ws: Sequence[Array]) -> list[A
     check(rest > 0 and (x.size % rest == 0 if -1 in wanted else x.size == rest), "count")
     shape = [x.size // rest if d == -1 else d for d in wanted]
     return [x.reshape((*x.shape[:start], *shape, *x.shape[end:]))]
+
+
+def spread(x: Array, size: int, *, channel_first: bool) -> Array:
+    """Runs of channels as squares of an image."""
+    check(x.ndim == 4 and size > 0, "4 axes")
+    n, c, h, w = x.shape
+    check(c % (size * size) == 0, "channels")
+    y = np.empty((n, c // (size * size), h * size, w * size))
+    for d, i, j in np.ndindex(y.shape[1], size, size):
+        k = (d * size + i) * size + j if channel_first else (i * size + j) * y.shape[1] + d
+        y[:, d, i::size, j::size] = x[:, k]
+    return y
 
 
 def _softmax(layer: Message, xs: Sequence[Array], ws: Sequence[Array]) -> list[Array]:

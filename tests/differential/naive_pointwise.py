@@ -32,7 +32,8 @@ def _elu(layer: Message, x: Array) -> Array:
 
 
 def _relu(layer: Message, x: Array) -> Array:
-    return np.maximum(x, 0) + float(layer.relu_param.negative_slope) * np.minimum(x, 0)
+    y = np.maximum(x, 0) + float(layer.relu_param.negative_slope) * np.minimum(x, 0)
+    return np.minimum(y, 6) if layer.relu_param.relu6 else y
 
 
 def _base(base: float) -> float:
@@ -63,7 +64,7 @@ def _power(layer: Message, x: Array) -> Array:
 
 def _prelu(layer: Message, xs: Sequence[Array], ws: Sequence[Array]) -> list[Array]:
     x, slope = xs[0], ws[0].reshape(-1)
-    check(2 <= x.ndim <= 4, "2 to 4 axes")
+    check(2 <= x.ndim <= 5, "2 to 4 axes, and 5 in forks")
     check(slope.size == (1 if layer.prelu_param.channel_shared else x.shape[1]), "slopes")
     return [np.maximum(x, 0) + slope.reshape(-1, *[1] * (x.ndim - 2)) * np.minimum(x, 0)]
 
@@ -77,8 +78,12 @@ def _batch_norm(layer: Message, xs: Sequence[Array], ws: Sequence[Array]) -> lis
         mean, variance = ws[0] * factor, ws[1] * factor
     else:
         mean, variance = flat.mean(axis=(0, 2)), flat.var(axis=(0, 2))
-    y = (flat - mean[:, None]) / np.sqrt(variance + p.eps)[:, None]
-    return [y.reshape(x.shape)]
+        check(bool((variance > 1e-7 * mean**2).all()), "what is left of a variance that small is chance")
+    deviation = np.sqrt(variance + p.eps) if p.add_eps_before_sqrt else np.sqrt(variance) + p.eps
+    y = (flat - mean[:, None]) / deviation[:, None]
+    if len(ws) == 5:  # NVIDIA's and Intel's
+        y = y * ws[3].reshape(-1, 1) + ws[4].reshape(-1, 1)
+    return [(np.maximum(y, 0) if p.relu else y).reshape(x.shape)]
 
 
 def _along(x: Array, w: Array, axis: int) -> Array:
@@ -110,7 +115,7 @@ def _bias(layer: Message, xs: Sequence[Array], ws: Sequence[Array]) -> list[Arra
 def _eltwise(layer: Message, xs: Sequence[Array], ws: Sequence[Array]) -> list[Array]:
     p = layer.eltwise_param
     operation = p.EltwiseOp.Name(p.operation)
-    check(len(xs) >= 2 and len(p.coeff) in (0, len(xs)), "coeff")
+    check(len(xs) >= (1 if operation == "SUM" else 2) and len(p.coeff) in (0, len(xs)), "coeff")
     check(operation != "PROD" or not p.coeff, "coeff of a product")
     check(all(x.shape == xs[0].shape for x in xs), "shapes")
     if operation == "SUM":

@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from google.protobuf import text_format
 
-__all__ = ["Array", "Message", "Refused", "axis_of", "check", "count", "legacy"]
+from caffe2tf.proto import caffe_pb2
+
+__all__ = ["Array", "Message", "Refused", "axis_of", "check", "count", "integers", "legacy", "parsed"]
 
 Array = npt.NDArray[np.float64]
 Message = Any  # a protobuf message: what fields it has depends on the layer
+
+# Blocks of forks that the schema does not have: they are kept as the text of a python_param.
+_UNKNOWN = re.compile(
+    r"\b(?:mul|reverse|expand_dims_nd|unstack|space_to_batch_nd|batch_to_space_nd|local)_param \{([^{}]*)\}"
+)
 
 
 class Refused(Exception):  # noqa: N818 - said of the network, not of a fault
@@ -40,3 +49,13 @@ def legacy(x: Array) -> Array:
     """As four axes: num, channels, height, width."""
     check(x.ndim <= 4, "num, channels, height and width need at most 4 axes")
     return x.reshape(x.shape + (1,) * (4 - x.ndim))
+
+
+def parsed(text: str) -> Message:
+    """A definition."""
+    return text_format.Parse(_UNKNOWN.sub(r'python_param { param_str: "\1" }', text), caffe_pb2.NetParameter())
+
+
+def integers(layer: Message, field: str) -> list[int]:
+    """The whole numbers of a field that the schema does not have."""
+    return [int(v) for v in re.findall(rf"\b{field}: (-?\d+)", layer.python_param.param_str)]

@@ -92,3 +92,9 @@ def test_the_batch_stays_free_unless_it_is_padded() -> None:
 def test_errors(text: str, message: str) -> None:
     with pytest.raises(Caffe2TFError, match=message):
         run_layer(text, {"data": draw(2, 3, 4, 5)})
+
+
+def test_a_single_number_has_no_axis_to_pad() -> None:
+    total = 'layer { name: "n" type: "Reduction" bottom: "data" top: "n" }\n'
+    with pytest.raises(Caffe2TFError, match="must have a bottom with axes, not a single number"):
+        run_layer(total + layer(()).replace('bottom: "data"', 'bottom: "n"'), {"data": draw(2, 3)})

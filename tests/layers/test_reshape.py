@@ -147,6 +147,14 @@ def test_the_batch_stays_free() -> None:
     assert_matches(have, x.reshape(3, 2, 10, 2))
 
 
+@pytest.mark.parametrize(
+    ("text", "shape"),
+    [("shape { dim: 1 } num_axes: 0", (1, 3, 4)), ("shape { dim: -1 } axis: -3 num_axes: 0", (1, 4))],
+)
+def test_an_axis_in_front_of_the_batch_is_not_the_batch(text: str, shape: tuple[int, ...]) -> None:
+    assert [v.shape for v in built(layer(text), {"data": shape}).inputs] == [shape]
+
+
 def test_idle_reshapes_vanish() -> None:
     assert calls(layer("shape { dim: 0 dim: 0 dim: -1 dim: 0 }") + relu("out"), {"data": (2, 3, 4, 5)}) == ["ReLU"]
     assert "Reshape" not in emitted(layer("axis: -1 num_axes: 0") + relu("out"), {"data": (2, 3)})
