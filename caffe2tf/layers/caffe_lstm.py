@@ -42,9 +42,10 @@ class Lstm(Layer):
 
     Trained blobs: W_x (4 num_output, values of x), W_h (4 num_output, num_output), b (4 num_output).
 
-    With several streams Caffe reads marker ``t + n`` for step t of stream n, and so does the model. Deviation: with
+    With several streams Caffe reads marker ``t + n`` for step t of stream n, and so does the model. Deviations: with
     markers, Caffe begins a forward pass with h and c of the last one; here each begins with zeros. Where the first
-    marker is 0, as it is for whole sequences, there is no difference.
+    marker is 0, as it is for whole sequences, there is no difference. With several streams, caffe-lstm gives each
+    stream its own ``W_h h[t - 1]`` on a GPU, and so does the model; on a CPU it gives all streams that of the first.
     """
 
     bottoms: ClassVar[tuple[int, int | None]] = (1, 2)
@@ -71,14 +72,18 @@ class Lstm(Layer):
         )
 
     def remarks(self) -> tuple[str, ...]:
-        """Which markers Caffe reads."""
-        if self.streams == 1 or not self.marked:
+        """Which markers Caffe reads, and where its two implementations differ."""
+        if self.streams == 1:
             return ()
-        said = (
+        markers = (
             "with several streams, Caffe reads for step t of stream n the marker t + n of its second bottom, "
             "not t * batch_size + n; so does the model"
         )
-        return (said,)
+        state = (
+            "with several streams, the model computes what caffe-lstm does on a GPU; on a CPU that gives every stream "
+            "the recurrent part of the first one, so recordings made there differ"
+        )
+        return (markers, state) if self.marked else (state,)
 
     def infer(self, *inputs: Shape) -> tuple[Shape, ...]:
         """(rows, num_output)."""

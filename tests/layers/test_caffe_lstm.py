@@ -84,11 +84,24 @@ def test_the_rows_are_no_batch_and_may_be_unknown() -> None:
     assert made.infer((None, 4), (None, 1)) == ((None, 3),)
     assert not made.keeps_batch([(6, 4), (6, 1)], [(6, 3)])
     assert "the marker t + n" in made.remarks()[0]
+    assert "what caffe-lstm does on a GPU" in made.remarks()[1]
     assert made.multiply_adds([(6, 4), (6,)], [(6, 3)]) == 6 * 12 * (4 + 3)
     from caffe2tf.runtime.caffe_lstm import SequenceLSTM
 
     assert SequenceLSTM(3).compute_output_shape((None, 4)) == (None, 3)
     assert SequenceLSTM(3, streams=2).compute_output_shape([(6, 4), (6, 1)]) == (6, 3)
+
+
+def test_each_stream_has_its_own_state() -> None:
+    """As on a GPU; Caffe's loop on a CPU gives all streams the recurrent part of the first, and is not followed."""
+    x, blobs = draw(8, 2), trained(2)
+    together = run_layer(layer("num_output: 3 batch_size: 2", marked=False), {"data": x}, {"out": blobs})["out"]
+    for stream in range(2):
+        alone = run_layer(layer(marked=False), {"data": x[stream::2]}, {"out": blobs})["out"]
+        assert_matches(together[stream::2], alone)
+    unmarked = Lstm(num_output=3, streams=2, marked=False, weight_filler=Filler(), bias_filler=Filler())
+    assert len(unmarked.remarks()) == 1
+    assert Lstm(num_output=3, streams=1, marked=True, weight_filler=Filler(), bias_filler=Filler()).remarks() == ()
 
 
 @pytest.mark.parametrize(
