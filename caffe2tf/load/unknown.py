@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from caffe2tf.errors import Problem
-from caffe2tf.layers import Role, find
+from caffe2tf.layers import Layer, Role, find
 
 if TYPE_CHECKING:
     from caffe2tf.parse import LayerDefinition, UnknownField
@@ -32,12 +32,13 @@ def judge_unknown(definition: LayerDefinition) -> tuple[list[Problem], list[str]
     """Problems and notes on the fields of one layer that the schema does not know."""
     problems: list[Problem] = []
     notes: list[str] = []
-    if find(definition.type, definition) is None:
-        return [], []  # the layer itself is reported
+    cls = find(definition.type, definition) if definition.unknown else None
+    if cls is None:
+        return problems, notes  # nothing to judge, or a layer that is itself reported
     for field in definition.unknown:
-        if _is_read(definition, field):
+        if _is_read(cls, field):
             continue
-        if _is_harmless(definition, field):
+        if _is_harmless(cls, field):
             notes.append(f"{field.where}: layer {definition.name!r}: unknown field {field.path!r} left out of account")
         else:
             what = f"field {field.path!r} is not known, and may change what the layer computes"
@@ -45,17 +46,15 @@ def judge_unknown(definition: LayerDefinition) -> tuple[list[Problem], list[str]
     return problems, notes
 
 
-def _is_read(definition: LayerDefinition, field: UnknownField) -> bool:
+def _is_read(cls: type[Layer], field: UnknownField) -> bool:
     """Whether the layer's class reads the field: it may say which; a user's own that does not answers for all."""
-    cls = find(definition.type, definition)
     named: tuple[str, ...] | None = getattr(cls, "reads_unknown", None)
     if named is None:
-        return cls is not None and not cls.__module__.startswith("caffe2tf.layers.")
+        return not cls.__module__.startswith("caffe2tf.layers.")
     return field.path.partition(".")[0].partition("[")[0] in named
 
 
-def _is_harmless(definition: LayerDefinition, field: UnknownField) -> bool:
-    cls = find(definition.type, definition)
-    if cls is not None and cls.role in (Role.SOURCE, Role.LOSS, Role.SINK):
+def _is_harmless(cls: type[Layer], field: UnknownField) -> bool:
+    if cls.role in (Role.SOURCE, Role.LOSS, Role.SINK):
         return True
     return not _HARMLESS_PARTS.isdisjoint(re.sub(r"\[\d+\]", "", field.path).split("."))
