@@ -1,18 +1,25 @@
-"""SHA-256 of files, in the background where there is something else to do meanwhile."""
+"""SHA-256 of files, in the background where there is something else to do meanwhile.
+
+Hashing itself does not hold the interpreter lock, but every piece begins and ends with it, and may then have to wait
+for a thread that computes in Python: pieces are large, so that there are few.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import mmap
 import os
 import threading
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable
+from concurrent.futures import Future
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 __all__ = ["HashJob", "TrailingHash", "hash_early", "hash_file"]
 
-CHUNK = 1 << 20
+CHUNK = 4 << 20  # of a file that is read
+MAPPED_CHUNK = 16 << 20  # of a file that is mapped, and so the most memory that it takes at once
 
 
 def hash_file(path: str | os.PathLike[str]) -> str:
@@ -38,14 +45,41 @@ _early: dict[str, Future[str]] = {}
 
 
 def _start(path: str | os.PathLike[str]) -> Future[str]:
-    pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sha256")
-    future = pool.submit(hash_file, path)
-    pool.shutdown(wait=False)  # takes nothing more; the thread ends with its one task
+    return _in_background(lambda: _hash_mapped(path))
+
+
+def _in_background(work: Callable[[], str]) -> Future[str]:
+    """Not an executor's thread: the interpreter would wait for that one at its end, though nobody wants the result."""
+    future: Future[str] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(work())
+        except BaseException as error:  # noqa: BLE001 - raised again where the result is asked for
+            future.set_exception(error)
+
+    threading.Thread(target=run, name="sha256", daemon=True).start()
     return future
 
 
+def _hash_mapped(path: str | os.PathLike[str]) -> str:
+    """`hash_file` of a file that is mapped by its reader, too: without a copy of it."""
+    digest = hashlib.sha256()
+    with Path(path).open("rb") as file:
+        if not os.fstat(file.fileno()).st_size:
+            return digest.hexdigest()
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped, memoryview(mapped) as content:
+            for start in range(0, len(content), MAPPED_CHUNK):
+                piece = content[start : start + MAPPED_CHUNK]
+                digest.update(piece)
+                if hasattr(mmap, "MADV_DONTNEED"):
+                    mapped.madvise(mmap.MADV_DONTNEED, start, len(piece))
+                piece.release()
+    return digest.hexdigest()
+
+
 class HashJob:
-    """`hash_file` in a thread of its own; hashing does not hold the interpreter lock."""
+    """`hash_file` in a thread of its own, of a file that is not written to meanwhile."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         name = os.fspath(path)
@@ -70,9 +104,7 @@ class TrailingHash:
         self._changed = threading.Condition()
 
     def __enter__(self) -> Self:
-        pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sha256")
-        self._future = pool.submit(self._follow)
-        pool.shutdown(wait=False)
+        self._future = _in_background(self._follow)
         return self
 
     def __exit__(
@@ -102,12 +134,13 @@ class TrailingHash:
 
     def _follow(self) -> str:
         digest = hashlib.sha256()
+        buffer = memoryview(bytearray(CHUNK))
         with self._path.open("rb", buffering=0) as file:
             while count := self._readable(file.tell()):
-                data = file.read(count)
-                if not data:
+                read = file.readinto(buffer[:count])
+                if not read:
                     break
-                digest.update(data)
+                digest.update(buffer[:read])
         return digest.hexdigest()
 
     def _readable(self, start: int) -> int:

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import mmap
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from caffe2tf.emit import hashing
 from caffe2tf.emit.hashing import CHUNK, HashJob, TrailingHash, hash_early, hash_file
 
 CONTENT = bytes(range(251)) * (3 * CHUNK // 251) + b"end"
@@ -16,6 +21,22 @@ def test_a_file(tmp_path: Path) -> None:
     file = tmp_path / "f"
     file.write_bytes(CONTENT)
     assert hash_file(file) == HashJob(file).result() == hashlib.sha256(CONTENT).hexdigest()
+
+
+@pytest.mark.parametrize("size", [0, 1, mmap.PAGESIZE, 3 * mmap.PAGESIZE, 3 * mmap.PAGESIZE + 5])
+def test_pieces_of_a_mapped_file(tmp_path: Path, size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hashing, "MAPPED_CHUNK", mmap.PAGESIZE)
+    file = tmp_path / "f"
+    file.write_bytes(CONTENT[:size])
+    assert HashJob(file).result() == hashlib.sha256(CONTENT[:size]).hexdigest()
+
+
+def test_a_digest_that_nobody_waits_for_does_not_keep_the_program_running(tmp_path: Path) -> None:
+    """A pipe that nobody writes to stands in for a file that takes long."""
+    os.mkfifo(tmp_path / "pipe")
+    script = f"from caffe2tf.emit.hashing import HashJob; HashJob({str(tmp_path / 'pipe')!r})"
+    done = subprocess.run([sys.executable, "-c", script], timeout=60, check=False, capture_output=True)
+    assert (done.returncode, done.stderr) == (0, b"")
 
 
 def test_what_changes_behind_the_settled_part_counts_as_it_is_in_the_end(tmp_path: Path) -> None:
