@@ -125,16 +125,18 @@ class _Writer:
     def __init__(self, file: int) -> None:
         self._file = file
         self._local = threading.local()
-        self._lock = threading.Lock()
+        # The system lets one thread at a time write to a file; waiting here is sleep, waiting there may be spinning.
+        self._writing = threading.Lock()
 
     def write(self, job: _Job) -> int:
         """Write one box and say how many bytes that was."""
         view = job.region.view
         direct = view.dtype == FLOAT32 and view.flags.c_contiguous
         values = view.reshape(-1) if direct else self._transposed(view)
-        for position, first, length in job.region.runs():
-            run = values[first : first + length].data.cast("B")
-            self._write_all(run, job.offset + position * FLOAT32.itemsize)
+        with self._writing:
+            for position, first, length in job.region.runs():
+                run = values[first : first + length].data.cast("B")
+                self._write_all(run, job.offset + position * FLOAT32.itemsize)
         if direct and job.sole is not None:
             start = job.region.starts[0]
             job.sole.sources[0].release_range(start, start + view.size)
@@ -152,9 +154,8 @@ class _Writer:
     def _write_all(self, data: memoryview, offset: int) -> None:
         while data:
             if sys.platform == "win32":  # no positioned writes there
-                with self._lock:
-                    os.lseek(self._file, offset, os.SEEK_SET)
-                    written = os.write(self._file, data)
+                os.lseek(self._file, offset, os.SEEK_SET)
+                written = os.write(self._file, data)
             else:
                 written = os.pwrite(self._file, data, offset)
             data = data[written:]
