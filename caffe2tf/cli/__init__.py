@@ -36,6 +36,7 @@ def main() -> None:
         sys.exit(_run())
     finally:
         gc.set_threshold(*thresholds)
+        gc.freeze()  # the interpreter's last search for garbage would go through all of it once more
 
 
 def _run() -> int | str | None:
