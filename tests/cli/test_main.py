@@ -70,9 +70,14 @@ def test_a_command_imports_what_it_needs_and_no_more(arguments: list[str], absen
 
 
 def _convert_slowly(out: Path) -> subprocess.Popen[str]:
-    """A conversion that says ``half`` and then waits, with its weights half written."""
+    """A conversion that says ``half`` and then waits, with its weights half written.
+
+    However the tests were started: what runs in the background of a script is made to ignore interrupts.
+    """
     script = f"""
-import os, sys, time
+import os, signal, sys, time
+for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    signal.signal(number, signal.SIG_DFL)
 def fill(fd, places, progress=None, settled=None):
     os.write(fd, b"half")
     print("half", flush=True)
