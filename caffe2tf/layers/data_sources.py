@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Self, TypedDict
 
 from caffe2tf.errors import LayerError
+from caffe2tf.ir.expr import short
 from caffe2tf.ir.shape import Shape, format_shape
 from caffe2tf.layers.registry import register
 from caffe2tf.layers.sources import Source
@@ -34,6 +35,9 @@ class ImageSource(Source):
         channels: of each image, where the definition leaves no doubt.
         whole: (height, width) of the images before they are cropped, where the definition tells.
         mean_file: the mean image as the definition names it: it is as large as the images before they are cropped.
+        means: what is subtracted from each channel, or from all, where there is no mean image.
+        scale: what the difference is multiplied by.
+        blue_first: whether images are read from image files, with their colours in this order.
     """
 
     tops: ClassVar[tuple[int, int | None]] = (2, 2)
@@ -43,6 +47,27 @@ class ImageSource(Source):
     channels: int | None = None
     whole: tuple[int, int] | None = None
     mean_file: str | None = None
+    means: tuple[float, ...] = ()
+    scale: float = 1.0
+    blue_first: bool = False
+
+    def preparation(self) -> str:
+        """As Caffe's data transformer works in TEST, in this order; whether it mirrors is left to chance there."""
+        steps = ["reads colours as blue, green, red"] * self.blue_first
+        if self.whole:
+            steps.append(f"resizes images to {format_shape(self.whole)}")
+        if self.crop:
+            steps.append(self._cropping())
+        if self.mean_file:
+            steps.append(f"subtracts the mean image {self.mean_file!r}")
+        if any(self.means):
+            steps.append(f"subtracts {', '.join(str(short(m)) for m in self.means)} from the channels")
+        if self.scale != 1:
+            steps.append(f"multiplies by {short(self.scale)}")
+        return ", ".join(steps[:-1]) + " and " * (len(steps) > 1) + "".join(steps[-1:])
+
+    def _cropping(self) -> str:
+        return f"crops to {self.crop}x{self.crop} at the centre"
 
     def with_shapes(self, given: Sequence[Shape | None]) -> Self:
         """The layer with the shapes that are ``given``; labels are as many as images, unless they are given too."""
@@ -92,15 +117,21 @@ def _batch(p: DataParameter | WindowDataParameter | HDF5DataParameter | ImageDat
     return p.batch_size or None
 
 
-def _check_transform(p: TransformationParameter) -> None:
+class _Transform(TypedDict):
+    crop: int
+    mean_file: str | None
+    means: tuple[float, ...]
+    scale: float
+
+
+def _transform(p: TransformationParameter) -> _Transform:
+    """What an `ImageSource` keeps of it."""
     if p.HasField("mean_file") and p.mean_value:
         raise LayerError("transform_param gives both mean_file and mean_value; keep one of them")
     if p.force_color and p.force_gray:
         raise LayerError("transform_param sets both force_color and force_gray; keep one of them")
-
-
-def _mean_file(p: TransformationParameter) -> str | None:
-    return p.mean_file if p.HasField("mean_file") else None
+    mean_file = p.mean_file if p.HasField("mean_file") else None
+    return {"crop": p.crop_size, "mean_file": mean_file, "means": tuple(p.mean_value), "scale": p.scale}
 
 
 def _guessed_channels(p: TransformationParameter) -> int:
@@ -130,15 +161,14 @@ class Data(ImageSource):
     @classmethod
     def read(cls, proto: LayerProto) -> Self:
         """Parameters."""
-        batch, transform = _batch(proto.message.data_param, "data_param"), proto.message.transform_param
-        _check_transform(transform)
-        images = _images(batch, _guessed_channels(transform), transform.crop_size, None)
+        batch, p = _batch(proto.message.data_param, "data_param"), proto.message.transform_param
+        transform = _transform(p)
+        images = _images(batch, _guessed_channels(p), p.crop_size, None)
         return cls(
             shapes=(images, _labels(batch))[: len(proto.tops)],
             names=proto.tops,
             batch=batch,
-            crop=transform.crop_size,
-            mean_file=_mean_file(transform),
+            **transform,
         )
 
 
@@ -168,7 +198,7 @@ class ImageData(ImageSource):
                 f"not as {p.new_height} and {p.new_width}"
             )
         batch = _batch(p, "image_data_param")
-        _check_transform(transform)
+        transformed = _transform(transform)
         channels = 3 if p.is_color else 1
         if len(transform.mean_value) not in (0, 1, channels):
             raise LayerError(
@@ -181,10 +211,10 @@ class ImageData(ImageSource):
             shapes=(_images(batch, channels, transform.crop_size, whole), _labels(batch)),
             names=proto.tops,
             batch=batch,
-            crop=transform.crop_size,
             channels=channels,
             whole=whole,
-            mean_file=_mean_file(transform),
+            blue_first=channels == 3,
+            **transformed,
         )
 
 
@@ -205,18 +235,22 @@ class WindowData(ImageSource):
     @classmethod
     def read(cls, proto: LayerProto) -> Self:
         """Parameters."""
-        batch, transform = _batch(proto.message.window_data_param, "window_data_param"), proto.message.transform_param
-        crop = transform.crop_size
-        _check_transform(transform)
+        batch, p = _batch(proto.message.window_data_param, "window_data_param"), proto.message.transform_param
+        crop = p.crop_size
+        transform = _transform(p)
+        transform["scale"] = proto.message.window_data_param.scale  # that of transform_param is not looked at
         if crop < 1:
             raise LayerError("transform_param.crop_size must be given, and 1 or more, for windows")
         return cls(
-            shapes=(_images(batch, _guessed_channels(transform), crop, None), _labels(batch)),
+            shapes=(_images(batch, _guessed_channels(p), crop, None), _labels(batch)),
             names=proto.tops,
             batch=batch,
-            crop=crop,
-            mean_file=_mean_file(transform),
+            blue_first=True,
+            **transform,
         )
+
+    def _cropping(self) -> str:
+        return f"warps windows to {self.crop}x{self.crop}"
 
 
 @register("MemoryData")

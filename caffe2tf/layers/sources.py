@@ -36,6 +36,15 @@ class Source(Layer):
     shapes: tuple[Shape | None, ...]
     names: tuple[str, ...] = ()
 
+    def preparation(self) -> str:
+        """What Caffe does to the data before the first top has them: verbs, for a sentence; empty for nothing."""
+        return ""
+
+    def remarks(self) -> tuple[str, ...]:
+        """The preparation, which is left to the user."""
+        steps = self.preparation()
+        return (f"feed {self.names[0]!r} what Caffe feeds it: it {steps}",) if steps else ()
+
     def infer(self, *inputs: Shape) -> tuple[Shape, ...]:
         """The shapes it was given."""
         del inputs

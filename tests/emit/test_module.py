@@ -161,3 +161,16 @@ def test_the_docstring_tells_what_goes_in_and_out(tmp_path: Path) -> None:
     assert "Input `a-b`: float32 NHWC Nx5x7x3 (Caffe: 2x3x5x7)." in doc
     assert "Output `out`: float32 NHWC Nx5x7x3 (Caffe: 2x3x5x7)." in doc
     assert "net.prototxt sha256:" in doc
+
+
+def test_the_docstring_tells_what_caffe_does_to_images(tmp_path: Path) -> None:
+    text = (
+        'layer { name: "d" type: "Data" top: "d" data_param { batch_size: 2 }'
+        """ transform_param { crop_size: 5 scale: 0.5 mean_file: 'a"\\n.binaryproto' } }"""
+        'layer { name: "t" type: "TanH" bottom: "d" top: "out" }'
+    )
+    doc = ast.get_docstring(ast.parse(plan(text, tmp_path).module_source)) or ""
+    lines = doc.splitlines()
+    after = lines[lines.index("Input `d`: float32 NHWC Nx5x5x3 (Caffe: 2x3x5x5).") + 1]
+    assert after.startswith("    Feed what Caffe feeds it: it crops to 5x5 at the centre, subtracts the mean image ")
+    assert after.endswith(" and multiplies by 0.5.")

@@ -51,6 +51,36 @@ def test_images_and_their_labels(cls: type[Source], parameters: str, shape: tupl
 
 
 @pytest.mark.parametrize(
+    ("cls", "parameters", "steps"),
+    [
+        (Data, DATA, ""),
+        (Data, DATA + " transform_param { mirror: true mean_value: 0 }", ""),
+        (Data, DATA + " transform_param { scale: 0.00390625 }", "multiplies by 0.00390625"),
+        (
+            Data,
+            DATA + " transform_param { crop_size: 9 mean_file: 'm' scale: 0.1 }",
+            "crops to 9x9 at the centre, subtracts the mean image 'm' and multiplies by 0.1",
+        ),
+        (
+            ImageData,
+            IMAGES + "} transform_param { mean_value: 4 mean_value: 7.5 mean_value: 9 }",
+            "reads colours as blue, green, red, resizes images to 30x40 and subtracts 4.0, 7.5, 9.0 from the channels",
+        ),
+        (ImageData, IMAGES + " is_color: false }", "resizes images to 30x40"),
+        (
+            WindowData,
+            "window_data_param { batch_size: 7 scale: 0.5 } transform_param { crop_size: 9 scale: 4 }",
+            "reads colours as blue, green, red, warps windows to 9x9 and multiplies by 0.5",
+        ),
+    ],
+)
+def test_what_is_done_to_images(cls: type[Source], parameters: str, steps: str, tmp_path: Path) -> None:
+    layer = read(tmp_path, cls, parameters)
+    assert layer.preparation() == steps
+    assert layer.remarks() == ((f"feed 'data' what Caffe feeds it: it {steps}",) if steps else ())
+
+
+@pytest.mark.parametrize(
     ("shapes", "want"),
     [
         ("shape { dim: 2 dim: 3 }", {"a": (2, 3), "b": (2, 3)}),
