@@ -18,8 +18,8 @@ from typing import Self
 
 __all__ = ["HashJob", "TrailingHash", "hash_early", "hash_file"]
 
-CHUNK = 4 << 20  # of a file that is read
-MAPPED_CHUNK = 16 << 20  # of a file that is mapped, and so the most memory that it takes at once
+CHUNK = 1 << 20  # of a file that is read
+MAPPED_CHUNK = 4 << 20  # of a file that is mapped, and so the most memory that it takes at once
 
 
 def hash_file(path: str | os.PathLike[str]) -> str:
