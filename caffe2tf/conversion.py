@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from caffe2tf.atomic import write_text
+from caffe2tf.emit.hashing import HashJob, hash_file
 from caffe2tf.emit.plan import Plan, plan_conversion
 from caffe2tf.emit.source import runtime_classes
 from caffe2tf.emit.staging import RUNTIME_FILE, Staging, has_own_stubs, refuse_foreign, runtime_for
 from caffe2tf.emit.stub_source import stubs_module
-from caffe2tf.emit.weights import HashJob, WeightFormat, hash_file, running_total, write_text, write_weights
+from caffe2tf.emit.weights import WeightFormat, running_total, write_weights
 from caffe2tf.ir import Shape
 from caffe2tf.load import WeightFiles, load_graph, open_source
 from caffe2tf.parse import NetworkDefinition, read_network
@@ -194,7 +196,8 @@ def _write_weights(
 ) -> str:
     """Gives the SHA-256 of the file."""
     if weights_format == "weights.h5":
-        from caffe2tf.execute import build_model, save_keras_weights  # noqa: PLC0415 - only where a model is run
+        from caffe2tf.emit.weights.keras_h5 import save_keras_weights  # noqa: PLC0415 - only where a model is run
+        from caffe2tf.execute import build_model  # noqa: PLC0415 - likewise
 
         save_keras_weights(build_model(plan), target, plan.weights())
         return hash_file(target)

@@ -8,7 +8,6 @@ import sys
 import types
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +16,7 @@ import numpy.typing as npt
 from caffe2tf.emit.plan import Plan, plan_conversion
 from caffe2tf.emit.program import Program
 from caffe2tf.emit.stub_source import stubs_module
-from caffe2tf.errors import OutputError, UsageError
+from caffe2tf.errors import UsageError
 from caffe2tf.ir import Graph, Value, Weight, format_shape
 from caffe2tf.layers.sources import Source
 from caffe2tf.load import WeightFiles, load_graph, open_source, source_tops
@@ -152,45 +151,6 @@ def build_model(plan: Plan) -> keras.Model:
     for layer, own in plan.weights().items():
         _assign(model.get_layer(layer), own)
     return model
-
-
-def save_keras_weights(model: keras.Model, target: Path, converted: Mapping[str, Mapping[str, Weight]]) -> None:
-    """Keras 3's own weight file, whole or not at all, read again to prove that each layer's arrays are its own.
-
-    Keras keeps weights there by class and position, and the layer's name as an attribute only.
-
-    Raises:
-        OutputError: the file cannot be written.
-    """
-    temporary = target.with_name(f".caffe2tf-{os.getpid()}.weights.h5")
-    try:
-        model.save_weights(temporary)
-        _check_keras_weights(temporary, converted)
-        temporary.replace(target)
-    except (OSError, RuntimeError) as e:  # HDF5 tells of a full disk in either way
-        raise OutputError(f"{target}: cannot be written: {getattr(e, 'strerror', None) or e}") from e
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _check_keras_weights(path: Path, converted: Mapping[str, Mapping[str, Weight]]) -> None:
-    import h5py  # noqa: PLC0415 - slow to import
-
-    found: dict[str, list[npt.NDArray[Any]]] = {}
-
-    def visit(_: str, item: object) -> None:
-        if isinstance(item, h5py.Group) and "name" in item.attrs:
-            found[str(item.attrs["name"])] = [item[k][()] for k in sorted(item, key=int)]
-
-    with h5py.File(path, "r") as file:
-        file.visititems(visit)
-    for layer, own in converted.items():
-        arrays = found.get(layer, [])
-        same = len(arrays) == len(own) and all(
-            np.array_equal(a, w.array()) for a, w in zip(arrays, own.values(), strict=True)
-        )
-        if not same:
-            raise OutputError(f"{path.name}: Keras stored other weights for layer {layer!r} than were converted")
 
 
 def _assign(layer: keras.Layer, own: Mapping[str, Weight]) -> None:

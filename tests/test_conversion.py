@@ -88,7 +88,7 @@ def test_a_failure_at_any_file_leaves_the_folder_as_it_was(
     caffe2tf.convert(digits / "deploy.prototxt", digits / "digits.caffemodel", out, weights_format="npz")
     before = contents(out)
     from caffe2tf import conversion
-    from caffe2tf.emit.weights import write_text
+    from caffe2tf.atomic import write_text
 
     def write(path: Path, text: str) -> None:
         if path.name == failing:

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 import caffe2tf
-from caffe2tf.execute import build_model, save_keras_weights
+from caffe2tf.emit.weights.keras_h5 import save_keras_weights
+from caffe2tf.execute import build_model
 from tests.emit.networks import plan, tangle
 from tests.layers.oracle import check_recorded, inputs_text, run_layer
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from caffe2tf.alexnet.drawn import draw_input, read_params, write_caffemodel
-from caffe2tf.errors import OutputError
+from caffe2tf.atomic import whole_file
 from caffe2tf.verification import Reference, read_reference
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def draw_images() -> npt.NDArray[np.float32]:
 
 
 def write_drawn_caffemodel(path: str | os.PathLike[str], progress: Callable[[int], None] | None = None) -> None:
-    """Writes the weights that the recording was made with, 233 MiB.
+    """Writes the weights that the recording was made with, 233 MiB, whole or not at all.
 
     Args:
         path: the .caffemodel to write.
@@ -58,7 +58,5 @@ def write_drawn_caffemodel(path: str | os.PathLike[str], progress: Callable[[int
     layers = read_params(_DATA / "alexnet.params.json")
     if sum(math.prod(s) for layer in layers for s in layer.shapes) != PARAMETERS:
         raise AssertionError("alexnet.params.json lists another network")
-    try:
-        write_caffemodel(layers, Path(path), progress)
-    except OSError as e:
-        raise OutputError(f"{path}: the drawn weights (233 MiB) cannot be written: {e.strerror or e}") from e
+    with whole_file(path) as temporary:
+        write_caffemodel(layers, temporary, progress)

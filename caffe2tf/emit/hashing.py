@@ -38,10 +38,10 @@ def hash_early(path: str | os.PathLike[str]) -> None:
     A path that is no file is passed over; whoever needs the file will say so.
     """
     if Path(path).is_file():
-        _early[os.fspath(path)] = _start(path)
+        _early[Path(path)] = _start(path)
 
 
-_early: dict[str, Future[str]] = {}
+_early: dict[Path, Future[str]] = {}
 
 
 def _start(path: str | os.PathLike[str]) -> Future[str]:
@@ -82,8 +82,8 @@ class HashJob:
     """`hash_file` in a thread of its own, of a file that is not written to meanwhile."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        name = os.fspath(path)
-        self._future = _early.pop(name) if name in _early else _start(path)
+        early = _early.pop(Path(path), None)
+        self._future = _start(path) if early is None else early
 
     def result(self) -> str:
         """The digest, waited for if need be.

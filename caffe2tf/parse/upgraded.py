@@ -8,6 +8,7 @@ from os import PathLike, fspath
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from caffe2tf.atomic import write_whole
 from caffe2tf.errors import NetworkError, Position, UsageError
 from caffe2tf.parse.binary import read_binary
 from caffe2tf.parse.blobs import Pages
@@ -19,7 +20,6 @@ from caffe2tf.parse.sniff import is_text, require_binary_network
 from caffe2tf.parse.upgrade import upgrade
 from caffe2tf.parse.wire import DELIMITED, LAYERS_INSIDE, Field, Wire, tag, varint_bytes, wire_type
 from caffe2tf.parse.write import write_prototxt
-from caffe2tf.parse.written import write_whole
 from caffe2tf.proto import caffe_pb2
 
 if TYPE_CHECKING:

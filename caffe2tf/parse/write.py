@@ -12,9 +12,9 @@ from typing import Any, Final
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
+from caffe2tf.atomic import write_whole
 from caffe2tf.parse.definition import NetworkDefinition, UnknownField
 from caffe2tf.parse.descriptors import is_repeated
-from caffe2tf.parse.written import write_whole
 
 __all__ = ["format_prototxt", "write_prototxt"]
 

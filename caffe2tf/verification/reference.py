@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 import os
-import secrets
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -16,7 +14,8 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from caffe2tf.errors import OutputError, ParseError, VerificationError
+from caffe2tf.atomic import atomic_writer
+from caffe2tf.errors import ParseError, VerificationError
 
 __all__ = ["Recorded", "Reference", "read_arrays", "read_reference", "write_arrays"]
 
@@ -146,16 +145,5 @@ def write_arrays(path: str | os.PathLike[str], arrays: Mapping[str, npt.NDArray[
     Raises:
         OutputError: the file cannot be written.
     """
-    target = Path(path)
-    if target.exists() and not target.is_file():
-        raise OutputError(f"{target}: this is no file; name another")
-    temporary = target.with_name(f".caffe2tf-{secrets.token_hex(6)}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            _write_npz(file, arrays)
-        temporary.replace(target)
-    except OSError as e:
-        raise OutputError(f"{target}: cannot be written: {e.strerror or e}; write elsewhere") from e
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
+    with atomic_writer(path) as file:
+        _write_npz(file, arrays)

@@ -18,19 +18,20 @@ GENERATED = {"caffe2tf.proto.caffe_pb2"}
 
 # What each part may import of caffe2tf, besides itself. Names that only types need (TYPE_CHECKING) do not count.
 _TO_GRAPH = {"errors", "proto", "parse", "ir", "layers", "load", "passes"}
-_WHOLE_LINE = _TO_GRAPH | {"emit", "runtime", "verification", "version"}
+_WHOLE_LINE = _TO_GRAPH | {"atomic", "emit", "runtime", "verification", "version"}
 MAY_IMPORT: Mapping[str, set[str]] = {
     "errors": set(),
+    "atomic": {"errors"},
     "version": set(),
     "proto": set(),
-    "parse": {"errors", "proto"},
+    "parse": {"errors", "atomic", "proto"},
     "ir": {"errors"},
     "layers": {"errors", "ir"},
     "load": {"errors", "ir", "layers", "parse"},
     "passes": {"errors", "ir", "layers"},
-    "emit": _TO_GRAPH - {"proto"} | {"version"},
+    "emit": _TO_GRAPH - {"proto"} | {"atomic", "version"},
     "runtime": set(),
-    "verification": {"errors"},
+    "verification": {"errors", "atomic"},
     "alexnet": _WHOLE_LINE - {"proto"} | {""},  # it stands on the public interface
     "train": _WHOLE_LINE - {"proto"},
     "cli": _WHOLE_LINE - {"proto"} | {"alexnet", "train", ""},

@@ -7,6 +7,7 @@ import mmap
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -75,10 +76,22 @@ def test_giving_up_ends_the_thread(tmp_path: Path) -> None:
     assert digest._future.done()
 
 
-def test_a_digest_begun_early_is_the_one_that_is_waited_for(tmp_path: Path) -> None:
+@pytest.mark.parametrize("hashed", [hash_file, lambda path: HashJob(path).result()])
+def test_a_known_digest_and_no_file(tmp_path: Path, hashed: Callable[[Path], str]) -> None:
+    (tmp_path / "file").write_bytes(b"abc")
+    assert hashed(tmp_path / "file") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    with pytest.raises(FileNotFoundError):
+        hashed(tmp_path / "missing")
+
+
+def test_a_digest_begun_early_is_the_one_that_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However the path is written."""
     file = tmp_path / "f"
     file.write_bytes(CONTENT)
-    hash_early(file)
+    monkeypatch.chdir(tmp_path)
+    hash_early("./f")
     hash_early(tmp_path / "nowhere")
-    job = HashJob(file)
+    with monkeypatch.context() as patch:
+        patch.setattr(hashing, "_start", lambda _: pytest.fail("it is hashed a second time"))
+        job = HashJob(Path("f"))
     assert job.result() == hash_file(file) == HashJob(file).result()

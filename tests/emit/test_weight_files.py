@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -16,17 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from caffe2tf.emit.weights import (
-    HashJob,
-    WeightFormat,
-    atomic_writer,
-    hash_file,
-    npy,
-    npz,
-    place,
-    write_text,
-    write_weights,
-)
+from caffe2tf.emit.weights import WeightFormat, npy, npz, place, write_weights
 from caffe2tf.errors import OutputError
 from caffe2tf.ir.weight import Weight
 
@@ -304,6 +294,13 @@ def test_names_that_no_file_can_hold(tmp_path: Path, name: str) -> None:
     no_others(tmp_path)
 
 
+def test_a_format_that_is_none(tmp_path: Path, weights: Weights) -> None:
+    unknown: Any = "hdf5"
+    with pytest.raises(ValueError, match="not as 'hdf5'"):
+        write_weights(tmp_path / "w.hdf5", weights, format=unknown)
+    no_others(tmp_path)
+
+
 @pytest.mark.parametrize("kind", FORMATS)
 def test_parts_must_make_up_the_shape(tmp_path: Path, kind: WeightFormat) -> None:
     wrong = Weight(shape=(3, 4), parts=(np.zeros((2, 4), np.float32),))
@@ -377,73 +374,6 @@ def test_files_limited_by_the_system(tmp_path: Path, limit: int) -> None:
     assert done.stderr == ""
     assert path.read_text() == "old"
     no_others(tmp_path, path.name)
-
-
-def test_targets_that_are_no_plain_files(tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match="is a directory"):
-        write_text(tmp_path, "text")
-    with pytest.raises(OutputError, match="there is no folder"):
-        write_text(tmp_path / "missing" / "file", "text")
-    with pytest.raises(OutputError, match="name is too long"):
-        write_text(tmp_path / ("x" * 300), "text")
-    with pytest.raises(OutputError, match="not a plain file"):
-        write_text(os.devnull, "text")
-    no_others(tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("number", "message"),
-    [(errno.EACCES, "no permission"), (errno.EROFS, "read-only"), (errno.EIO, os.strerror(errno.EIO))],
-)
-def test_other_refusals_of_the_system(tmp_path: Path, number: int, message: str) -> None:
-    with pytest.raises(OutputError, match=message) as caught, atomic_writer(tmp_path / "file"):
-        raise OSError(number, os.strerror(number))
-    assert str(tmp_path / "file") in str(caught.value)
-    no_others(tmp_path)
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="has other permissions")
-@pytest.mark.parametrize(("mask", "mode"), [(0o022, 0o644), (0o077, 0o600), (0o002, 0o664)])
-def test_permissions_are_those_of_any_new_file(tmp_path: Path, mask: int, mode: int) -> None:
-    old = os.umask(mask)
-    try:
-        write_text(tmp_path / "file", "text")
-    finally:
-        os.umask(old)
-    assert (tmp_path / "file").stat().st_mode & 0o777 == mode
-
-
-def test_a_link_stays_a_link(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("old")
-    (tmp_path / "link").symlink_to("file")
-    write_text(tmp_path / "link", "new: ä\n")
-    assert (tmp_path / "link").is_symlink()
-    assert (tmp_path / "file").read_bytes() == "new: ä\n".encode()
-
-
-def test_two_writers_do_not_meet(tmp_path: Path) -> None:
-    with atomic_writer(tmp_path / "file") as one, atomic_writer(tmp_path / "file") as two:
-        one.write(b"one")
-        two.write(b"two")
-    assert (tmp_path / "file").read_bytes() == b"one"  # the one that ended last
-    no_others(tmp_path, "file")
-
-
-def test_free_space_that_cannot_be_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(_: object) -> None:
-        raise OSError
-
-    monkeypatch.setattr("shutil.disk_usage", fail)
-    with pytest.raises(OutputError, match="no space left on the device;"), atomic_writer(tmp_path / "file"):
-        raise OSError(errno.ENOSPC, "full")
-
-
-@pytest.mark.parametrize("hashed", [hash_file, lambda path: HashJob(path).result()])
-def test_hashes(tmp_path: Path, hashed: Callable[[Path], str]) -> None:
-    (tmp_path / "file").write_bytes(b"abc")
-    assert hashed(tmp_path / "file") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-    with pytest.raises(FileNotFoundError):
-        hashed(tmp_path / "missing")
 
 
 def test_many_weights_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -111,8 +111,12 @@ def test_what_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None
     definition = read_network(source)
     folder = tmp_path / "folder"
     folder.mkdir()
-    for target in (folder, tmp_path / "none" / "b.prototxt", tmp_path / "b\0.prototxt"):
-        with pytest.raises(OutputError, match="cannot be written"):
+    for target, why in (
+        (folder, "is a directory"),
+        (tmp_path / "none" / "b.prototxt", "there is no folder"),
+        (tmp_path / "b\0.prototxt", "a null character"),
+    ):
+        with pytest.raises(OutputError, match=why):
             write_prototxt(definition, target)
     assert sorted(os.listdir(tmp_path)) == ["a.prototxt", "folder"]  # noqa: PTH208 - names are what is compared
 

@@ -6,26 +6,16 @@ import os
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Literal
 
-from caffe2tf.emit.hashing import HashJob, hash_file
-from caffe2tf.emit.weights.atomic import atomic_writer, write_text
+from caffe2tf.atomic import atomic_writer
+from caffe2tf.emit.hashing import hash_file
 from caffe2tf.emit.weights.h5 import write_h5
 from caffe2tf.emit.weights.npy import write_npy
 from caffe2tf.emit.weights.npz import write_npz
-from caffe2tf.emit.weights.transpose import copy_blocked
 
 if TYPE_CHECKING:
     from caffe2tf.ir.weight import Weight
 
-__all__ = [
-    "HashJob",
-    "WeightFormat",
-    "atomic_writer",
-    "copy_blocked",
-    "hash_file",
-    "running_total",
-    "write_text",
-    "write_weights",
-]
+__all__ = ["WeightFormat", "running_total", "write_weights"]
 
 WeightFormat = Literal["h5", "npz", "npy"]
 
@@ -54,8 +44,10 @@ def write_weights(
 
     Raises:
         OutputError: the file cannot be written.
-        ValueError: a name that contains ``/``, or a weight whose parts do not make up its shape.
+        ValueError: another format, a name that contains ``/``, or a weight whose parts do not make up its shape.
     """
+    if format not in ("h5", "npz", "npy"):
+        raise ValueError(f"weights are written as h5, npz or npy, not as {format!r}")
     wrong = [name for layer, own in weights.items() for name in (layer, *own) if "/" in name or not name]
     if wrong:
         raise ValueError(f"names must be neither empty nor contain '/': {wrong}")

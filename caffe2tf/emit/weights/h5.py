@@ -20,7 +20,7 @@ from caffe2tf.emit.weights.place import Place, fill
 if TYPE_CHECKING:
     from caffe2tf.ir.weight import Weight
 
-__all__ = ["write_h5"]
+__all__ = ["with_number", "write_h5"]
 
 ATTRIBUTE_LIMIT = 64512  # bytes: HDF5 keeps an attribute in the object header, which is not larger than 64 KiB
 PAGE = 4096
@@ -56,7 +56,7 @@ def _lay_out(name: str, weights: Mapping[str, Mapping[str, Weight]]) -> list[Pla
                 _write_names(group, "weight_names", list(own))
                 places += _allot(group, own)
     except (OSError, RuntimeError) as error:
-        raise _with_number(error) from error
+        raise with_number(error) from error
     return places
 
 
@@ -87,7 +87,7 @@ def _write_names(group: h5py.Group, attribute: str, names: Sequence[str]) -> Non
         group.attrs[attribute if count == 1 else f"{attribute}{number}"] = chunk
 
 
-def _with_number(error: OSError | RuntimeError) -> OSError:
+def with_number(error: OSError | RuntimeError) -> OSError:
     """HDF5 tells the system's error number in its text alone."""
     number = getattr(error, "errno", None)
     if number is None:

@@ -4,38 +4,40 @@ from __future__ import annotations
 
 import errno
 import os
-import secrets
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
 from caffe2tf.errors import OutputError
 
-__all__ = ["atomic_writer", "write_text"]
+__all__ = ["atomic_writer", "refuse_null", "whole_file", "write_text", "write_whole"]
 
 
 @contextmanager
-def atomic_writer(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
-    """A binary file, open for reading and writing, that takes the place of ``path`` when the block ends well.
+def whole_file(path: str | os.PathLike[str], *, suffix: str = ".tmp") -> Iterator[Path]:
+    """A path beside ``path`` for the block to write a file to, which takes the place of ``path`` when it ends well.
 
-    It is written beside its target under another name, which is the file's ``name``. When the block is left by an
-    exception of any kind, that file is removed and the target keeps its old content. A link is followed. The file
-    gets the permissions that any new file gets.
+    When the block is left by an exception of any kind, that file is removed and the target keeps its old content. A
+    link is followed.
+
+    Args:
+        path: the target.
+        suffix: what the file beside it is to end in, for writers that look at that.
 
     Raises:
         OutputError: the target is not a plain file, or the system refuses to write it.
     """
+    refuse_null(path)
     target = Path(os.path.realpath(path))
     _refuse_special(target)
     # A short name of its own: adding to the target's name could make it too long.
-    temporary = target.with_name(f".caffe2tf-{secrets.token_hex(6)}.tmp")
+    temporary = target.with_name(f".caffe2tf-{os.urandom(6).hex()}{suffix}")
     try:
         try:
-            with temporary.open("x+b") as file:
-                yield file
+            yield temporary
             temporary.replace(target)
         finally:
             with suppress(OSError):
@@ -44,14 +46,48 @@ def atomic_writer(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         raise _explained(error, target) from error
 
 
-def write_text(path: str | os.PathLike[str], text: str) -> None:
-    """Write a text file, UTF-8 with Unix line ends, whole or not at all.
+@contextmanager
+def atomic_writer(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+    """A `whole_file`, open for reading and writing in binary; its ``name`` is that of the file beside the target.
+
+    The file gets the permissions that any new file gets.
 
     Raises:
-        OutputError: as for `atomic_writer`.
+        OutputError: as for `whole_file`.
+    """
+    with whole_file(path) as temporary, temporary.open("x+b") as file:
+        yield file
+
+
+def write_whole(path: str | os.PathLike[str], pieces: Iterable[bytes | memoryview]) -> None:
+    """Writes `pieces` one after the other to a file, whole or not at all.
+
+    Raises:
+        OutputError: as for `whole_file`.
     """
     with atomic_writer(path) as file:
-        file.write(text.encode())
+        for piece in pieces:
+            file.write(piece)
+
+
+def write_text(path: str | os.PathLike[str], text: str) -> None:
+    """Writes a text file, UTF-8 with Unix line ends, whole or not at all.
+
+    Raises:
+        OutputError: as for `whole_file`.
+    """
+    write_whole(path, [text.encode()])
+
+
+def refuse_null(path: str | os.PathLike[str]) -> None:
+    """Refuses a name that no system takes, and that Python answers with an error of another kind.
+
+    Raises:
+        OutputError: there is a null character in it.
+    """
+    name = os.fspath(path)
+    if "\0" in name:
+        raise OutputError(f"{name!r}: cannot be written: there is a null character in the name; choose another")
 
 
 def _refuse_special(target: Path) -> None:

@@ -1,0 +1,61 @@
+"""Keras 3's own weight file, ``.weights.h5``, which only a built model can write."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import h5py
+import numpy as np
+
+from caffe2tf.atomic import whole_file
+from caffe2tf.emit.weights.h5 import with_number
+from caffe2tf.errors import OutputError
+
+if TYPE_CHECKING:
+    import keras
+    import numpy.typing as npt
+
+    from caffe2tf.ir.weight import Weight
+
+__all__ = ["save_keras_weights"]
+
+
+def save_keras_weights(model: keras.Model, target: Path, converted: Mapping[str, Mapping[str, Weight]]) -> None:
+    """Has the model write its weights, whole or not at all, and proves that each layer's arrays are its own.
+
+    Keras keeps weights there by class and position, and the layer's name as an attribute only.
+
+    Args:
+        model: the emitted model with its weights.
+        target: the file; its name ends in ``.weights.h5``.
+        converted: what the weights must be, by layer name and weight name in the order of the Keras layer.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    with whole_file(target, suffix=".weights.h5") as temporary:
+        try:
+            model.save_weights(temporary)
+            _check(temporary, converted)
+        except RuntimeError as error:  # HDF5 tells of a full disk so, too
+            raise with_number(error) from error
+
+
+def _check(path: Path, converted: Mapping[str, Mapping[str, Weight]]) -> None:
+    found: dict[str, list[npt.NDArray[Any]]] = {}
+
+    def visit(_: str, item: object) -> None:
+        if isinstance(item, h5py.Group) and "name" in item.attrs:
+            found[str(item.attrs["name"])] = [item[k][()] for k in sorted(item, key=int)]
+
+    with h5py.File(path, "r") as file:
+        file.visititems(visit)
+    for layer, own in converted.items():
+        arrays = found.get(layer, [])
+        same = len(arrays) == len(own) and all(
+            np.array_equal(a, w.array(), equal_nan=True) for a, w in zip(arrays, own.values(), strict=True)
+        )
+        if not same:
+            raise OutputError(f"{path.name}: Keras stored other weights for layer {layer!r} than were converted")
