@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from caffe2tf.atomic import write_text
+from caffe2tf.arguments import checked_shapes, require_choice
+from caffe2tf.atomic import refuse_null, write_text
 from caffe2tf.emit.hashing import HashJob, hash_file
 from caffe2tf.emit.plan import Plan, plan_conversion
 from caffe2tf.emit.source import runtime_classes
@@ -17,7 +18,7 @@ from caffe2tf.emit.stub_source import stubs_module
 from caffe2tf.emit.weights import WeightFormat, running_total, write_weights
 from caffe2tf.ir import Shape
 from caffe2tf.load import WeightFiles, load_graph, open_source
-from caffe2tf.parse import NetworkDefinition, read_network
+from caffe2tf.parse import read_network
 
 if TYPE_CHECKING:
     import keras
@@ -104,10 +105,13 @@ def convert(  # noqa: PLR0913 - one parameter for each choice
         Caffe2TFError: with everything that stands in the way; nothing is left half-written, and what lay in the folder
             is as it was.
     """
+    require_choice("weights_format", weights_format, ("h5", "npz", "npy", "weights.h5"))
+    require_choice("on_unknown", on_unknown, ("refuse", "stub"))
+    shapes = checked_shapes(input_shapes)
     definition = read_network(prototxt)
-    shapes: dict[str, Shape] = {b: tuple(s) for b, s in (input_shapes or {}).items()}
     with open_source(definition, weights) as source:
-        jobs = [(f.name, HashJob(f)) for f in source.files] if source and weights is not None else []
+        made_from = dict.fromkeys([Path(definition.file), *(source.files if source else ())])
+        jobs = [(file.name, HashJob(file)) for file in made_from]
         graph = load_graph(
             definition,
             source,
@@ -119,7 +123,7 @@ def convert(  # noqa: PLR0913 - one parameter for each choice
         )
         plan = plan_conversion(graph, definition, keep_losses=keep_losses, fixed_rows=fixed_rows)
         files = _Files.of(plan, Path(out), weights_format)
-        written = files.write(plan, definition, jobs, progress)
+        written = files.write(plan, jobs, progress)
     return _conversion(plan, files, written)
 
 
@@ -152,6 +156,7 @@ class _Files:
         """The files of a plan; raises OutputError where the folder has others of their names."""
         module = f"{plan.module_name}.py"
         stubs = f"{stubs_module(plan.module_name)}.py" if plan.stubs_source is not None else None
+        refuse_null(folder)
         refuse_foreign(folder / module)
         needs_layers = plan.runtime_source is not None
         return cls(
@@ -168,7 +173,6 @@ class _Files:
     def write(
         self,
         plan: Plan,
-        definition: NetworkDefinition,
         jobs: Sequence[tuple[str, HashJob]],
         progress: Callable[[int, int], None] | None,
     ) -> dict[str, str]:
@@ -178,8 +182,7 @@ class _Files:
             if self.weights is not None:
                 target = staging.path(self.weights)
                 known[self.weights] = _write_weights(plan, target, self.weights_format, progress)
-            if jobs:  # their digests were worked out meanwhile
-                plan = plan.with_digests(definition, [(name, job.result()) for name, job in jobs])
+            plan = plan.with_digests([(name, job.result()) for name, job in jobs])  # worked out meanwhile
             if self.layers is not None:
                 write_text(staging.path(self.layers), self.runtime)
             if self.stubs is not None and not self.keeps_stubs:

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import sys
-import types
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from caffe2tf.emit.importing import load_emitted
 from caffe2tf.emit.plan import Plan, plan_conversion
 from caffe2tf.emit.program import Program
-from caffe2tf.emit.stub_source import stubs_module
 from caffe2tf.errors import UsageError
 from caffe2tf.ir import Graph, Value, Weight, format_shape
 from caffe2tf.layers.sources import Source
@@ -131,8 +128,7 @@ def _activations(
         _check_inputs(plan.program, fed)
         model = build_model(plan)
     blobs = _forward(plan.program, model, fed)
-    writers = {v.blob: n.parts[-1] for n in graph.nodes if n.inputs or n.blobs for v in graph.written(n)}
-    return Activations(blobs=blobs, writers=writers)
+    return Activations(blobs=blobs, writers=graph.writers())
 
 
 def _numbers(name: str, given: npt.ArrayLike) -> npt.NDArray[np.float32]:
@@ -144,10 +140,7 @@ def _numbers(name: str, given: npt.ArrayLike) -> npt.NDArray[np.float32]:
 
 def build_model(plan: Plan) -> keras.Model:
     """The Keras model that the emitted source builds, with its weights assigned by layer name."""
-    module = types.ModuleType(plan.module_name)
-    with _beside({"caffe_layers": plan.runtime_source, stubs_module(plan.module_name): plan.stubs_source}):
-        exec(compile(plan.module_source, f"<{plan.module_name}.py>", "exec"), module.__dict__)  # noqa: S102 - our own text
-    model: keras.Model = module.build()
+    model: keras.Model = load_emitted(plan).build()
     for layer, own in plan.weights().items():
         _assign(model.get_layer(layer), own)
     return model
@@ -159,24 +152,6 @@ def _assign(layer: keras.Layer, own: Mapping[str, Weight]) -> None:
         raise AssertionError(f"{layer.name}: Keras has weights {sorted(variables)}, converted are {sorted(own)}")
     for name, weight in own.items():
         variables[name].assign(weight.array())
-
-
-@contextlib.contextmanager
-def _beside(sources: Mapping[str, str | None]) -> Iterator[None]:
-    """Makes imports of these modules find the texts of this model, as they do in the emitted folder."""
-    before = {name: sys.modules.pop(name, None) for name in sources}
-    try:
-        for name, source in sources.items():
-            if source is not None:
-                module = types.ModuleType(name)
-                sys.modules[name] = module
-                exec(compile(source, f"<{name}.py>", "exec"), module.__dict__)  # noqa: S102 - our own text
-        yield
-    finally:
-        for name, other in before.items():
-            sys.modules.pop(name, None)
-            if other is not None:
-                sys.modules[name] = other
 
 
 def _own_values(graph: Graph) -> dict[str, npt.NDArray[np.float32]]:

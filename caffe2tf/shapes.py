@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 
-from caffe2tf.ir import Shape
+from caffe2tf.arguments import checked_shapes
 from caffe2tf.load import load_graph
 from caffe2tf.parse import read_network
 
@@ -35,6 +35,6 @@ def infer_shapes(
     Raises:
         Caffe2TFError: the definition cannot be read, is not sound, or has unsupported parts; all are listed.
     """
-    shapes: dict[str, Shape] = {b: tuple(s) for b, s in (input_shapes or {}).items()}
+    shapes = checked_shapes(input_shapes)
     graph = load_graph(read_network(prototxt), phase=phase, stages=stages, level=level, input_shapes=shapes)
     return {blob: value.shape for blob, value in graph.final_values().items()}

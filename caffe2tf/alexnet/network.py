@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,9 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from caffe2tf.alexnet.recorded import definition_path
-from caffe2tf.emit.importing import import_emitted
+from caffe2tf.emit.importing import load_emitted
 from caffe2tf.emit.plan import plan_conversion
-from caffe2tf.emit.staging import RUNTIME_FILE
 from caffe2tf.errors import ParseError, UsageError, WeightsError
 from caffe2tf.load import load_graph
 from caffe2tf.parse import read_network
@@ -46,17 +44,12 @@ def _network() -> _Network:
     graph = load_graph(definition, fill=True)  # the values are not used, but a network with weights can load some
     plan = plan_conversion(graph, definition)
     computed = {b: v for b, v in plan.program.graph.final_values().items() if v not in dict(plan.program.inputs)}
-    with tempfile.TemporaryDirectory(prefix="caffe2tf-alexnet-") as folder:
-        module = Path(folder) / f"{plan.module_name}.py"
-        module.write_text(plan.module_source, encoding="utf-8")
-        if plan.runtime_source is not None:
-            (Path(folder) / RUNTIME_FILE).write_text(plan.runtime_source, encoding="utf-8")
-        return _Network(
-            module=import_emitted(module),
-            layers={b: plan.program.taps[v.id].layer for b, v in computed.items()},
-            values=computed,
-            writers={v.blob: n.parts[-1] for n in graph.nodes if n.inputs for v in graph.written(n)},
-        )
+    return _Network(
+        module=load_emitted(plan),
+        layers={b: plan.program.taps[v.id].layer for b, v in computed.items()},
+        values=computed,
+        writers=graph.writers(),
+    )
 
 
 def blob_writers() -> Mapping[str, str]:

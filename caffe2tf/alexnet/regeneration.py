@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from caffe2tf.alexnet.recorded import definition_path
+from caffe2tf.arguments import require_choice
 from caffe2tf.emit.plan import plan_conversion
 from caffe2tf.emit.weights import WeightFormat, running_total, write_weights
 from caffe2tf.errors import UsageError, WeightsError
@@ -73,10 +74,11 @@ def regenerate(
         progress: called with (bytes written, bytes in all).
 
     Raises:
-        UsageError: ``out`` ends in none of these.
+        UsageError: ``out`` ends in none of these, or ``layout`` is neither of the two.
         WeightsError: these are weights of another network; every layer that does not fit is listed.
         Caffe2TFError: a file cannot be read or written; nothing is left half-written.
     """
+    require_choice("layout", layout, ("lists", "dicts"))
     target = Path(out)
     kind = _format(target)
     definition = read_network(prototxt if prototxt is not None else definition_path())

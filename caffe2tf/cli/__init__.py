@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 import os
 import signal
@@ -30,13 +31,13 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")  # names may hold what the terminal's encoding lacks
+    atexit.register(gc.freeze)  # the interpreter's last search for garbage would go through all of it once more
     thresholds = gc.get_threshold()
     gc.set_threshold(200_000)  # importing makes many objects and no garbage; looking for it takes a tenth of the time
     try:
         sys.exit(_run())
     finally:
         gc.set_threshold(*thresholds)
-        gc.freeze()  # the interpreter's last search for garbage would go through all of it once more
 
 
 def _run() -> int | str | None:

@@ -55,7 +55,7 @@ def convert(
     """Convert a network to readable Keras code and a weight file."""
     from caffe2tf.emit.hashing import hash_early
 
-    for file in (weights or "").split(","):
+    for file in (str(net), *(weights or "").split(",")):
         hash_early(file)  # another processor has nothing to do while this one imports
     from caffe2tf.cli.output import print_json, print_notes, progress_bar
     from caffe2tf.conversion import convert as convert_network

@@ -67,6 +67,7 @@ def _as_dict(found: Survey) -> dict[str, object]:
         "problems": [{**asdict(p), "where": str(p.where) if p.where else None} for p in found.problems],
         "weight_problems": list(found.weight_problems),
         "notes": list(found.notes),
+        "hint": found.hint,
     }
 
 

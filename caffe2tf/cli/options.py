@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from caffe2tf.arguments import require_choice
 from caffe2tf.errors import UsageError
 
 __all__ = [
@@ -75,6 +76,5 @@ def choice(option: str, given: str, allowed: tuple[str, ...]) -> Any:  # noqa: A
     Raises:
         UsageError: it is not.
     """
-    if given not in allowed:
-        raise UsageError(f"{option} {given!r}: choose one of {', '.join(allowed)}")
+    require_choice(option, given, allowed)
     return given

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from caffe2tf.cli.options import Json, Level, Net, Phase, Plugins, Stages, Weights, load_plugins
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 __all__ = ["run"]
 
@@ -36,9 +40,13 @@ def run(
     if json:
         print_json({"out": str(out), "blobs": {b: list(a.shape) for b, a in blobs.items()}})
         return
-    rows = [(b, format_shape(a.shape), _number(a.min()), _number(a.max()), _number(a.mean())) for b, a in blobs.items()]
+    rows = [(b, format_shape(a.shape), *_extent(a)) for b, a in blobs.items()]
     print_table([("blob", "left"), ("shape", "left"), ("min", "right"), ("max", "right"), ("mean", "right")], rows)
 
 
-def _number(value: float) -> str:
-    return f"{float(value):.6g}"
+def _extent(blob: npt.NDArray[np.float32]) -> tuple[str, str, str]:
+    """Least, greatest and mean value; dashes where there is none."""
+    if not blob.size:
+        return "-", "-", "-"
+    least, greatest, mean = (f"{float(v):.6g}" for v in (blob.min(), blob.max(), blob.mean()))
+    return least, greatest, mean

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from caffe2tf.cli.options import Json
+
 __all__ = ["upgrade"]
 
 
@@ -19,15 +21,19 @@ def upgrade(
             "--out", "-o", metavar="NEW", help="The file to write: *.prototxt is text, any other name is as OLD is."
         ),
     ],
+    json: Json = False,
 ) -> None:
     """Write a definition, or a trained network with its weights, in the modern form, losing nothing.
 
     A .caffemodel becomes a modern .caffemodel with every weight as it was; written to a name in .prototxt, it becomes
     the definition alone. A .prototxt becomes a modern .prototxt. NEW appears whole or not at all.
     """
-    from caffe2tf.cli.output import print_line, print_notes
+    from caffe2tf.cli.output import print_json, print_line, print_notes
     from caffe2tf.parse import upgrade_file
 
     done = upgrade_file(old, out)
+    if json:
+        print_json({"out": str(out), "layers": done.layers, "blobs": done.blobs, "notes": list(done.notes)})
+        return
     print_notes(done.notes)
     print_line(f"{out}: {done.layers} layers" + (f", {done.blobs} trained blobs" if done.blobs else ""))

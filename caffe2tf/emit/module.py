@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from caffe2tf.emit.format import format_imports
 from caffe2tf.emit.literals import literal
 from caffe2tf.emit.loader import LOADER_IMPORTS, LOADER_SOURCE
-from caffe2tf.emit.names import keras_name
+from caffe2tf.emit.names import RUNTIME_MODULE, keras_name
 from caffe2tf.emit.program import Program
 from caffe2tf.emit.source import render_build, runtime_classes
 from caffe2tf.ir import Value, format_shape
@@ -36,7 +36,7 @@ def render_module(program: Program, provenance: Provenance, *, stubs: str = "") 
         imports.append("from keras import layers")
     parts = [_docstring(program, provenance), format_imports(imports)]
     if classes:  # import sorters would place it by whether they see the file that lies beside this one
-        parts.append(format_imports(f"from caffe_layers import {c}" for c in classes) + "  # isort: skip")
+        parts.append(format_imports(f"from {RUNTIME_MODULE} import {c}" for c in classes) + "  # isort: skip")
     if stubs:
         parts.append(f"import {stubs} as stubs  # isort: skip")
     text = "\n\n".join(parts) + "\n\n\n"

@@ -8,11 +8,14 @@ import re
 import sys
 from collections.abc import Iterable
 
-__all__ = ["NameMap", "argument_name", "identifier", "keras_name", "module_name"]
+__all__ = ["RUNTIME_MODULE", "NameMap", "argument_name", "identifier", "keras_name", "module_name"]
+
+RUNTIME_MODULE = "caffe_layers"
+"""The module beside an emitted one that holds the runtime layers it needs."""
 
 _ILLEGAL = re.compile(r"[^A-Za-z0-9_.-]")
 _RESERVED = frozenset({"keras", "layers", "weights", "build", "model", "load_weights", "x", "np", "os", "annotations"})
-_MODULES = frozenset({"caffe_layers", "numpy", "h5py", "tensorflow", "keras", "caffe2tf"}) | sys.stdlib_module_names
+_MODULES = frozenset({RUNTIME_MODULE, "numpy", "h5py", "tensorflow", "keras", "caffe2tf"}) | sys.stdlib_module_names
 _LONGEST = 60  # of a variable, so that lines can be broken well, and of a module, which is a file's name
 
 

@@ -30,7 +30,7 @@ class Plan:
     Attributes:
         program: what the emitted function does.
         module_name: name of the emitted module, without suffix.
-        module_source: its text.
+        module_source: its text; `with_digests` gives it the digests that it is written with.
         runtime_source: text of the runtime layers it imports; None where it needs none.
         stubs_source: text of the layers that the user is to fill in; None where there are none.
     """
@@ -41,9 +41,9 @@ class Plan:
     runtime_source: str | None
     stubs_source: str | None = None
 
-    def with_digests(self, definition: NetworkDefinition, digests: Sequence[tuple[str, str]]) -> Self:
-        """The same with (name, sha256) of the weight files in the module's docstring."""
-        return replace(self, module_source=_module_source(self.program, self.module_name, definition, digests))
+    def with_digests(self, digests: Sequence[tuple[str, str]]) -> Self:
+        """The same with (name, sha256) of the files it was made from in the module's docstring."""
+        return replace(self, module_source=_module_source(self.program, self.module_name, digests))
 
     def weights(self) -> dict[str, Mapping[str, Weight]]:
         """Converted weights by Keras layer, in the order of ``model.layers``: views, nothing is copied yet."""
@@ -88,15 +88,12 @@ def plan_conversion(
     return Plan(
         program=program,
         module_name=name,
-        module_source=_module_source(program, name, definition),
+        module_source=_module_source(program, name),
         runtime_source=extract_runtime(classes) if classes else None,
         stubs_source=render_stubs(program),
     )
 
 
-def _module_source(
-    program: Program, name: str, definition: NetworkDefinition, digests: Sequence[tuple[str, str]] = ()
-) -> str:
-    files = ((Path(definition.file).name, definition.sha256), *digests)
-    provenance = Provenance(files=tuple(dict.fromkeys(files)), version=__version__)
+def _module_source(program: Program, name: str, digests: Sequence[tuple[str, str]] = ()) -> str:
+    provenance = Provenance(files=tuple(digests), version=__version__)
     return render_module(program, provenance, stubs=stubs_module(name) if has_stubs(program) else "")

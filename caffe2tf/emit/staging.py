@@ -10,16 +10,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from caffe2tf.atomic import refuse_null
 from caffe2tf.emit.hashing import hash_file
 from caffe2tf.emit.module import is_emitted
+from caffe2tf.emit.names import RUNTIME_MODULE
 from caffe2tf.emit.runtime_source import extract_runtime, listed_classes, runtime_names
 from caffe2tf.emit.stub_source import is_stubs
 from caffe2tf.errors import OutputError
 
 __all__ = ["RUNTIME_FILE", "Staging", "has_own_stubs", "refuse_foreign", "runtime_for"]
 
-RUNTIME_FILE = "caffe_layers.py"
+RUNTIME_FILE = f"{RUNTIME_MODULE}.py"
 
 
 class Staging:
@@ -34,7 +34,6 @@ class Staging:
         self._made: list[Path] = []  # folders that were not there, the innermost first
 
     def __enter__(self) -> Self:
-        refuse_null(self._out)
         missing = [p for p in (self._out, *self._out.absolute().parents) if not p.exists()]
         try:
             self._out.mkdir(parents=True, exist_ok=True)

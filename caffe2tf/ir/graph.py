@@ -111,6 +111,10 @@ class Graph:
         """The values that ``node`` writes."""
         return tuple(self.values[i] for i in node.outputs)
 
+    def writers(self) -> dict[str, str]:
+        """For each blob but those that come from outside, the Caffe layer that writes it last."""
+        return {v.blob: n.parts[-1] for n in self.nodes if n.inputs or n.blobs for v in self.written(n)}
+
     def readers(self) -> dict[str, list[Node]]:
         """For each value id, the nodes that read it, once for each bottom."""
         found: dict[str, list[Node]] = {i: [] for i in self.values}

@@ -81,7 +81,6 @@ class NetworkDefinition:
     Attributes:
         name: The network's name, perhaps empty.
         file: The path as it was given.
-        sha256: Of the file's bytes, in hexadecimal.
         layers: In file order.
         header: Everything beside the layers (name, state, force_backward, debug_info); not to be changed.
         unknown: What the schema does not know, at the level of the network.
@@ -91,7 +90,6 @@ class NetworkDefinition:
 
     name: str
     file: str
-    sha256: str
     layers: tuple[LayerDefinition, ...]
     header: caffe_pb2.NetParameter
     unknown: tuple[UnknownField, ...] = ()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -42,7 +41,6 @@ def read_network(path: str | PathLike[str]) -> NetworkDefinition:
     name = fspath(path)
     file = map_file(Path(name), what="network definition", suffixes=DEFINITION_FILES)
     try:
-        sha256 = hashlib.sha256(file.map).hexdigest()
         draft = _read_text(file, name) if is_text(file) else _read_binary(file, name)
     finally:
         file.close()
@@ -55,7 +53,6 @@ def read_network(path: str | PathLike[str]) -> NetworkDefinition:
     return NetworkDefinition(
         name=draft.header.name,
         file=name,
-        sha256=sha256,
         layers=draft.layers,
         header=draft.header,
         unknown=draft.unknown,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -103,11 +104,14 @@ def test_a_file_that_is_cut_short_leaves_what_was_there(tmp_path: Path, v1: Path
     assert new.read_bytes() == b"before"
 
 
-@pytest.mark.parametrize("place", [".", "missing/new.caffemodel"])
-def test_a_place_that_cannot_be_written(tmp_path: Path, v1: Path, place: str) -> None:
+@pytest.mark.parametrize(
+    ("place", "why"),
+    [(".", "is a directory"), ("missing/new.caffemodel", "there is no folder")],
+)
+def test_a_place_that_cannot_be_written(tmp_path: Path, v1: Path, place: str, why: str) -> None:
     done = caffe2tf("upgrade", v1, "-o", tmp_path / place)
     assert done.code == 2
-    assert "cannot be written" in done.err
+    assert why in done.err
     assert list(tmp_path.iterdir()) == [v1]
 
 
@@ -207,3 +211,12 @@ def test_a_damaged_file_is_refused_or_upgraded(tmp_path: Path, v1: Path, rng: np
         else:
             caffe_pb2.NetParameter.FromString(new.read_bytes())
     assert 0 < refused < len(sound)
+
+
+def test_json(v1: Path, tmp_path: Path) -> None:
+    done = caffe2tf("upgrade", v1, "-o", tmp_path / "new.caffemodel", "--json")
+    said = json.loads(done.out)
+    assert (done.code, done.err) == (0, "")
+    assert said.keys() == {"out", "layers", "blobs", "notes"}
+    assert (said["out"], said["layers"], said["blobs"]) == (str(tmp_path / "new.caffemodel"), 2, 2)
+    assert any("Input" in note for note in said["notes"])

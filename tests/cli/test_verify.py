@@ -151,3 +151,16 @@ def test_run_prints_a_line_for_each_blob(digits: Path, tmp_path: Path, blobs: di
     line = next(line for line in done.out.splitlines() if line.startswith("fc4 "))
     fc4 = blobs["fc4"]
     assert line.split()[1:] == ["3x10", *(f"{v:.6g}" for v in (fc4.min(), fc4.max(), fc4.mean()))]
+
+
+def test_run_of_a_network_that_selects_nothing(tmp_path: Path) -> None:
+    """A blob without values has no least one."""
+    net = tmp_path / "net.prototxt"
+    net.write_text(
+        'input: "x" input_shape { dim: 3 dim: 2 dim: 1 dim: 1 } input: "s" input_shape { dim: 3 }'
+        'layer { name: "f" type: "Filter" bottom: "x" bottom: "s" top: "y" }'
+    )
+    np.savez(tmp_path / "in.npz", x=np.ones((3, 2, 1, 1)), s=np.zeros(3))
+    done = caffe2tf("run", net, "--input", tmp_path / "in.npz", "-o", tmp_path / "out.npz")
+    assert (done.code, done.err) == (0, "")
+    assert done.out.splitlines()[-1].split() == ["y", "0x2x1x1", "-", "-", "-"]

@@ -160,7 +160,10 @@ def test_the_docstring_tells_what_goes_in_and_out(tmp_path: Path) -> None:
     doc = ast.get_docstring(ast.parse(plan(text, tmp_path).module_source)) or ""
     assert "Input `a-b`: float32 NHWC Nx5x7x3 (Caffe: 2x3x5x7)." in doc
     assert "Output `out`: float32 NHWC Nx5x7x3 (Caffe: 2x3x5x7)." in doc
-    assert "net.prototxt sha256:" in doc
+    assert "sha256" not in doc
+    digests = [("net.prototxt", "0123"), ("net.caffemodel", "4567")]
+    doc = ast.get_docstring(ast.parse(plan(text, tmp_path).with_digests(digests).module_source)) or ""
+    assert "net.prototxt sha256:0123\nnet.caffemodel sha256:4567\n" in doc
 
 
 def test_the_docstring_tells_what_caffe_does_to_images(tmp_path: Path) -> None:
