@@ -13,7 +13,7 @@ from caffe2tf.atomic import refuse_null, write_text
 from caffe2tf.emit.hashing import HashJob, hash_file
 from caffe2tf.emit.plan import Plan, plan_conversion
 from caffe2tf.emit.source import runtime_classes
-from caffe2tf.emit.staging import RUNTIME_FILE, Staging, has_own_stubs, refuse_foreign, runtime_for
+from caffe2tf.emit.staging import RUNTIME_FILE, Staging, has_own_stubs, refuse_foreign, refuse_sources, runtime_for
 from caffe2tf.emit.stub_source import stubs_module
 from caffe2tf.emit.weights import WeightFormat, running_total, write_weights
 from caffe2tf.ir import Shape
@@ -123,6 +123,7 @@ def convert(  # noqa: PLR0913 - one parameter for each choice
         )
         plan = plan_conversion(graph, definition, keep_losses=keep_losses, fixed_rows=fixed_rows)
         files = _Files.of(plan, Path(out), weights_format)
+        refuse_sources(files.paths(), made_from)
         written = files.write(plan, jobs, progress)
     return _conversion(plan, files, written)
 
@@ -136,7 +137,6 @@ class _Files:
         weights_format: of the weight file.
         module: the emitted module.
         layers: the runtime layers beside it.
-        runtime: the text of those, with what other networks in the folder need.
         stubs: the layers to be filled in.
         keeps_stubs: whether the user has worked on the stubs that lie there.
         weights: the weight file.
@@ -146,7 +146,6 @@ class _Files:
     weights_format: Format
     module: str
     layers: str | None
-    runtime: str
     stubs: str | None
     keeps_stubs: bool
     weights: str | None
@@ -156,19 +155,25 @@ class _Files:
         """The files of a plan; raises OutputError where the folder has others of their names."""
         module = f"{plan.module_name}.py"
         stubs = f"{stubs_module(plan.module_name)}.py" if plan.stubs_source is not None else None
+        weights = f"{plan.module_name}.{weights_format}" if plan.program.owners else None
         refuse_null(folder)
-        refuse_foreign(folder / module)
+        refuse_foreign(folder / module, folder / weights if weights else None)
         needs_layers = plan.runtime_source is not None
+        if needs_layers:
+            runtime_for(folder / RUNTIME_FILE, runtime_classes(plan.program))  # refuses what it would have to undo
         return cls(
             folder=folder,
             weights_format=weights_format,
             module=module,
             layers=RUNTIME_FILE if needs_layers else None,
-            runtime=runtime_for(folder / RUNTIME_FILE, runtime_classes(plan.program)) if needs_layers else "",
             stubs=stubs,
             keeps_stubs=stubs is not None and has_own_stubs(folder / stubs, plan.stubs_source),
-            weights=f"{plan.module_name}.{weights_format}" if plan.program.owners else None,
+            weights=weights,
         )
+
+    def paths(self) -> list[Path]:
+        """Where they go."""
+        return [self.folder / name for name in (self.module, self.layers, self.stubs, self.weights) if name]
 
     def write(
         self,
@@ -183,12 +188,14 @@ class _Files:
                 target = staging.path(self.weights)
                 known[self.weights] = _write_weights(plan, target, self.weights_format, progress)
             plan = plan.with_digests([(name, job.result()) for name, job in jobs])  # worked out meanwhile
-            if self.layers is not None:
-                write_text(staging.path(self.layers), self.runtime)
             if self.stubs is not None and not self.keeps_stubs:
                 write_text(staging.path(self.stubs), plan.stubs_source or "")
             write_text(staging.path(self.module), plan.module_source)
-            written = staging.commit(known)
+            with staging.alone():
+                if self.layers is not None:  # with what other networks in the folder need by now
+                    text = runtime_for(self.folder / self.layers, runtime_classes(plan.program))
+                    write_text(staging.path(self.layers), text)
+                written = staging.commit(known)
         if self.stubs is not None and self.keeps_stubs:
             written[self.stubs] = hash_file(self.folder / self.stubs)
         return written

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -103,6 +104,79 @@ def test_a_failure_at_any_file_leaves_the_folder_as_it_was(
             assert str(caught.value) == f"{folder / failing}: no space"  # not the hidden name
     assert contents(tmp_path) == {f"out/{k}": v for k, v in before.items()}
     assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("error", [PermissionError(13, "Permission denied"), KeyboardInterrupt()])
+@pytest.mark.parametrize("links", [True, False])
+@pytest.mark.parametrize("failing", ["digits.h5", "digits.py", "caffe_layers.py"])
+def test_files_are_put_in_place_together_or_not_at_all(
+    digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: str, error: BaseException, links: bool
+) -> None:
+    old, new = tmp_path / "old", tmp_path / "new"
+    caffe2tf.convert(digits / "deploy.prototxt", digits / "digits.caffemodel", old)
+    (old / "digits.py").write_text((old / "digits.py").read_text() + "# as it was\n")
+    before = contents(old)
+    replace = Path.replace
+
+    def refuse(self: Path, target: Path) -> Path:
+        if self.name == failing and self.parent.name.startswith(".caffe2tf-") and target.parent.name in ("old", "new"):
+            raise error
+        return replace(self, target)
+
+    def no_links(self: Path, target: Path) -> None:
+        raise FileNotFoundError if not target.exists() else PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(Path, "replace", refuse)
+    if not links:
+        monkeypatch.setattr(Path, "hardlink_to", no_links)
+    for folder in (old, new):
+        with pytest.raises((caffe2tf.OutputError, KeyboardInterrupt)):
+            caffe2tf.convert(digits / "deploy.prototxt", digits / "digits.caffemodel", folder)
+    assert contents(old) == before
+    assert not new.exists()
+
+
+def test_what_is_read_is_not_written_over(digits: Path, tmp_path: Path) -> None:
+    for name in ("deploy.prototxt", "digits.caffemodel.h5"):
+        (tmp_path / name).write_bytes((digits / name).read_bytes())
+    (tmp_path / "digits.caffemodel.h5").rename(tmp_path / "digits.h5")
+    caffe2tf.convert(tmp_path / "deploy.prototxt", out=tmp_path)  # so that the folder is one of ours
+    before = contents(tmp_path)
+    (tmp_path / "link").symlink_to(".")
+    for out in (tmp_path, tmp_path / "link"):
+        with pytest.raises(caffe2tf.OutputError, match=r"digits\.h5: this file is read by the conversion"):
+            caffe2tf.convert(tmp_path / "deploy.prototxt", tmp_path / "digits.h5", out)
+    (tmp_path / "link").unlink()
+    assert contents(tmp_path) == before
+
+
+def test_weights_that_no_conversion_wrote_stay(digits: Path, tmp_path: Path) -> None:
+    (tmp_path / "digits.npz").write_text("mine")
+    with pytest.raises(caffe2tf.OutputError, match=r"digits\.npz: this file was not written by caffe2tf"):
+        caffe2tf.convert(digits / "deploy.prototxt", digits / "digits.caffemodel", tmp_path, weights_format="npz")
+    assert contents(tmp_path) == {"digits.npz": b"mine"}
+
+
+def test_layers_that_another_conversion_puts_there_meanwhile_stay(
+    digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two conversions into one folder at once: each finds the file of runtime layers as the other left it."""
+    from caffe2tf import conversion
+
+    net = tmp_path / "net.prototxt"
+    net.write_text(inputs_text({"d": (2, 3, 5, 7)}) + 'layer { name: "m" type: "MVN" bottom: "d" top: "m" }\n')
+    write = conversion._write_weights
+
+    def slowly(*given: Any) -> str:  # noqa: ANN401 - handed on
+        monkeypatch.setattr(conversion, "_write_weights", write)
+        caffe2tf.convert(net, out=tmp_path / "out")
+        return write(*given)
+
+    monkeypatch.setattr(conversion, "_write_weights", slowly)
+    caffe2tf.convert(digits / "deploy.prototxt", digits / "digits.caffemodel", tmp_path / "out")
+    text = (tmp_path / "out" / "caffe_layers.py").read_text()
+    assert "class LRN(" in text
+    assert "class MVN(" in text
 
 
 def test_a_conversion_that_cannot_put_a_file_in_place(

@@ -64,8 +64,7 @@ def build(weights: str | os.PathLike[str] | None = None) -> keras.Model:
 
     Args:
         weights: what `regenerate` or `caffe2tf.convert` wrote: ``.npy``, ``.h5`` or ``.npz``. A ``.npy`` file is a
-            pickle, which can run code when it is read: only load one that you trust. None leaves the weights as Keras
-            initialises them.
+            pickle, of which nothing but arrays is read. None leaves the weights as Keras initialises them.
 
     Returns:
         A model that takes ``{"data": images}``, float32 (N, 227, 227, 3), BGR with the mean subtracted as in Caffe, and

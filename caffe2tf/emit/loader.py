@@ -8,7 +8,7 @@ from __future__ import annotations
 
 __all__ = ["LOADER_IMPORTS", "LOADER_SOURCE"]
 
-LOADER_IMPORTS = ("import os", "import keras", "import numpy as np")
+LOADER_IMPORTS = ("import os", "import pickle", "import keras", "import numpy as np")
 
 LOADER_SOURCE = '''\
 def load_weights(model: keras.Model, path: str | os.PathLike[str]) -> None:
@@ -17,8 +17,7 @@ def load_weights(model: keras.Model, path: str | os.PathLike[str]) -> None:
     Args:
         model: a built model whose layers have no layers of their own.
         path: ``.h5`` or ``.npz`` as the converter writes them, Keras' own ``.weights.h5``, or a classic ``.npy``
-            (layer -> {"weights": array, "biases": array}, or layer -> [weights, biases]). A ``.npy`` file is a pickle,
-            which can run code when it is read: only load one that you trust.
+            (layer -> {"weights": array, "biases": array}, or layer -> [weights, biases]).
 
     Raises:
         ValueError: names or shapes in the file and in the model differ; all are listed, and nothing is assigned.
@@ -27,8 +26,7 @@ def load_weights(model: keras.Model, path: str | os.PathLike[str]) -> None:
     if path.endswith(".weights.h5"):
         model.load_weights(path)
         return
-    problems = []
-    wanted = {}
+    problems, wanted = [], {}
     for layer in model.layers:
         for variable in layer.weights:
             key = f"{layer.name}/{variable.name}"
@@ -60,7 +58,11 @@ def _read_weights(path: str, wanted: dict[str, keras.Variable]) -> dict[str, np.
         with np.load(path) as archive:
             found.update(archive)
     elif path.endswith(".npy"):
-        for layer, own in np.load(path, allow_pickle=True, encoding="latin1").item().items():
+        with open(path, "rb") as file:
+            np.lib.format.read_magic(file)
+            np.lib.format.read_array_header_1_0(file)
+            content = _Arrays(file, encoding="latin1").load().item()  # Python 2 wrote the classic ones
+        for layer, own in content.items():
             if not isinstance(own, dict):  # a list, in the order of the layer
                 names = [key.rpartition("/")[2] for key in wanted if key.startswith(f"{layer}/")]
                 own = dict(zip([*names, *map(str, range(len(names), len(own)))], own))
@@ -69,4 +71,14 @@ def _read_weights(path: str, wanted: dict[str, keras.Variable]) -> dict[str, np.
     else:
         raise ValueError(f"{path}: weights are read from .h5, .weights.h5, .npz and .npy files")
     return found
+
+
+class _Arrays(pickle.Unpickler):
+    """Makes arrays of a pickle, and refuses what else could be in it: that could run any code."""
+
+    def find_class(self, module: str, name: str) -> object:
+        known = {"ndarray", "dtype", "scalar", "_reconstruct", "_frombuffer", "encode"}
+        if module.partition(".")[0] not in {"numpy", "_codecs"} or name not in known:
+            raise ValueError(f"{module}.{name} is no part of a file of weights; it may do harm when read otherwise")
+        return super().find_class(module, name)
 '''

@@ -1,11 +1,13 @@
-"""The files of a conversion appear in their folder when all of them are whole, one right after the other."""
+"""The files of a conversion appear in their folder together, when all of them are whole, or not at all."""
 
 from __future__ import annotations
 
 import os
 import shutil
+import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -17,7 +19,7 @@ from caffe2tf.emit.runtime_source import extract_runtime, listed_classes, runtim
 from caffe2tf.emit.stub_source import is_stubs
 from caffe2tf.errors import OutputError
 
-__all__ = ["RUNTIME_FILE", "Staging", "has_own_stubs", "refuse_foreign", "runtime_for"]
+__all__ = ["RUNTIME_FILE", "Staging", "has_own_stubs", "refuse_foreign", "refuse_sources", "runtime_for"]
 
 RUNTIME_FILE = f"{RUNTIME_MODULE}.py"
 
@@ -67,20 +69,63 @@ class Staging:
         self._names.append(name)
         return self._stage / name
 
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keeps other conversions out of the folder, where the system can: they share the file of runtime layers."""
+        if sys.platform == "win32":
+            yield
+            return
+        import fcntl  # noqa: PLC0415 - there is none on Windows
+
+        descriptor = os.open(self._out, os.O_RDONLY)
+        try:
+            with suppress(OSError):  # file systems without locks
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)  # and the lock is gone
+
     def commit(self, known: Mapping[str, str]) -> dict[str, str]:
         """Moves all files to their places; gives the SHA-256 of each by name, of which some are ``known``.
 
         Raises:
-            OutputError: one cannot be moved; those before it are in their places.
+            OutputError: one cannot be moved; then none is, and what lay in the folder is there again.
         """
         digests = {name: known.get(name) or hash_file(self._stage / name) for name in self._names}
-        for name in self._names:  # a rename needs no space, and what could be in its way was looked for in `path`
-            try:
+        moved: list[str] = []
+        try:
+            for name in self._names:  # a rename needs no space, and what could be in its way was looked for in `path`
+                moved.append(name)
+                self._keep(name)
                 (self._stage / name).replace(self._out / name)
-            except OSError as e:
+        except BaseException as e:
+            for name in reversed(moved):
+                self._put_back(name)
+            if isinstance(e, OSError):
                 raise OutputError(f"{self._out / name}: cannot be replaced: {e.strerror or e}") from e
+            raise
         self._made = []
         return digests
+
+    def _keep(self, name: str) -> None:
+        """Gives what lies at a file's place a second name, for as long as the files are being moved."""
+        place, kept = self._out / name, self._kept(name)
+        with suppress(FileNotFoundError):
+            try:
+                kept.hardlink_to(place)
+            except FileNotFoundError:
+                raise
+            except OSError:  # file systems without links
+                place.rename(kept)
+
+    def _put_back(self, name: str) -> None:
+        if self._kept(name).exists():
+            self._kept(name).replace(self._out / name)
+        elif not (self._stage / name).exists():  # it was moved to a place where there was none
+            (self._out / name).unlink(missing_ok=True)
+
+    def _kept(self, name: str) -> Path:
+        return self._stage / f"{name}.before"
 
     def _remove_folders(self) -> None:
         for folder in self._made:
@@ -90,15 +135,41 @@ class Staging:
                 return
 
 
-def refuse_foreign(module: Path) -> None:
-    """Refuses to write over a Python file that is not of our making.
+def refuse_foreign(module: Path, weights: Path | None) -> None:
+    """Refuses to write over files that are not of our making.
 
     Raises:
-        OutputError: ``module`` is there and was not written by a conversion.
+        OutputError: ``module`` is there and was not written by a conversion; or ``weights`` is, without a module.
     """
     text = _read(module)
-    if text is not None and not is_emitted(text):
-        raise OutputError(f"{module}: this file was not written by caffe2tf; move it away or choose another folder")
+    if text is not None and is_emitted(text):
+        return
+    for foreign in (module if text is not None else None, weights if weights and weights.exists() else None):
+        if foreign is not None:
+            raise OutputError(
+                f"{foreign}: this file was not written by caffe2tf; move it away or choose another folder"
+            )
+
+
+def refuse_sources(targets: Iterable[Path], sources: Iterable[Path]) -> None:
+    """Refuses to write over what the conversion reads.
+
+    Raises:
+        OutputError: one of ``targets`` is one of ``sources``, under whatever name.
+    """
+    read = list(sources)
+    for target in targets:
+        if any(_is_same(target, source) for source in read):
+            raise OutputError(
+                f"{target}: this file is read by the conversion, and would be written over; choose another folder"
+            )
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    try:
+        return one.samefile(other)
+    except OSError:  # one of them is not there
+        return False
 
 
 def has_own_stubs(path: Path, source: str | None) -> bool:

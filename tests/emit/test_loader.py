@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import pickle
 import subprocess
 import sys
 from collections.abc import Callable
@@ -198,6 +200,33 @@ def test_weights_that_cannot_be_told_apart(tmp_path: Path, load_weights: Callabl
     save(tmp_path / "w.npz", {}, "npz")
     with pytest.raises(ValueError, match="both/kernel: two weights of the model have this name"):
         load_weights(model, tmp_path / "w.npz")
+
+
+@pytest.mark.parametrize("protocol", [0, 2, 4, 5])
+def test_a_pickle_that_would_run_code_runs_none(
+    tmp_path: Path, model: keras.Model, load_weights: Callable[..., None], protocol: int
+) -> None:
+    class Harm:
+        def __reduce__(self) -> tuple[Callable[..., object], tuple[str]]:
+            return os.mkdir, (str(tmp_path / "harm"),)
+
+    with (tmp_path / "w.npy").open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, {"descr": "|O", "fortran_order": False, "shape": ()})
+        pickle.dump(np.array({"fc": Harm()}, dtype=object), file, protocol=protocol)
+    with pytest.raises(ValueError, match=r"\.mkdir is no part of a file of weights"):
+        load_weights(model, tmp_path / "w.npy")
+    assert not (tmp_path / "harm").exists()
+
+
+@pytest.mark.parametrize("protocol", [0, 1, 2, 3, 4, 5])
+def test_pickles_of_every_age(
+    tmp_path: Path, model: keras.Model, values: Values, load_weights: Callable[..., None], protocol: int
+) -> None:
+    with (tmp_path / "w.npy").open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, {"descr": "|O", "fortran_order": False, "shape": ()})
+        pickle.dump(np.array(values, dtype=object), file, protocol=protocol)
+    load_weights(model, tmp_path / "w.npy")
+    assert_holds(model, values)
 
 
 def test_other_files_are_refused(model: keras.Model, load_weights: Callable[..., None]) -> None:

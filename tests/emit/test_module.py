@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
+from caffe2tf.emit.loader import LOADER_SOURCE
 from caffe2tf.emit.module import is_emitted
 from caffe2tf.emit.plan import Plan
 from caffe2tf.execute import build_model
@@ -35,13 +36,14 @@ def check_source(made: Plan) -> None:
     doc, *rest = tree.body
     assert isinstance(doc, ast.Expr)
     imports = [n for n in rest if isinstance(n, ast.Import | ast.ImportFrom)]
-    functions = [n for n in rest if isinstance(n, ast.FunctionDef)]
-    assert imports + functions == rest
+    build, *loader = rest[len(imports) :]
     assert {ast.unparse(n) for n in imports} <= {
-        "import os", "import keras", "import numpy as np", "from keras import layers",
+        "import os", "import pickle", "import keras", "import numpy as np", "from keras import layers",
     }  # fmt: skip
-    assert [f.name for f in functions] in (["build"], ["build", "load_weights", "_read_weights"])
-    check_build(functions[0], made)
+    assert isinstance(build, ast.FunctionDef)
+    assert build.name == "build"
+    assert [ast.dump(n) for n in loader] in ([], [ast.dump(n) for n in ast.parse(LOADER_SOURCE).body])
+    check_build(build, made)
 
 
 def check_build(build: ast.FunctionDef, made: Plan) -> None:
