@@ -113,7 +113,13 @@ class Convolution(ConvolutionBase):
                 return [own]
             bare = g.window.padded([(0, 0)] * g.rank)
             return [beside("ZeroPadding", g, g.window.pads, role="pad"), self._runtime("Convolution", bare)]
+        return self._keras_chain(g, spatial)
+
+    def _keras_chain(self, g: Geometry, spatial: Shape) -> list[Construct]:
+        """One of Keras' convolutions, and what pads its input."""
         pads = _pads(g.window, spatial)
+        if self._has_idle_strides(g, spatial):
+            return self._without_strides(g, spatial, pads)
         # TensorFlow's Conv3D moves "same" windows along an axis on which a stride skips the input's end
         skips = g.rank == 3 and max(g.window.stride) > 1
         same = any(map(any, pads)) and not skips and g.window.is_same(spatial, self._extents(g.window, spatial))
@@ -121,6 +127,31 @@ class Convolution(ConvolutionBase):
         if same or not any(map(any, pads)):
             return [call]
         return [per_side("ZeroPadding", pads, role="pad"), call]
+
+    def _has_idle_strides(self, g: Geometry, spatial: Shape) -> bool:
+        """Whether TensorFlow could go astray over strides: several axes, and one of them has a single place.
+
+        For an image of one channel whose windows have one column and several rows, oneDNN takes the columns' stride
+        for that of the rows, and reads what lies behind the image.
+        """
+        extents = self._extents(g.window, spatial)
+        idle = any(n == 1 and s > 1 for n, s in zip(extents, g.window.stride, strict=True))
+        return g.channels == 1 and g.rank > 1 and len(set(g.window.stride)) > 1 and idle
+
+    def _without_strides(self, g: Geometry, spatial: Shape, pads: Sequence[tuple[int, int]]) -> list[Construct]:
+        """The layers where strides along which nothing moves are 1, and what no window reaches is cut off."""
+        strides, sides, cuts = [], [], []
+        places = zip(spatial, self._extents(g.window, spatial), g.window.stride, g.window.extent, pads, strict=True)
+        for n, out, stride, extent, (before, after) in places:
+            idle = out == 1 and n is not None
+            beyond = n + before + after - extent if n is not None and idle else 0
+            strides.append(1 if idle else stride)
+            sides.append((before, max(after - beyond, 0)))
+            cuts.append((0, max(beyond - after, 0)))
+        moved = replace(g, window=replace(g.window, stride=tuple(strides)))
+        cut = [per_side("Cropping", cuts, role="crop")] if any(map(any, cuts)) else []
+        pad = [per_side("ZeroPadding", sides, role="pad")] if any(map(any, sides)) else []
+        return [*cut, *pad, self._construct(moved, None)]
 
     def _is_dense(self, g: Geometry) -> bool:
         """Without spatial axes it is a matrix product."""

@@ -100,6 +100,30 @@ def cases(spatial: int) -> st.SearchStrategy[dict[str, Any]]:
     )
 
 
+@pytest.mark.parametrize("axis", [1, 2])
+@pytest.mark.parametrize(
+    ("n", "k", "s", "p"),
+    [
+        ((5, 4), (2, 3), (1, 3), (0, 0)),
+        ((20, 31), (3, 30), (1, 2), (0, 0)),
+        ((9, 7), (3, 5), (1, 3), (0, 0)),
+        ((6, 2), (3, 3), (1, 4), (1, 1)),
+        ((6, 3), (2, 3), (1, 7), (0, 0)),
+        ((4, 6), (3, 2), (5, 1), (0, 1)),
+        ((4, 5, 4), (2, 1, 3), (1, 1, 2), (0, 0, 0)),
+        ((2, 6, 3), (2, 3, 3), (3, 1, 2), (0, 1, 0)),
+    ],
+)
+def test_one_channel_and_a_stride_along_which_nothing_moves(n: Ints, k: Ints, s: Ints, p: Ints, axis: int) -> None:
+    """TensorFlow's own computation of these reads foreign memory; several times, as that may hold anything."""
+    ones = (1,) * len(n)
+    x, w = draw(*(3, 2)[:axis], 1, *n), draw(4, 1, *k)
+    text = layer(f"num_output: 4 bias_term: false axis: {axis} {geometry(k, s, p, ones)}")
+    want = convolve(x, w, axis, 1, s, p, ones)
+    for _ in range(3):
+        assert_matches(run_layer(text, {"data": x}, {"conv": [w]})["out"], want)
+
+
 GAPS = {"n": (9, 8), "k": (3, 2), "group": 1, "ins": 3, "outs": 4, "axis": 1, "negative": False, "bias": True}
 
 
