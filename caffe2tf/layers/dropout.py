@@ -29,7 +29,7 @@ class Dropout(Elementwise):
 
     | parameter | default | meaning |
     |---|---|---|
-    | dropout_ratio | 0.5 | probability that a value is left out; 0 or more and below 1 |
+    | dropout_ratio | 0.5 | probability that a value is left out; 0 to 1 |
     | scale_train | true | of forks of Caffe: whether training scales, and not testing |
     """
 
@@ -40,9 +40,9 @@ class Dropout(Elementwise):
     def read(cls, proto: LayerProto) -> Self:
         """Ratio, and where scaling takes place."""
         ratio = proto.message.dropout_param.dropout_ratio
-        if not 0 <= ratio < 1:
+        if not 0 <= ratio <= 1:
             raise LayerError(
-                f"dropout_param.dropout_ratio must be 0 or more and below 1, not {short(ratio)}: "
+                f"dropout_param.dropout_ratio must be 0 to 1, not {short(ratio)}: "
                 f"it is the share of the values that is left out"
             )
         return cls(ratio=ratio, scale_train=proto.message.dropout_param.scale_train)
@@ -65,7 +65,7 @@ class SpatialDropout(Dropout):
 
     | parameter | default | meaning |
     |---|---|---|
-    | dropout_ratio | 0.5 | probability that a channel is left out; 0 or more and below 1; in ``dropout_param`` |
+    | dropout_ratio | 0.5 | probability that a channel is left out; 0 to 1; in ``dropout_param`` |
     """
 
     def arrange(self, inputs: Sequence[Value], outputs: Sequence[Value]) -> Arrangement:

@@ -34,14 +34,16 @@ class Eltwise(Layer):
     | coeff | all 1 | factor of each bottom; for SUM |
     | stable_prod_grad | true | how a gradient of PROD is computed: of no effect here |
 
-    In place it computes the same; Caffe's CPU code loses the first bottom of a SUM that is written over it. Caffe wants
-    two bottoms or more; FlowNet takes a SUM of one, to scale it, and so does this.
+    Caffe clears the top before it adds: in place, a SUM loses its first bottom, and so it does here. A MAX in place is
+    computed as on a GPU; Caffe's CPU code loses the first bottom of that, too. Caffe wants two bottoms or more; FlowNet
+    takes a SUM of one, to scale it, and so does this.
     """
 
     bottoms: ClassVar[tuple[int, int | None]] = (1, None)
 
     operation: str
     coefficients: tuple[float, ...] = ()
+    clears_first: bool = False
 
     @classmethod
     def read(cls, proto: LayerProto) -> Self:
@@ -57,7 +59,15 @@ class Eltwise(Layer):
             )
         if coefficients and operation == "PROD":
             raise LayerError("eltwise_param.coeff is for operation SUM; take it out, or scale with a Power layer")
-        return cls(operation=operation, coefficients=coefficients)
+        clears_first = operation == "SUM" and len(proto.bottoms) > 1 and proto.tops[:1] == proto.bottoms[:1]
+        if clears_first:
+            coefficients = (0.0, *(coefficients or (1.0,) * len(proto.bottoms))[1:])
+        return cls(operation=operation, coefficients=coefficients, clears_first=clears_first)
+
+    def remarks(self) -> tuple[str, ...]:
+        """That a bottom is lost, which was hardly meant."""
+        lost = "in place, Caffe clears the top before it adds: the sum is without its first bottom, and so is this one"
+        return (lost,) if self.clears_first else ()
 
     def infer(self, *inputs: Shape) -> tuple[Shape, ...]:
         """The one shape of all bottoms."""

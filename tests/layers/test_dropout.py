@@ -20,7 +20,9 @@ def test_recorded(case: str) -> None:
     check_recorded(case)
 
 
-@pytest.mark.parametrize("parameters", ["", "dropout_ratio: 0", "dropout_ratio: 0.9 scale_train: true"])
+@pytest.mark.parametrize(
+    "parameters", ["", "dropout_ratio: 0", "dropout_ratio: 1", "dropout_ratio: 0.9 scale_train: true"]
+)
 def test_nothing_happens_in_test_phase(parameters: str, rng: np.random.Generator) -> None:
     x = rng.standard_normal((2, 3, 4, 5)).astype(np.float32)
     assert np.array_equal(run_layer(layer(parameters), {"data": x})["out"], x)
@@ -54,8 +56,8 @@ def test_idioms() -> None:
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ("dropout_ratio: 1", r"dropout_ratio must be 0 or more and below 1, not 1\.0"),
-        ("dropout_ratio: -0.1", r"dropout_ratio must be 0 or more and below 1, not -0\.1"),
+        ("dropout_ratio: 1.5", r"dropout_ratio must be 0 to 1, not 1\.5"),
+        ("dropout_ratio: -0.1", r"dropout_ratio must be 0 to 1, not -0\.1"),
         ("scale_train: maybe", "`scale_train`: maybe is neither true nor false"),
         ("share: true", "field 'dropout_param.share' is not known"),
     ],

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+import caffe2tf
 from caffe2tf.errors import Caffe2TFError, LayerError
 from caffe2tf.ir import Layout, Value
 from caffe2tf.layers.eltwise import agreed_layout, agreed_shape
 from tests.layers.emitted import check_saved, emitted
-from tests.layers.oracle import Array, assert_matches, check_recorded, recorded, run_layer
+from tests.layers.oracle import Array, assert_matches, check_recorded, inputs_text, recorded, run_layer
 
 
 def combine(arrays: Sequence[Array], operation: str, coefficients: Sequence[float]) -> Array:
@@ -54,6 +56,30 @@ def test_coefficients(coefficients: Sequence[float], rng: np.random.Generator) -
     fed = draw(rng, len(coefficients), (2, 3, 4, 5))
     out = run_layer(layer(list(fed), None, coefficients), fed)["out"]
     assert_matches(out, combine(list(fed.values()), "SUM", coefficients))
+
+
+@pytest.mark.parametrize(
+    ("operation", "coefficients", "lost"),
+    [("SUM", (), True), ("SUM", (0.5, -2.0, 3.0), True), ("PROD", (), False), ("MAX", (), False)],
+)
+def test_in_place(operation: str, coefficients: Sequence[float], lost: bool, rng: np.random.Generator) -> None:
+    """Before a SUM, Caffe clears the top: which is the first bottom here."""
+    fed = draw(rng, 3, (2, 3, 4, 5))
+    text = "".join(f'layer {{ name: "{n}" type: "TanH" bottom: "{n}" top: "t{n}" }}' for n in fed)
+    own = layer([f"t{n}" for n in fed], operation, coefficients).replace('top: "out"', 'top: "tin0"')
+    found = run_layer(text + own, fed)["tin0"]
+    values = [np.tanh(a) for a in fed.values()]
+    rest = slice(1, None) if lost else slice(None)
+    assert_matches(found, combine(values[rest], operation, coefficients[rest]))
+
+
+def test_the_user_is_told_what_a_sum_in_place_loses(tmp_path: Path) -> None:
+    net = tmp_path / "net.prototxt"
+    for top, said in (("a", 1), ("c", 0)):
+        own = layer(["a", "b"]).replace('top: "out"', f'top: "{top}"')
+        net.write_text(inputs_text({"a": (2, 3), "b": (2, 3)}) + own)
+        notes = caffe2tf.convert(net, out=tmp_path / top).notes
+        assert sum("without its first bottom" in note for note in notes) == said
 
 
 def test_max_takes_no_account_of_coefficients(rng: np.random.Generator) -> None:
