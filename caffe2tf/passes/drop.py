@@ -34,21 +34,24 @@ def drop_losses(graph: Graph, *, keep_computable: bool = False) -> Graph:
     predictions: set[str] = set()
     outside = {i for n in graph.nodes if n.layer.role is Role.SOURCE for i in n.outputs}
     lost: set[str] = set()
+    losses = {n.name: n.layer for n in graph.nodes if isinstance(n.layer, Loss) and n.name not in used}
+    leaving = {name: loss for name, loss in losses.items() if not (keep_computable and loss.computable)}
+    last = next((name for name, loss in reversed(leaving.items()) if loss.activation() is not None), "")
     for node in graph.nodes:
-        stays = node.name in used or (keep_computable and isinstance(node.layer, Loss) and node.layer.computable)
-        if not isinstance(node.layer, Loss) or stays:
+        loss = leaving.get(node.name)
+        if loss is None:
             kept.append(node)
             continue
-        predicted, given = _sides(node, node.layer.first_target, outside)
+        predicted, given = _sides(node, loss.first_target, outside)
         predictions |= predicted - outside
         targets |= given
-        type_ = node.layer.type_name()
-        layer = node.layer.activation()
+        type_ = loss.type_name()
+        layer = loss.activation()
         lost.update(node.outputs)
         if layer is None:
             notes.append(f"layer {node.name!r} ({type_}) is left out: it serves training or testing")
             continue
-        value = _top_of_activation(graph, node, {v.blob for v in values})
+        value = _top_of_activation(graph, node, {v.blob for v in values}, final=node.name == last)
         values.append(value)
         kept.append(replace(node, layer=layer, inputs=node.inputs[:1], outputs=(value.id,), blobs=()))
         notes.append(f"layer {node.name!r} ({type_}) becomes {type_of(type(layer))}, blob {value.blob!r}")
@@ -150,14 +153,18 @@ def _without_readers(nodes: list[Node], lost: Collection[str]) -> list[Node]:
     return kept
 
 
-def _top_of_activation(graph: Graph, node: Node, taken: Collection[str]) -> Value:
-    """The blob of the activation inside a loss: its own second top, else ``prob``, else the layer's name."""
+def _top_of_activation(graph: Graph, node: Node, taken: Collection[str], *, final: bool) -> Value:
+    """The blob of the activation inside a loss: its own second top, else ``prob``, else the layer's name.
+
+    Of several losses, the ``final`` one is the network's own: those before it help to train what feeds them.
+    """
     outputs = graph.written(node)
     source = graph.values[node.inputs[0]]
     if len(outputs) > 1:
         return outputs[1]
     used = {v.blob for v in graph.values.values()} | set(taken)
-    blob = next(n for n in ("prob", f"{node.name}-prob", f"{node.name}-prob-{len(used)}") if n not in used)
+    names = (*(("prob",) if final else ()), f"{node.name}-prob", f"{node.name}-prob-{len(used)}")
+    blob = next(n for n in names if n not in used)
     return Value(id=blob, blob=blob, shape=source.shape, layout=source.layout)
 
 

@@ -113,6 +113,20 @@ def test_losses_and_what_only_they_read_are_left_out(tmp_path: Path) -> None:
     assert {"label", "loss", "a"} <= set(names(kept))
 
 
+def test_of_several_losses_the_last_gives_prob(tmp_path: Path) -> None:
+    """As in GoogLeNet, whose first two classifiers only help in training."""
+    label = 'layer { name: "label" type: "Input" top: "label" input_param { shape { dim: 2 } } }\n'
+    text = label + "".join(
+        f'layer {{ name: "{n}" type: "InnerProduct" bottom: "d" top: "{n}" inner_product_param {{ num_output: 4 }} }}\n'
+        f'layer {{ name: "{n}/loss" type: "SoftmaxWithLoss" bottom: "{n}" bottom: "label" top: "{n}/loss" }}\n'
+        for n in ("one", "two", "main")
+    )
+    graph = prepared(text, tmp_path)
+    writer = {i: n.name for n in graph.nodes for i in n.outputs}
+    outputs = {graph.values[i].blob: writer[i] for i in graph.outputs}
+    assert outputs == {"one/loss-prob": "one/loss", "two/loss-prob": "two/loss", "prob": "main/loss"}
+
+
 def test_a_loss_that_another_layer_reads_stays(tmp_path: Path) -> None:
     text = (
         'layer { name: "label" type: "Input" top: "label" input_param { shape { dim: 2 } } }\n'
