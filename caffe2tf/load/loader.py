@@ -16,6 +16,7 @@ from caffe2tf.load.memory import Memory, echo_layer
 from caffe2tf.load.selection import is_source, select_layers, unwritten
 from caffe2tf.load.unknown import judge_unknown
 from caffe2tf.load.weights import attach_weights
+from caffe2tf.parse.blobs import check_shape
 
 if TYPE_CHECKING:
     from caffe2tf.parse import LayerDefinition, NetworkDefinition, WeightSource
@@ -251,7 +252,7 @@ class Builder:
             if isinstance(layer, Source):
                 layer = self._settled(layer, [self.shapes.get(t) for t in definition.tops])
             out = layer.infer(*shapes)
-            layer.blobs(*shapes)
+            specs = layer.blobs(*shapes)
         except LayerError as e:
             given_text = ", ".join(format_shape(s) for s in shapes)
             context = f" (bottoms: {given_text})" if shapes else ""
@@ -261,6 +262,13 @@ class Builder:
             tops = ", ".join(format_shape(s) for s in out)
             self._report(definition, f"its tops would be empty ({tops})")
             return None
+        named = [(f"top {top!r}", shape) for top, shape in zip(definition.tops, out, strict=False)]
+        for what, shape in (*named, *((f"its {spec.name}", spec.shape) for spec in specs)):
+            try:
+                check_shape([d for d in shape if d is not None])
+            except ValueError as e:
+                self._report(definition, f"{what}: {e}")
+                return None
         return out
 
     def _settled(self, layer: Source, given: Sequence[Shape | None]) -> Source:

@@ -219,3 +219,34 @@ def test_a_shape_for_something_else_is_refused(tmp_path: Path) -> None:
 def test_no_layer_in_the_phase(tmp_path: Path) -> None:
     text = DATA.replace("input_param", "include { phase: TRAIN } input_param")
     assert problems(tmp_path, text) == ["no layer is left for phase TEST"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (f"input: 'x' input_shape {{ {'dim: 1 ' * 33} }}", r"top 'x': it has 33 axes, and Caffe allows 32"),
+        (
+            "input: 'x' input_shape { dim: 3000000000 }",
+            r"top 'x': its shape 3000000000 is larger than Caffe allows \(2147483647 values\)",
+        ),
+        (
+            (
+                "input: 'x' input_shape { dim: 2 dim: 3 } layer { name: 't' type: 'Tile' bottom: 'x' top: 'y' "
+                "tile_param { tiles: 800000000 } }"
+            ),
+            r"layer 't'.*top 'y': its shape 2x2400000000 is larger than Caffe allows",
+        ),
+        (
+            (
+                "input: 'x' input_shape { dim: 2 dim: 3 } layer { name: 'i' type: 'InnerProduct' bottom: 'x' top: 'y' "
+                "inner_product_param { num_output: 900000000 } }"
+            ),
+            r"layer 'i'.*its weight: its shape 900000000x3 is larger than Caffe allows",
+        ),
+    ],
+)
+def test_what_is_larger_than_caffe_allows(tmp_path: Path, text: str, message: str) -> None:
+    file = tmp_path / "net.prototxt"
+    file.write_text(text + " layer { name: 'n' type: 'TanH' bottom: 'x' top: 'n' }")
+    with pytest.raises(NetworkError, match=message):
+        load_graph(read_network(file))
