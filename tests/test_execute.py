@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -106,8 +107,6 @@ def test_verify_takes_inputs_from_the_reference_or_beside_it(digits: Path) -> No
 
 
 def test_the_runtime_layers_of_two_networks_do_not_meet(digits: Path, tmp_path: Path) -> None:
-    import sys
-
     sys.modules.pop("caffe_layers", None)
     caffe2tf.run(digits / "deploy.prototxt", None, {"data": np.ones((1, 1, 16, 16))})
     assert "caffe_layers" not in sys.modules
@@ -126,3 +125,21 @@ def test_keras_weights_that_came_out_otherwise_are_refused(tmp_path: Path) -> No
     with pytest.raises(caffe2tf.OutputError, match=f"layer '{layer.name}'"):
         save_keras_weights(model, target, weights)
     assert not [p for p in tmp_path.iterdir() if p.name != "net.prototxt"]
+
+
+def test_a_network_deeper_than_python_lets_calls_go(tmp_path: Path) -> None:
+    depth = 1100
+    net = tmp_path / "net.prototxt"
+    types = [("TanH", "AbsVal")[i % 2] for i in range(depth)]
+    layers = [f'layer {{ name: "l{i}" type: "{t}" bottom: "b{i}" top: "b{i + 1}" }}' for i, t in enumerate(types)]
+    net.write_text(inputs_text({"b0": (1, 2)}) + "\n".join(layers))
+    before = sys.getrecursionlimit()
+    try:
+        sys.setrecursionlimit(1000)
+        blobs = caffe2tf.run(net, None, {"b0": np.array([[-0.5, 2]])})
+    finally:
+        sys.setrecursionlimit(before)
+    want = np.array([[-0.5, 2]])
+    for i in range(depth):
+        want = np.abs(want) if i % 2 else np.tanh(want)
+    np.testing.assert_allclose(blobs[f"b{depth}"], want, rtol=1e-5)

@@ -9,7 +9,7 @@ from caffe2tf.emit.literals import literal
 from caffe2tf.emit.loader import LOADER_IMPORTS, LOADER_SOURCE
 from caffe2tf.emit.names import RUNTIME_MODULE, keras_name
 from caffe2tf.emit.program import Program
-from caffe2tf.emit.source import render_build, runtime_classes
+from caffe2tf.emit.source import is_deep, render_build, runtime_classes
 from caffe2tf.ir import Value, format_shape
 from caffe2tf.layers.sources import Source
 
@@ -32,6 +32,7 @@ def render_module(program: Program, provenance: Provenance, *, stubs: str = "") 
     classes = runtime_classes(program)
     with_weights = bool(program.owners)
     imports = ["import keras", *(LOADER_IMPORTS if with_weights else ())]
+    imports += ["import sys"] if is_deep(program) else []
     if any(s.construct is not None and s.construct.target.startswith("layers.") for s in program.statements):
         imports.append("from keras import layers")
     parts = [_docstring(program, provenance), format_imports(imports)]

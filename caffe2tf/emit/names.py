@@ -14,7 +14,9 @@ RUNTIME_MODULE = "caffe_layers"
 """The module beside an emitted one that holds the runtime layers it needs."""
 
 _ILLEGAL = re.compile(r"[^A-Za-z0-9_.-]")
-_RESERVED = frozenset({"keras", "layers", "weights", "build", "model", "load_weights", "x", "np", "os", "annotations"})
+_RESERVED = frozenset(
+    {"keras", "layers", "weights", "build", "model", "load_weights", "x", "np", "os", "sys", "annotations"}
+)
 _MODULES = frozenset({RUNTIME_MODULE, "numpy", "h5py", "tensorflow", "keras", "caffe2tf"}) | sys.stdlib_module_names
 _LONGEST = 60  # of a variable, so that lines can be broken well, and of a module, which is a file's name
 

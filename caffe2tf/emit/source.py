@@ -13,9 +13,11 @@ from caffe2tf.emit.program import Program, Statement
 from caffe2tf.ir import Value
 from caffe2tf.ir.expr import Construct, Literal
 
-__all__ = ["render_build", "runtime_classes"]
+__all__ = ["is_deep", "render_build", "runtime_classes"]
 
 _SHARE = "share_weight"
+_DEEP = 500
+"""Layers that Keras gets through within Python's usual limit of 1000 calls within calls: one for each layer."""
 
 
 def runtime_classes(program: Program) -> list[str]:
@@ -23,6 +25,11 @@ def runtime_classes(program: Program) -> list[str]:
     targets = {s.construct.target for s in program.statements if s.construct is not None}
     targets |= {_SHARE} if program.ties else set()
     return sorted(t for t in targets if not t.startswith(("layers.", "stubs.")))
+
+
+def is_deep(program: Program) -> bool:
+    """Whether the model may have more layers in a row than Keras gets through: it then needs ``sys``."""
+    return len(program.statements) > _DEEP
 
 
 def render_build(program: Program, *, model_name: str, with_weights: bool) -> str:
@@ -35,6 +42,9 @@ def render_build(program: Program, *, model_name: str, with_weights: bool) -> st
         head = "def build() -> keras.Model:"
         doc = '"""Build the network, with freshly initialised weights."""'
     lines = [doc]
+    if is_deep(program):
+        lines.append("# Keras goes from layer to layer by calls within calls, deeper than Python lets it unasked.")
+        lines.append(f"sys.setrecursionlimit(max(sys.getrecursionlimit(), {len(program.statements) + 1000}))")
     for value, name in program.inputs:
         lines += _input(program, value, name, variables)
     lines += [""] if program.statements else []

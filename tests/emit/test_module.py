@@ -179,3 +179,11 @@ def test_the_docstring_tells_what_caffe_does_to_images(tmp_path: Path) -> None:
     after = lines[lines.index("Input `d`: float32 NHWC Nx5x5x3 (Caffe: 2x3x5x5).") + 1]
     assert after.startswith("    Feed what Caffe feeds it: it crops to 5x5 at the centre, subtracts the mean image ")
     assert after.endswith(" and multiplies by 0.5.")
+
+
+def test_only_a_deep_network_asks_for_a_higher_limit(tmp_path: Path) -> None:
+    blobs = [f"b{i}" for i in range(503)]
+    few, many = (plan(chain("n", blobs[:count], blobs[1 : count + 1]), tmp_path).module_source for count in (400, 502))
+    assert "sys" not in few
+    assert "import sys\n" in many
+    assert "sys.setrecursionlimit(max(sys.getrecursionlimit(), 15" in many
