@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -125,6 +126,16 @@ def test_keras_weights_that_came_out_otherwise_are_refused(tmp_path: Path) -> No
     with pytest.raises(caffe2tf.OutputError, match=f"layer '{layer.name}'"):
         save_keras_weights(model, target, weights)
     assert not [p for p in tmp_path.iterdir() if p.name != "net.prototxt"]
+
+
+def test_keras_weights_that_would_not_fit_are_not_begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = plan(tangle(np.random.default_rng(11)), tmp_path)
+    model = build_model(made)
+    monkeypatch.setattr(model, "save_weights", lambda _: pytest.fail("it is begun"))
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=1000))
+    with pytest.raises(caffe2tf.OutputError, match=r"w\.weights\.h5: no space left on the device"):
+        save_keras_weights(model, tmp_path / "w.weights.h5", made.weights())
+    assert [p.name for p in tmp_path.iterdir()] == ["net.prototxt"]
 
 
 def test_a_network_deeper_than_python_lets_calls_go(tmp_path: Path) -> None:

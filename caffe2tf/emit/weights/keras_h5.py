@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +24,9 @@ if TYPE_CHECKING:
 
 __all__ = ["save_keras_weights"]
 
+_EACH = 16 << 10
+"""Bytes that a weight takes besides its values, at most: groups and attributes take 2 KiB in the file of GoogLeNet."""
+
 
 def save_keras_weights(model: keras.Model, target: Path, converted: Mapping[str, Mapping[str, Weight]]) -> None:
     """Has the model write its weights, whole or not at all, and proves that each layer's arrays are its own.
@@ -36,11 +42,23 @@ def save_keras_weights(model: keras.Model, target: Path, converted: Mapping[str,
         OutputError: the file cannot be written.
     """
     with whole_file(target, suffix=".weights.h5") as temporary:
+        _want_space(temporary.parent, converted)
         try:
             model.save_weights(temporary)
             _check(temporary, converted)
         except RuntimeError as error:  # HDF5 tells of a full disk so, too
             raise with_number(error) from error
+
+
+def _want_space(folder: Path, converted: Mapping[str, Mapping[str, Weight]]) -> None:
+    """Refuses beforehand what would not fit: HDF5 crashes the interpreter when a file that Keras has open may not grow.
+
+    Raises:
+        OSError: the file would be larger than what is free.
+    """
+    wanted = sum(4 * weight.size + _EACH for own in converted.values() for weight in own.values()) + _EACH
+    if shutil.disk_usage(folder).free < wanted:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def _check(path: Path, converted: Mapping[str, Mapping[str, Weight]]) -> None:
