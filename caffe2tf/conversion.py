@@ -112,14 +112,9 @@ def convert(  # noqa: PLR0913 - one parameter for each choice
     with open_source(definition, weights) as source:
         made_from = dict.fromkeys([Path(definition.file), *(source.files if source else ())])
         jobs = [(file.name, HashJob(file)) for file in made_from]
+        stub = on_unknown == "stub"
         graph = load_graph(
-            definition,
-            source,
-            phase=phase,
-            stages=stages,
-            level=level,
-            input_shapes=shapes,
-            stub_unknown=on_unknown == "stub",
+            definition, source, phase=phase, stages=stages, level=level, input_shapes=shapes, stub_unknown=stub
         )
         plan = plan_conversion(graph, definition, keep_losses=keep_losses, fixed_rows=fixed_rows)
         files = _Files.of(plan, Path(out), weights_format)

@@ -149,9 +149,9 @@ class Convolution(ConvolutionBase):
             sides.append((before, max(after - beyond, 0)))
             cuts.append((0, max(beyond - after, 0)))
         moved = replace(g, window=replace(g.window, stride=tuple(strides)))
-        cut = [per_side("Cropping", cuts, role="crop")] if any(map(any, cuts)) else []
         pad = [per_side("ZeroPadding", sides, role="pad")] if any(map(any, sides)) else []
-        return [*cut, *pad, self._construct(moved, None)]
+        cut = [per_side("Cropping", cuts, role="crop")] if any(map(any, cuts)) else []
+        return [*pad, *cut, self._construct(moved, None)]
 
     def _is_dense(self, g: Geometry) -> bool:
         """Without spatial axes it is a matrix product."""
