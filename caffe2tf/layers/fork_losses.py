@@ -5,11 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Self
 
-from caffe2tf.errors import LayerError, LayerUnsupportedError
-from caffe2tf.ir.expr import Expr
-from caffe2tf.ir.graph import Value
+from caffe2tf.errors import LayerError
 from caffe2tf.ir.shape import Shape
-from caffe2tf.layers.base import Context
 from caffe2tf.layers.loss_base import Loss
 from caffe2tf.layers.registry import register
 
@@ -56,11 +53,6 @@ class ForkLoss(Loss):
     def type_name(self) -> str:
         """The type that the definition states."""
         return self.type
-
-    def emit(self, ctx: Context, *inputs: Value) -> Expr:
-        """Never asked for: `caffe2tf.passes` leaves it out."""
-        del inputs
-        raise LayerUnsupportedError("it serves training, and is not computed")
 
 
 @register("AccuracyRegression", "LabelsequenceAccuracy", "CTCGreedyDecoder", "TripletAccuracy")

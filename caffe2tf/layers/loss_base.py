@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
-from caffe2tf.errors import LayerError
+from caffe2tf.errors import LayerError, LayerUnsupportedError
+from caffe2tf.ir.expr import Expr
 from caffe2tf.ir.graph import Value
 from caffe2tf.ir.layout import Layout
 from caffe2tf.ir.shape import Shape, canonical_axis, count, format_shape
-from caffe2tf.layers.base import Layer, Role
+from caffe2tf.layers.base import Context, Layer, Role
 from caffe2tf.layers.eltwise import agreed_layout
 from caffe2tf.layers.registry import type_of
 
@@ -56,6 +57,11 @@ class Loss(Layer):
         del outputs
         firsts = {s[0] if s else None for s in inputs}
         return len(firsts) == 1 and None not in firsts
+
+    def emit(self, ctx: Context, *inputs: Value) -> Expr | tuple[Expr, ...]:
+        """What a loss that is not `computable` answers; it is never asked, for `caffe2tf.passes` leaves it out."""
+        del ctx, inputs
+        raise LayerUnsupportedError("it serves training, and is not computed")
 
 
 def class_axis(axis: int, shape: Shape, field: str) -> int:

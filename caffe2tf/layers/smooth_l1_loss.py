@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Self
 
-from caffe2tf.errors import LayerError, LayerUnsupportedError
+from caffe2tf.errors import LayerError
 from caffe2tf.ir.expr import OMIT, Expr, runtime, short, unless
 from caffe2tf.ir.graph import Value
 from caffe2tf.ir.layout import Layout
@@ -170,7 +170,3 @@ class SoftmaxWithLossOHEM(Loss):
         check_first_axes(inputs)
         check_labels(inputs[0], inputs[1], class_axis(self.axis, inputs[0], "softmax_param.axis"))
         return (), inputs[0], inputs[1]
-
-    def emit(self, ctx: Context, *inputs: Value) -> Expr:
-        """Never asked for: `caffe2tf.passes` leaves it out."""
-        raise LayerUnsupportedError("it serves training, and is not computed")

@@ -9,6 +9,8 @@ import pytest
 
 import caffe2tf
 from caffe2tf.errors import NetworkError, UnsupportedError
+from caffe2tf.layers import registered
+from caffe2tf.layers.loss_base import Loss
 from tests.layers.oracle import inputs_text, run_layer
 
 DATA = (
@@ -53,6 +55,12 @@ def test_a_loss_is_left_out_with_its_labels(tmp_path: Path, loss: str, outputs: 
     assert set(done.outputs) <= outputs
     kind = loss.partition('"')[2].partition('"')[0]
     assert any(f"layer 'loss' ({kind}) is left out" in note for note in done.notes)
+
+
+def test_only_losses_that_are_never_computed_do_without_an_emit_of_their_own() -> None:
+    losses = [cls for cls in registered().values() if issubclass(cls, Loss)]
+    assert {cls.computable for cls in losses} == {True, False}
+    assert [cls for cls in losses if (cls.emit is Loss.emit) == cls.computable] == []
 
 
 def test_it_is_left_out_even_where_losses_are_computed() -> None:
