@@ -114,25 +114,24 @@ def regroup(layout: Layout, source: Extents, target: Extents) -> tuple[Layout, L
     return Layout.plain(len(source)), Layout.plain(len(target))
 
 
-def reshaping(before: Sequence[int], after: Sequence[int], *, batch_apart: bool, role: str = "") -> Construct:
+def reshaping(before: Sequence[int], after: Sequence[int], *, batch_apart: bool) -> Construct:
     """The layer that gives a tensor of extents ``before`` the extents ``after``, both in the tensor's axis order.
 
     Args:
         before: with stand-ins.
         after: with stand-ins.
         batch_apart: axis 0 stays what it is, so that its extent need not be known.
-        role: suffix of the layer's name.
     """
     unknown = [d for d in after[1:] if not is_known(d)]
     if batch_apart and len(before) > len(after) == 2:
-        return keras("Flatten", role=role)
+        return keras("Flatten")
     if batch_apart and len(unknown) < 2:
-        return keras("Reshape", tuple(d if is_known(d) else -1 for d in after[1:]), role=role)
+        return keras("Reshape", tuple(d if is_known(d) else -1 for d in after[1:]))
     copied = tuple(before.index(d) for d in after if not is_known(d) and d in before)
     shape = tuple(d if is_known(d) else 0 if d in before else -1 for d in after)
     if shape.count(-1) > 1:
         raise LayerUnsupportedError("at most one extent may be left to be worked out when the network runs")
-    return runtime("FullReshape", shape, *([copied] if copied else []), role=role)
+    return runtime("FullReshape", shape, *([copied] if copied else []))
 
 
 def _as_it_stands(layout: Layout, source: Extents, target: Extents) -> Layout | None:
