@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from caffe2tf.layers import Layer, Role, registered
+from caffe2tf.layers.loss_base import Loss
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "layers.md"
 HEAD = """# Layers
@@ -45,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def render() -> str:
     """The whole page."""
     types = {name: cls for name, cls in sorted(registered().items()) if cls.__module__.startswith("caffe2tf.layers.")}
-    rows = [f"| [{n}](#{n.lower()}) | {_summary(c)} | {ROLES[c.role]} |" for n, c in types.items()]
+    rows = [f"| [{n}](#{n.lower()}) | {_summary(c)} | {_fate(c)} |" for n, c in types.items()]
     table = "\n".join(["| type | | in a converted network |", "|---|---|---|", *rows])
     sections = [f"## {name}\n\n{inspect.getdoc(cls)}\n" for name, cls in types.items()]
     return "\n".join([HEAD, table, "", *sections])
@@ -53,6 +54,12 @@ def render() -> str:
 
 def _summary(cls: type[Layer]) -> str:
     return (inspect.getdoc(cls) or "").partition("\n")[0].replace("|", "\\|")
+
+
+def _fate(cls: type[Layer]) -> str:
+    """What becomes of the layer in a converted network."""
+    never = issubclass(cls, Loss) and not cls.computable
+    return ROLES[Role.SINK if never else cls.role]
 
 
 if __name__ == "__main__":

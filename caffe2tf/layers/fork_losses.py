@@ -58,7 +58,7 @@ class ForkLoss(Loss):
 @register("AccuracyRegression", "LabelsequenceAccuracy", "CTCGreedyDecoder", "TripletAccuracy")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OtherMetric(ForkLoss):
-    """A metric of a fork, as `ForkLoss`."""
+    """A metric of a fork. It is always left out, with a note."""
 
 
 @register("MultiBoxLoss")

@@ -36,13 +36,13 @@ class ForkData(Source):
 @register("ImageSegData", "MatRead", "FloatReader", "ImgReader", "DisparityData", "LaneData")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileData(ForkData):
-    """A layer of DeepLab's, FlowNet's or YOLO's fork that reads files, as `ForkData`."""
+    """A layer of DeepLab's, FlowNet's or YOLO's fork that reads files; its tops are inputs as `AnnotatedData`'s are."""
 
 
 @register("DocData", "SparseData", "RandVec", "SpatialPyramidPoolingData", "CustomImageData")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OtherData(ForkData):
-    """A source of data of a fork, as `ForkData`."""
+    """A source of data of a fork; its tops are inputs as `AnnotatedData`'s are."""
 
 
 @register(
@@ -50,7 +50,7 @@ class OtherData(ForkData):
 )
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PythonData(ForkData):
-    """A data layer of Faster R-CNN and its kin that is Python code, as `ForkData`."""
+    """A data layer of Faster R-CNN and its kin that is Python code; its tops are inputs as `AnnotatedData`'s are."""
 
 
 @register("data", "memory_data", "data_blob")
@@ -122,7 +122,7 @@ class Augmented(ForkData):
 @register("Python:rpn.proposal_target_layer.ProposalTargetLayer")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProposalTarget(Augmented):
-    """Faster R-CNN's choice of regions to train on, drawn at random: as `Augmented`.
+    """Faster R-CNN's choice of regions to train on, drawn at random; its tops are inputs as `FlowAugmentation`'s are.
 
     A network for use has no such layer; convert the test definition to have its head read the proposals.
     """

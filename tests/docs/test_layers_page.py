@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import inspect
+import re
 from pathlib import Path
 
 import pytest
 
+from caffe2tf.emit.runtime_source import runtime_names
 from caffe2tf.layers import registered
 from scripts import generate_docs
 
@@ -34,3 +36,25 @@ def test_every_layer_documents_itself(name: str) -> None:
     assert doc is not None
     assert OURS[name].__doc__ is not None, "the docstring must be the class's own"
     assert len(doc) > 12
+
+
+def test_it_names_what_its_reader_can_find() -> None:
+    """Layers on the page, or Keras layers beside an emitted model; never a class of the converter."""
+    named = set(re.findall(r"(?<!`)`([A-Z]\w+)`(?!`)", generate_docs.render()))
+    assert named
+    assert named <= OURS.keys() | runtime_names()
+
+
+@pytest.mark.parametrize(
+    ("name", "fate"),
+    [
+        ("EuclideanLoss", "left out unless asked for (`--keep-losses`)"),
+        ("MultiBoxLoss", "left out"),
+        ("SoftmaxWithLossOHEM", "left out"),
+        ("Silence", "left out"),
+        ("ReLU", ""),
+    ],
+)
+def test_it_says_what_becomes_of_a_layer(name: str, fate: str) -> None:
+    (row,) = (line for line in generate_docs.render().splitlines() if line.startswith(f"| [{name}]"))
+    assert row.endswith(f" | {fate} |")
