@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from caffe2tf.layers import Layer, Role, registered
+from caffe2tf.layers import Layer, Role, is_ours, registered
 from caffe2tf.layers.loss_base import Loss
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "layers.md"
@@ -45,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def render() -> str:
     """The whole page."""
-    types = {name: cls for name, cls in sorted(registered().items()) if cls.__module__.startswith("caffe2tf.layers.")}
+    types = {name: cls for name, cls in sorted(registered().items()) if is_ours(cls)}
     rows = [f"| [{n}](#{n.lower()}) | {_summary(c)} | {_fate(c)} |" for n, c in types.items()]
     table = "\n".join(["| type | | in a converted network |", "|---|---|---|", *rows])
     sections = [f"## {name}\n\n{inspect.getdoc(cls)}\n" for name, cls in types.items()]

@@ -4,6 +4,7 @@ from caffe2tf.layers.base import Arrangement, BlobSpec, Context, Elementwise, La
 from caffe2tf.layers.registry import (
     find,
     find_offered,
+    is_ours,
     nearest,
     register,
     register_runtime,
@@ -22,6 +23,7 @@ __all__ = [
     "Role",
     "find",
     "find_offered",
+    "is_ours",
     "nearest",
     "register",
     "register_runtime",

@@ -83,6 +83,9 @@ class Layer(ABC):
         paired: whether each bottom has its own top (Convolution).
         role: see `Role`.
         swallows: of a layer without tops, whether what it reads is no output of the network for that.
+        reads_unknown: what it reads of the fields that the schema lacks: names of fields of the layer (``crop_param``),
+            each with all that stands in it. Any other is refused unless it cannot matter. None: a layer of caffe2tf
+            reads no such field, a user's own answers for all.
     """
 
     bottoms: ClassVar[tuple[int, int | None]] = (1, 1)
@@ -90,6 +93,7 @@ class Layer(ABC):
     paired: ClassVar[bool] = False
     role: ClassVar[Role] = Role.COMPUTE
     swallows: ClassVar[bool] = True
+    reads_unknown: ClassVar[tuple[str, ...] | None] = None
 
     __slots__ = ()
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = [
     "find",
     "find_offered",
+    "is_ours",
     "nearest",
     "register",
     "register_runtime",
@@ -43,8 +44,8 @@ def register(*types: str) -> Callable[[type[L]], type[L]]:
     """Class decorator: the class implements the Caffe layer ``types``, the first of which is its proper name.
 
     ``Python:<module>.<layer>`` is the type of the layers of type ``Python`` that name this module and layer. Fields
-    that the schema of caffe2tf lacks are in ``definition.extra``. A class that lists the names of those it reads in a
-    class attribute ``reads_unknown`` has any other refused.
+    that the schema of caffe2tf lacks are in ``definition.extra``. A class that lists the names of those it reads in
+    `Layer.reads_unknown` has any other refused.
 
     Raises:
         UsageError: another class implements one of the types already.
@@ -115,7 +116,7 @@ def _discover() -> None:
     package = importlib.import_module("caffe2tf.layers")
     for module in pkgutil.iter_modules(package.__path__):
         importlib.import_module(f"caffe2tf.layers.{module.name}")
-    ours = {name: cls.__module__ for name, cls in _types.items() if cls.__module__.startswith("caffe2tf.layers.")}
+    ours = {name: cls.__module__ for name, cls in _types.items() if is_ours(cls)}
     if ours != _homes():
         wrong = sorted({name for name, _ in ours.items() ^ _homes().items()})
         raise RuntimeError(f'registered otherwise than by a line @register("...") of literals: {", ".join(wrong)}')
@@ -166,6 +167,11 @@ def find_offered() -> None:
                 f"the layers that {package} offers ({entry.value}) cannot be imported: {type(e).__name__}: {e}; "
                 "update or remove it"
             ) from e
+
+
+def is_ours(cls: type[Layer]) -> bool:
+    """Whether the layer is one of caffe2tf, not of a plugin."""
+    return cls.__module__.startswith("caffe2tf.layers.")
 
 
 def type_of(cls: type[Layer]) -> str:

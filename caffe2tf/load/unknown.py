@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from caffe2tf.errors import Problem
-from caffe2tf.layers import Layer, Role, find
+from caffe2tf.layers import Layer, Role, find, is_ours
 
 if TYPE_CHECKING:
     from caffe2tf.parse import LayerDefinition, UnknownField
@@ -47,11 +47,10 @@ def judge_unknown(definition: LayerDefinition) -> tuple[list[Problem], list[str]
 
 
 def _is_read(cls: type[Layer], field: UnknownField) -> bool:
-    """Whether the layer's class reads the field: it may say which; a user's own that does not answers for all."""
-    named: tuple[str, ...] | None = getattr(cls, "reads_unknown", None)
-    if named is None:
-        return not cls.__module__.startswith("caffe2tf.layers.")
-    return field.path.partition(".")[0].partition("[")[0] in named
+    """Whether the layer's class reads the field, as `Layer.reads_unknown` says."""
+    if cls.reads_unknown is None:
+        return not is_ours(cls)
+    return field.path.partition(".")[0].partition("[")[0] in cls.reads_unknown
 
 
 def _is_harmless(cls: type[Layer], field: UnknownField) -> bool:

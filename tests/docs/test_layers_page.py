@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from caffe2tf.emit.runtime_source import runtime_names
-from caffe2tf.layers import registered
+from caffe2tf.layers import is_ours, registered
 from scripts import generate_docs
 
 
@@ -27,7 +27,7 @@ def test_an_outdated_page_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert generate_docs.main(["--check"]) == 1
 
 
-OURS = {n: c for n, c in registered().items() if c.__module__.startswith("caffe2tf.layers.")}
+OURS = {n: c for n, c in registered().items() if is_ours(c)}
 
 
 @pytest.mark.parametrize("name", OURS)
