@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 from caffe2tf.errors import Position
 from caffe2tf.ir.layout import Layout
 from caffe2tf.ir.shape import Shape
-from caffe2tf.ir.weight import Array, Releasable
+from caffe2tf.ir.weight import Array, Releasable, Weight
 
 if TYPE_CHECKING:
     from caffe2tf.layers.base import Layer
@@ -50,6 +50,20 @@ class NodeBlob:
 
     array: Array
     source: Releasable | None = None
+
+    @property
+    def sources(self) -> tuple[Releasable, ...]:
+        """The source, if there is one."""
+        return () if self.source is None else (self.source,)
+
+    def weight(self, view: Array | None = None, shape: Sequence[int] | None = None) -> Weight:
+        """The blob as a Keras weight, which gives the blob's memory back once it is written.
+
+        Args:
+            view: the values in Keras' order: the array transposed, say; None for the array as it is.
+            shape: the weight's shape where it is not the view's (same row-major order).
+        """
+        return Weight.of(self.array if view is None else view, shape, sources=self.sources)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

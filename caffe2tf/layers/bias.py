@@ -70,5 +70,4 @@ class Bias(AlongAxes):
 
     def convert(self, blobs: Sequence[NodeBlob], ctx: Context) -> Mapping[str, Weight]:
         """The blob in the order in which the values arrive."""
-        sources = [b.source for b in blobs if b.source]
-        return {"bias": Weight.of(self.ordered(blobs[0].array, ctx.inputs), sources=sources)}
+        return {"bias": blobs[0].weight(self.ordered(blobs[0].array, ctx.inputs))}

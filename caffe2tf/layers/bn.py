@@ -185,8 +185,8 @@ class BN(Layer):
         layout = ctx.inputs[0].layout
         vectors = (b.array.reshape(-1) for b in blobs)
         return {
-            name: Weight.of(v[layout.indices()] if layout.blocks else v)
-            for name, v in zip(names, vectors, strict=False)
+            name: blob.weight(v[layout.indices()] if layout.blocks else v)
+            for name, blob, v in zip(names, blobs, vectors, strict=False)
         }
 
     def _layer(self, x: Value, *, role: str = "") -> Construct:

@@ -124,11 +124,11 @@ class Lstm(Layer):
         """Matrices are transposed."""
         del ctx
         w_x, w_h, bias = blobs
-        found = {}
-        for name, blob in (("kernel", w_x), ("bias", bias), ("recurrent_kernel", w_h)):
-            sources = () if blob.source is None else (blob.source,)
-            found[name] = Weight.of(blob.array.T if blob.array.ndim == 2 else blob.array, sources=sources)
-        return found
+        return {
+            "kernel": w_x.weight(w_x.array.T),
+            "bias": bias.weight(),
+            "recurrent_kernel": w_h.weight(w_h.array.T),
+        }
 
     def multiply_adds(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> int:
         """One for each weight and row."""

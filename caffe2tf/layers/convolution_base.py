@@ -13,7 +13,7 @@ from caffe2tf.ir.expr import OMIT, Construct, Expr, keras, runtime, unless
 from caffe2tf.ir.graph import NodeBlob, Value
 from caffe2tf.ir.layout import Layout
 from caffe2tf.ir.shape import Shape, canonical_axis, format_shape
-from caffe2tf.ir.weight import Array, Releasable, Weight
+from caffe2tf.ir.weight import Array, Weight
 from caffe2tf.layers.base import Arrangement, BlobSpec, Layer, known
 from caffe2tf.layers.fillers import Filler
 from caffe2tf.layers.window import StatedWindow, Window, brief
@@ -185,9 +185,9 @@ class ConvolutionBase(Layer):
 
     def _as_weights(self, kernel: Array, blobs: Sequence[NodeBlob]) -> dict[str, Weight]:
         """The kernel, a view of the first blob, and the bias."""
-        weights = {"kernel": Weight.of(kernel, sources=_sources(blobs[0]))}
+        weights = {"kernel": blobs[0].weight(kernel)}
         if self.bias:
-            weights["bias"] = Weight.of(blobs[1].array.reshape(-1), sources=_sources(blobs[1]))
+            weights["bias"] = blobs[1].weight(shape=(self.num_output,))
         return weights
 
 
@@ -210,10 +210,6 @@ def per_side(name: str, counts: Sequence[tuple[int, int]], *, role: str = "") ->
     if all(before == after for before, after in counts):
         return keras(f"{name}{len(counts)}D", brief([before for before, _ in counts]), role=role)
     return keras(f"{name}{len(counts)}D", counts[0] if len(counts) == 1 else tuple(counts), role=role)
-
-
-def _sources(blob: NodeBlob) -> tuple[Releasable, ...]:
-    return (blob.source,) if blob.source is not None else ()
 
 
 def _may_be_equal(a: Shape, b: Shape) -> bool:

@@ -225,10 +225,10 @@ class DataAugmentation(Layer):
         """The mean that is subtracted, channels last."""
         _, places, channels = blobs
         if not self.per_pixel:
-            return {"mean": _weight(channels.array.reshape(-1), channels)}
+            return {"mean": channels.weight(channels.array.reshape(-1))}
         if self._by_place(ctx.outputs[0].shape):
-            return {"mean": _weight(places.array[0].transpose(1, 2, 0), places)}
-        return {"mean": _weight(places.array.mean(axis=(0, 2, 3), dtype=np.float64).astype(np.float32), places)}
+            return {"mean": places.weight(places.array[0].transpose(1, 2, 0))}
+        return {"mean": places.weight(places.array.mean(axis=(0, 2, 3), dtype=np.float64).astype(np.float32))}
 
     @property
     def _values(self) -> tuple[float, ...]:
@@ -264,10 +264,6 @@ def _cropped_shape(shape: Shape, crop: tuple[int, int] | None) -> Shape:
             f"({format_shape(whole)})"
         )
     return (*shape[:2], *crop)
-
-
-def _weight(view: Array, blob: NodeBlob) -> Weight:
-    return Weight.of(view, sources=[blob.source] if blob.source else [])
 
 
 def _whole(p: Parameters, name: str, least: int) -> int:

@@ -90,7 +90,4 @@ class Embed(Layer):
         """Both as they are."""
         del ctx
         names = ("embeddings", "bias")
-        return {
-            name: Weight.of(blob.array, sources=[blob.source] if blob.source else ())
-            for name, blob in zip(names, blobs, strict=False)
-        }
+        return {name: blob.weight() for name, blob in zip(names, blobs, strict=False)}

@@ -113,9 +113,9 @@ class InnerProduct(Layer):
         size = values_after(x.shape, axis)
         w = blobs[0].array
         w = w if self.transpose else w.T
-        sources = tuple(b.source for b in blobs[:1] if b.source)
-        kernel = Weight(shape=(size, self.num_output), parts=tuple(_in_tensor_order(w, x, axis)), sources=sources)
-        return {"kernel": kernel} | ({"bias": Weight.of(blobs[1].array.reshape(-1))} if self.bias else {})
+        parts = tuple(_in_tensor_order(w, x, axis))
+        kernel = Weight(shape=(size, self.num_output), parts=parts, sources=blobs[0].sources)
+        return {"kernel": kernel} | ({"bias": blobs[1].weight(shape=(self.num_output,))} if self.bias else {})
 
     def with_activation(self, name: str) -> Self | None:
         """Dense takes any activation, but one alone."""

@@ -145,11 +145,11 @@ class Local(Layer):
         shape = ctx.inputs[0].shape
         channels, places = self._geometry(shape)
         split = (self.num_output, channels // self.group, *self._window.kernel, *places)
-        weights = {"kernel": Weight.of(blobs[0].array.reshape(split).transpose(4, 5, 2, 3, 1, 0))}
+        weights = {"kernel": blobs[0].weight(blobs[0].array.reshape(split).transpose(4, 5, 2, 3, 1, 0))}
         if self.bias and self._shares_bias(shape):
-            weights["bias"] = Weight.of(blobs[1].array.reshape(-1))
+            weights["bias"] = blobs[1].weight(shape=(self.num_output,))
         elif self.bias:
-            weights["bias"] = Weight.of(blobs[1].array.reshape(self.num_output, *places).transpose(1, 2, 0))
+            weights["bias"] = blobs[1].weight(blobs[1].array.reshape(self.num_output, *places).transpose(1, 2, 0))
         return weights
 
     def with_activation(self, name: str) -> Self | None:

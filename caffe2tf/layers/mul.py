@@ -130,7 +130,7 @@ class Mul(Layer):
             array = array.reshape((1,) * (rank - array.ndim) + array.shape).transpose(layout.axes)
             if layout.blocks and array.shape[1] != 1:
                 array = array[:, layout.indices()]
-        return {"factor": Weight.of(array, sources=[b.source for b in blobs if b.source])}
+        return {"factor": blobs[0].weight(array)}
 
     def _both(self, inputs: Sequence[Shape]) -> tuple[Shape, Shape]:
         return inputs[0], inputs[1] if self.shape is None else self.shape

@@ -84,4 +84,4 @@ class Normalize(Elementwise):
         scale = blobs[0].array.reshape(() if self.channel_shared else -1)
         if layout.blocks and not self.channel_shared:
             scale = scale[layout.indices()]
-        return {"scale": Weight.of(scale, sources=[b.source for b in blobs if b.source])}
+        return {"scale": blobs[0].weight(scale)}

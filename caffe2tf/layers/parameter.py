@@ -65,5 +65,4 @@ class Parameter(Layer):
 
     def convert(self, blobs: Sequence[NodeBlob], ctx: Context) -> Mapping[str, Weight]:
         """The blob in the order in which others read it."""
-        array = ctx.outputs[0].layout.from_caffe(blobs[0].array)
-        return {"value": Weight.of(array, sources=[b.source for b in blobs if b.source])}
+        return {"value": blobs[0].weight(ctx.outputs[0].layout.from_caffe(blobs[0].array))}

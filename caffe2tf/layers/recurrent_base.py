@@ -121,11 +121,7 @@ class Recurrent(Layer):
         del ctx
         static = ("static_kernel",) if self.static else ()
         names = ("kernel", "bias", *static, "recurrent_kernel", *self.weights_after)
-        found = {}
-        for name, blob in zip(names, blobs, strict=True):
-            sources = () if blob.source is None else (blob.source,)
-            found[name] = Weight.of(blob.array.T if blob.array.ndim == 2 else blob.array, sources=sources)
-        return found
+        return {name: blob.weight(blob.array.T) for name, blob in zip(names, blobs, strict=True)}
 
     def multiply_adds(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> int:
         """One for each weight at each step of each stream; the static input is multiplied once for a stream."""

@@ -101,6 +101,5 @@ class Scale(AlongAxes):
         """Both blobs in the order in which the values arrive."""
         names = ("bias",) if self.computed else ("gamma", "beta")
         return {
-            name: Weight.of(self.ordered(blob.array, ctx.inputs), sources=[blob.source] if blob.source else ())
-            for name, blob in zip(names, blobs, strict=False)
+            name: blob.weight(self.ordered(blob.array, ctx.inputs)) for name, blob in zip(names, blobs, strict=False)
         }

@@ -83,7 +83,4 @@ class Stub(Layer):
     def convert(self, blobs: Sequence[NodeBlob], ctx: Context) -> Mapping[str, Weight]:
         """The blobs as they are."""
         del ctx
-        return {
-            f"blob{i}": Weight.of(b.array, b.array.shape, sources=[b.source] if b.source else [])
-            for i, b in enumerate(blobs)
-        }
+        return {f"blob{i}": b.weight() for i, b in enumerate(blobs)}

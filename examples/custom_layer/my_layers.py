@@ -46,7 +46,7 @@ class Gate(Layer):
 
     def convert(self, blobs: Sequence[NodeBlob], ctx: Context) -> Mapping[str, Weight]:
         """The slopes, as the weight of that name."""
-        return {"slope": Weight.of(blobs[0].array)}
+        return {"slope": blobs[0].weight()}
 
 
 @keras.saving.register_keras_serializable(package="mine")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from caffe2tf.ir import Graph, Layout, Node, Value
+import numpy as np
+
+from caffe2tf.ir import Graph, Layout, Node, NodeBlob, Value
 from caffe2tf.layers.activations import TanH
 
 SHAPE = (2, 3)
@@ -48,3 +50,27 @@ def test_an_echo_reads_nothing_away_and_makes_no_output() -> None:
 def test_values_that_nobody_writes_any_more_are_forgotten() -> None:
     g = graph(node("a", "", "x"), node("b", "x", "y"))
     assert set(g.with_nodes(g.nodes[:1]).values) == {"x"}
+
+
+class Pages:
+    def release(self) -> None: ...
+
+    def release_range(self, start: int, stop: int) -> None: ...
+
+
+def test_a_blob_as_a_weight_is_released_once_written(rng: np.random.Generator) -> None:
+    pages, array = Pages(), rng.standard_normal((2, 3)).astype("f4")
+    blob = NodeBlob(array=array, source=pages)
+    for weight, want in [
+        (blob.weight(), array),
+        (blob.weight(array.T), array.T),
+        (blob.weight(array.T, (3, 1, 2)), array.T[:, None]),
+        (blob.weight(shape=(6,)), array.reshape(6)),
+    ]:
+        np.testing.assert_array_equal(weight.array(), want)
+        assert np.shares_memory(weight.parts[0], array)
+        assert weight.sources == (pages,)
+
+
+def test_a_blob_that_was_drawn_has_nothing_to_release() -> None:
+    assert NodeBlob(array=np.ones(3, "f4")).weight().sources == ()
