@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -13,17 +14,16 @@ from caffe2tf.runtime.suppression import keep_best_boxes, rows_or_none
 __all__ = ["Region", "YoloDetectionOutput", "Yolov3DetectionOutput"]
 
 
-@keras.saving.register_keras_serializable(package="caffe2tf")
-class YoloDetectionOutput(keras.layers.Layer):
-    """Of YOLO v2's feature maps, one or several, channels last, the detections: (1, 1, n, 7).
+class _GridDetections(keras.layers.Layer):
+    """Of feature maps, one or several, channels last, the detections: (1, 1, n, 7).
 
     A row is 0, class + 1, score, left, top, right, bottom, in falling scores. Boxes of all maps, images and classes
     suppress each other. Where there are none, there is one row for each image: its number, then -1.
 
     Args:
-        num_classes: how many classes are scored; every box has its best one alone.
-        anchors: width and height of each box of a cell, in cells.
-        confidence_threshold: a score must not be below it.
+        num_classes: how many classes are scored.
+        anchors: width and height of each box of a cell.
+        confidence_threshold: of which a score must not fall short.
         nms_threshold: overlap with a better box from which on a box is removed.
         fixed_rows: whether there are as many rows as boxes, of which unused ones hold -1.
     """
@@ -31,7 +31,7 @@ class YoloDetectionOutput(keras.layers.Layer):
     def __init__(
         self,
         num_classes: int,
-        anchors: Sequence[Sequence[float]],
+        anchors: Sequence[Any],
         *,
         confidence_threshold: float = 0.01,
         nms_threshold: float = 0.45,
@@ -47,8 +47,41 @@ class YoloDetectionOutput(keras.layers.Layer):
         self.supports_jit = False  # XLA has no tensors whose extents depend on values
 
     def call(self, inputs: tf.Tensor | Sequence[tf.Tensor]) -> tf.Tensor:
-        """Maps (batch, height, width, boxes * values); of one higher than wide, Caffe reads a square."""
+        """Maps (batch, height, width, boxes * values)."""
         maps = _one_or_more(inputs)
+        boxes, chosen, scores, classes = self.candidates(maps)
+        rows = _best_of_all(tf.gather(boxes, chosen), scores, classes, self.nms_threshold)
+        return _filled(rows, tf.shape(boxes)[0]) if self.fixed_rows else rows_or_none(rows, tf.shape(maps[0])[0])
+
+    def candidates(self, maps: Sequence[tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
+        """All boxes (n, 4); for each score that is high enough, the number of its box, itself, and its class."""
+        raise NotImplementedError
+
+    def compute_output_shape(
+        self, input_shape: tuple[int | None, ...] | Sequence[tuple[int | None, ...]]
+    ) -> tuple[int | None, ...]:
+        """A known number of rows only where it is fixed, and so are all extents."""
+        return (1, 1, self.count(_one_or_more_shapes(input_shape)) if self.fixed_rows else None, 7)
+
+    def count(self, shapes: Sequence[tuple[int | None, ...]]) -> int | None:
+        """How many boxes there are in maps of these shapes; None where an extent is None."""
+        raise NotImplementedError
+
+    def get_config(self) -> dict[str, object]:
+        """Arguments of the constructor."""
+        names = "num_classes anchors confidence_threshold nms_threshold fixed_rows"
+        return {**super().get_config(), **{name: getattr(self, name) for name in names.split()}}
+
+
+@keras.saving.register_keras_serializable(package="caffe2tf")
+class YoloDetectionOutput(_GridDetections):
+    """Detections of YOLO v2: of each box the best class alone; of a map higher than wide, Caffe reads a square.
+
+    Anchors are in cells. For inputs, output and arguments see `_GridDetections`.
+    """
+
+    def candidates(self, maps: Sequence[tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
+        """One for each box at most."""
         boxes, scores, classes = [], [], []
         for x in maps:
             cells = _by_box(x[:, : x.shape[2]], len(self.anchors))
@@ -58,38 +91,23 @@ class YoloDetectionOutput(keras.layers.Layer):
             classes.append(tf.reshape(tf.argmax(sure, axis=-1, output_type=tf.int32), [-1]))
         score = tf.concat(scores, axis=0)
         chosen = tf.where(score >= self.confidence_threshold)[:, 0]
-        rows = _best_of_all(
-            tf.gather(tf.concat(boxes, axis=0), chosen),
-            tf.gather(score, chosen),
-            tf.gather(tf.concat(classes, axis=0), chosen),
-            self.nms_threshold,
-        )
-        return _filled(rows, tf.size(score)) if self.fixed_rows else rows_or_none(rows, tf.shape(maps[0])[0])
+        best = tf.gather(tf.concat(classes, axis=0), chosen)
+        return tf.concat(boxes, axis=0), chosen, tf.gather(score, chosen), best
 
-    def compute_output_shape(
-        self, input_shape: tuple[int | None, ...] | Sequence[tuple[int | None, ...]]
-    ) -> tuple[int | None, ...]:
-        """A known number of rows only where it is fixed, and so are all extents."""
-        squares = [(batch, width, width) for batch, _, width, _ in _one_or_more_shapes(input_shape)]
-        return (1, 1, _count_boxes(squares, len(self.anchors)) if self.fixed_rows else None, 7)
-
-    def get_config(self) -> dict[str, object]:
-        """Arguments of the constructor."""
-        names = "num_classes anchors confidence_threshold nms_threshold fixed_rows"
-        return {**super().get_config(), **{name: getattr(self, name) for name in names.split()}}
+    def count(self, shapes: Sequence[tuple[int | None, ...]]) -> int | None:
+        """Those of squares."""
+        return _count_boxes([(batch, width, width) for batch, _, width, _ in shapes], len(self.anchors))
 
 
 @keras.saving.register_keras_serializable(package="caffe2tf")
-class Yolov3DetectionOutput(keras.layers.Layer):
-    """Of YOLO v3's feature maps, channels last, the detections: (1, 1, n, 7), as those of `YoloDetectionOutput`.
+class Yolov3DetectionOutput(_GridDetections):
+    """Detections of YOLO v3, whose classes are scored each on its own; for inputs and output see `_GridDetections`.
 
     Args:
-        num_classes: how many classes are scored, each on its own.
+        num_classes: how many classes are scored.
         anchors: for each map, width and height of each box of a cell, in pixels of the network's input.
         strides: for each map, how many of those pixels a cell is wide and high.
-        confidence_threshold: a score must be above it.
-        nms_threshold: overlap with a better box from which on a box is removed.
-        fixed_rows: whether there are as many rows as boxes, of which unused ones hold -1.
+        **kwargs: see `_GridDetections`; a score must be above `confidence_threshold`, not equal to it.
     """
 
     def __init__(
@@ -97,24 +115,13 @@ class Yolov3DetectionOutput(keras.layers.Layer):
         num_classes: int,
         anchors: Sequence[Sequence[Sequence[float]]],
         strides: Sequence[int],
-        *,
-        confidence_threshold: float = 0.01,
-        nms_threshold: float = 0.45,
-        fixed_rows: bool = False,
         **kwargs: object,
     ) -> None:
-        super().__init__(**kwargs)
-        self.num_classes = num_classes
-        self.anchors = anchors
+        super().__init__(num_classes, anchors, **kwargs)  # type: ignore[arg-type]  # those of _GridDetections
         self.strides = strides
-        self.confidence_threshold = confidence_threshold
-        self.nms_threshold = nms_threshold
-        self.fixed_rows = fixed_rows
-        self.supports_jit = False  # XLA has no tensors whose extents depend on values
 
-    def call(self, inputs: tf.Tensor | Sequence[tf.Tensor]) -> tf.Tensor:
-        """Maps (batch, height, width, boxes * values)."""
-        maps = _one_or_more(inputs)
+    def candidates(self, maps: Sequence[tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
+        """One for each class of a box at most."""
         boxes, scores = [], []
         for x, anchors, stride in zip(maps, self.anchors, self.strides, strict=True):
             values = 5 + self.num_classes
@@ -124,13 +131,7 @@ class Yolov3DetectionOutput(keras.layers.Layer):
             scores.append(tf.reshape(score, [-1, self.num_classes]))
         box, score = tf.concat(boxes, axis=0), tf.concat(scores, axis=0)
         chosen = tf.where((score > self.confidence_threshold) & self._may_stay(box, score))
-        rows = _best_of_all(
-            tf.gather(box, chosen[:, 0]),
-            tf.gather_nd(score, chosen),
-            tf.cast(chosen[:, 1], tf.int32),
-            self.nms_threshold,
-        )
-        return _filled(rows, tf.shape(box)[0]) if self.fixed_rows else rows_or_none(rows, tf.shape(maps[0])[0])
+        return box, chosen[:, 0], tf.gather_nd(score, chosen), tf.cast(chosen[:, 1], tf.int32)
 
     def _may_stay(self, box: tf.Tensor, score: tf.Tensor) -> tf.Tensor:
         """Not a box's lesser classes: it suppresses itself, unless it is too small to overlap with itself."""
@@ -140,17 +141,13 @@ class Yolov3DetectionOutput(keras.layers.Layer):
         best = tf.one_hot(tf.argmax(score, axis=1), self.num_classes, on_value=True, off_value=False, dtype=tf.bool)
         return best | ~alone[:, None]
 
-    def compute_output_shape(
-        self, input_shape: tuple[int | None, ...] | Sequence[tuple[int | None, ...]]
-    ) -> tuple[int | None, ...]:
-        """A known number of rows only where it is fixed, and so are all extents."""
-        boxes = len(self.anchors[0])
-        return (1, 1, _count_boxes(_one_or_more_shapes(input_shape), boxes) if self.fixed_rows else None, 7)
+    def count(self, shapes: Sequence[tuple[int | None, ...]]) -> int | None:
+        """Those of all cells."""
+        return _count_boxes(shapes, len(self.anchors[0]))
 
     def get_config(self) -> dict[str, object]:
         """Arguments of the constructor."""
-        names = "num_classes anchors strides confidence_threshold nms_threshold fixed_rows"
-        return {**super().get_config(), **{name: getattr(self, name) for name in names.split()}}
+        return {**super().get_config(), "strides": self.strides}
 
 
 @keras.saving.register_keras_serializable(package="caffe2tf")
