@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
 
-from caffe2tf.runtime.taps import weigh_taps
+from caffe2tf.runtime.taps import ResamplingLayer, weigh_taps
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -17,30 +16,18 @@ __all__ = ["ResizeAligned"]
 
 
 @keras.saving.register_keras_serializable(package="caffe2tf")
-class ResizeAligned(keras.layers.Layer):
+class ResizeAligned(ResamplingLayer):
     """Images bilinearly interpolated at places from corner to corner, at equal distances; channels last.
 
     Args:
         size: height and width of the result, 2 or more.
     """
 
-    def __init__(self, size: Sequence[int], **kwargs: object) -> None:
-        super().__init__(**kwargs)
-        self.size = tuple(size)
-
     def call(self, x: tf.Tensor) -> tf.Tensor:
         """Images of known height and width."""
         _, height, width, _ = x.shape
         rows, columns = (_neighbours(b, a) for b, a in zip((height, width), self.size, strict=True))
         return weigh_taps(weigh_taps(x, 1, rows), 2, columns)
-
-    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        """The input's, but for the size."""
-        return (input_shape[0], *self.size, input_shape[3])
-
-    def get_config(self) -> dict[str, object]:
-        """Arguments of the constructor."""
-        return {**super().get_config(), "size": self.size}
 
 
 def _neighbours(before: int, after: int) -> tuple[np.ndarray, np.ndarray]:

@@ -92,21 +92,14 @@ class Correlation1D(Correlation):
     """As Correlation, with displacements and zeros along the width alone.
 
     Args:
+        kernel_size: height and width of a patch, odd.
+        max_displacement: no displacement is larger, but for a single direction -1.
         single_direction: -1: only to the left, by one step or more; 1: only to the right, by none or more; 0: both.
+        **kwargs: see `Correlation`.
     """
 
-    def __init__(
-        self,
-        kernel_size: int,
-        max_displacement: int,
-        pad: int = 0,
-        stride_1: int = 1,
-        stride_2: int = 1,
-        correlation_type: str = "MULTIPLY",
-        single_direction: int = 0,
-        **kwargs: object,
-    ) -> None:
-        super().__init__(kernel_size, max_displacement, pad, stride_1, stride_2, correlation_type, **kwargs)
+    def __init__(self, kernel_size: int, max_displacement: int, *, single_direction: int = 0, **kwargs: object) -> None:
+        super().__init__(kernel_size, max_displacement, **kwargs)  # type: ignore[arg-type]  # those of Correlation
         self.single_direction = single_direction
 
     def displacements(self) -> tuple[range, range]:

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from caffe2tf.runtime.taps import taps_around, weigh_taps
+from caffe2tf.runtime.taps import ResamplingLayer, taps_around, weigh_taps
 
 __all__ = ["Downsample"]
 
 
 @keras.saving.register_keras_serializable(package="caffe2tf")
-class Downsample(keras.layers.Layer):
+class Downsample(ResamplingLayer):
     """Means of the pixels around each place, weighted by a triangle; corners stay corners; channels last.
 
     What is not a number is left out; where it has more than half of the weight, the result is no number either.
@@ -23,10 +22,6 @@ class Downsample(keras.layers.Layer):
     Args:
         size: height and width of the result, 2 or more.
     """
-
-    def __init__(self, size: Sequence[int], **kwargs: object) -> None:
-        super().__init__(**kwargs)
-        self.size = tuple(size)
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
         """Images of known height and width, 2 or more."""
@@ -37,14 +32,6 @@ class Downsample(keras.layers.Layer):
         lost = weigh_taps(weigh_taps(tf.cast(missing, x.dtype), 1, rows), 2, columns)
         total = weigh_taps(weigh_taps(tf.where(missing, tf.zeros_like(x), x), 1, rows), 2, columns)
         return tf.where(lost / known > 0.5, tf.constant(float("nan"), x.dtype), total / known)
-
-    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        """The input's, but for the size."""
-        return (input_shape[0], *self.size, input_shape[3])
-
-    def get_config(self) -> dict[str, object]:
-        """Arguments of the constructor."""
-        return {**super().get_config(), "size": self.size}
 
 
 def _triangle_taps(before: int, after: int) -> tuple[np.ndarray, np.ndarray]:

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import keras
 import numpy as np
 import tensorflow as tf
+
+from caffe2tf.runtime.transpose import PermutingLayer
 
 __all__ = ["PermuteInPlace"]
 
 
 @keras.saving.register_keras_serializable(package="caffe2tf")
-class PermuteInPlace(keras.layers.Layer):
+class PermuteInPlace(PermutingLayer):
     """The axes in another order, as Caffe's loop does it in one memory: it may read what it has overwritten before.
 
     Args:
         order: for each axis of the result, the axis of the input.
     """
-
-    def __init__(self, order: Sequence[int], **kwargs: object) -> None:
-        super().__init__(**kwargs)
-        self.order = tuple(order)
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
         """Any shape of as many axes, known but for the batch where that stays in front."""
@@ -32,14 +28,6 @@ class PermuteInPlace(keras.layers.Layer):
         rows = tf.reshape(x, [-1, values.size])
         moved = tf.gather(rows, _what_one_memory_keeps(source.reshape(-1)), axis=1)
         return tf.reshape(moved, [-1, *source.shape] if apart else source.shape)
-
-    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        """The same extents in another order."""
-        return tuple(input_shape[axis] for axis in self.order)
-
-    def get_config(self) -> dict[str, object]:
-        """Arguments of the constructor."""
-        return {**super().get_config(), "order": self.order}
 
 
 def _what_one_memory_keeps(source: np.ndarray) -> np.ndarray:

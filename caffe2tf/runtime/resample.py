@@ -9,13 +9,13 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from caffe2tf.runtime.taps import taps_around, weigh_taps
+from caffe2tf.runtime.taps import ResamplingLayer, taps_around, weigh_taps
 
 __all__ = ["Resample"]
 
 
 @keras.saving.register_keras_serializable(package="caffe2tf")
-class Resample(keras.layers.Layer):
+class Resample(ResamplingLayer):
     """Images resampled to a size; channels last.
 
     Args:
@@ -27,8 +27,7 @@ class Resample(keras.layers.Layer):
     def __init__(
         self, size: Sequence[int], method: str = "LINEAR", *, antialias: bool = True, **kwargs: object
     ) -> None:
-        super().__init__(**kwargs)
-        self.size = tuple(size)
+        super().__init__(size, **kwargs)
         self.method = method
         self.antialias = antialias
 
@@ -54,13 +53,9 @@ class Resample(keras.layers.Layer):
         divided = total / tf.constant(np.where(weight == 0, 1, weight), total.dtype)
         return divided if weight.all() else tf.where(weight == 0, tf.zeros([], total.dtype), divided)
 
-    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        """The input's, but for the size."""
-        return (input_shape[0], *self.size, input_shape[3])
-
     def get_config(self) -> dict[str, object]:
         """Arguments of the constructor."""
-        return {**super().get_config(), "size": self.size, "method": self.method, "antialias": self.antialias}
+        return {**super().get_config(), "method": self.method, "antialias": self.antialias}
 
 
 def _filter_taps(

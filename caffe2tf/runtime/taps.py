@@ -1,13 +1,34 @@
-"""Weighted sums of neighbouring values along one axis: what resampling is made of."""
+"""What resampling is made of: a layer with a size, and weighted sums of neighbouring values along one axis."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+import keras
 import numpy as np
 import tensorflow as tf
 
-__all__ = ["taps_around", "weigh_taps"]
+__all__ = ["ResamplingLayer", "taps_around", "weigh_taps"]
+
+
+class ResamplingLayer(keras.layers.Layer):
+    """A layer that brings images to a size; channels last.
+
+    Args:
+        size: height and width of the result.
+    """
+
+    def __init__(self, size: Sequence[int], **kwargs: object) -> None:
+        super().__init__(**kwargs)
+        self.size = tuple(size)
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """The input's, but for the size."""
+        return (input_shape[0], *self.size, input_shape[3])
+
+    def get_config(self) -> dict[str, object]:
+        """Arguments of the constructor."""
+        return {**super().get_config(), "size": self.size}
 
 
 def taps_around(

@@ -8,12 +8,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-__all__ = ["Reblock", "Transpose"]
+__all__ = ["PermutingLayer", "Reblock", "Transpose"]
 
 
-@keras.saving.register_keras_serializable(package="caffe2tf")
-class Transpose(keras.layers.Layer):
-    """Moves the axes of a tensor, the first included.
+class PermutingLayer(keras.layers.Layer):
+    """A layer whose result has the axes of its input in another order.
 
     Args:
         order: for each axis of the result, the axis of the input.
@@ -23,10 +22,6 @@ class Transpose(keras.layers.Layer):
         super().__init__(**kwargs)
         self.order = tuple(order)
 
-    def call(self, x: tf.Tensor) -> tf.Tensor:
-        """Any shape of as many axes."""
-        return tf.transpose(x, self.order)
-
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         """The same extents in another order."""
         return tuple(input_shape[axis] for axis in self.order)
@@ -34,6 +29,19 @@ class Transpose(keras.layers.Layer):
     def get_config(self) -> dict[str, object]:
         """Arguments of the constructor."""
         return {**super().get_config(), "order": self.order}
+
+
+@keras.saving.register_keras_serializable(package="caffe2tf")
+class Transpose(PermutingLayer):
+    """Moves the axes of a tensor, the first included.
+
+    Args:
+        order: for each axis of the result, the axis of the input.
+    """
+
+    def call(self, x: tf.Tensor) -> tf.Tensor:
+        """Any shape of as many axes."""
+        return tf.transpose(x, self.order)
 
 
 @keras.saving.register_keras_serializable(package="caffe2tf")
