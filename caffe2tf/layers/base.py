@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from caffe2tf.layers.fillers import Filler
     from caffe2tf.parse import LayerDefinition as LayerProto
 
-__all__ = ["Arrangement", "BlobSpec", "Context", "Elementwise", "Layer", "Role"]
+__all__ = ["Arrangement", "BlobSpec", "Context", "Elementwise", "Layer", "Role", "known", "values_after"]
 
 
 class Role(enum.Enum):
@@ -226,8 +226,3 @@ def values_after(shape: Shape, axis: int, what: str = "the input's extents") -> 
     if n is None:
         raise LayerError(f"{what} from axis {axis} on must be known before the network runs")
     return n
-
-
-def arrays(blobs: Sequence[NodeBlob]) -> tuple[Array, ...]:
-    """The arrays of ``blobs``."""
-    return tuple(b.array for b in blobs)

@@ -19,7 +19,7 @@ from caffe2tf.layers.regroup import axis_of
 if TYPE_CHECKING:
     from caffe2tf.parse import LayerDefinition as LayerProto
 
-__all__ = ["Concat"]
+__all__ = ["Concat", "axis_by_either_name"]
 
 
 @register("Concat")

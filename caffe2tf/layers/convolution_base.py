@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from caffe2tf.parse import LayerDefinition as LayerProto
     from caffe2tf.proto.caffe_pb2 import ConvolutionParameter
 
-__all__ = ["ConvolutionBase", "Geometry", "each", "per_side"]
+__all__ = ["ConvolutionBase", "Geometry", "beside", "each", "per_side"]
 
 _MOST_AXES = 6
 

@@ -17,7 +17,7 @@ from caffe2tf.layers.registry import register
 if TYPE_CHECKING:
     from caffe2tf.parse import LayerDefinition as LayerProto
 
-__all__ = ["Input", "Source"]
+__all__ = ["Input", "Source", "check_extents"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import keras
 import tensorflow as tf
 
-from caffe2tf.runtime.losses import _at_label, _is_counted, _one_or_nan, _rows_of_classes
+from caffe2tf.runtime.losses import at_label, is_counted, one_or_nan, rows_of_classes
 
 __all__ = ["Accuracy"]
 
@@ -40,12 +40,12 @@ class Accuracy(keras.layers.Layer):
 
     def call(self, inputs: Sequence[tf.Tensor]) -> tf.Tensor:
         """The share of all, and of each class where it is asked for; 0 where nothing counts."""
-        rows = _rows_of_classes(inputs[0], self.axis)
+        rows = rows_of_classes(inputs[0], self.axis)
         labels = tf.cast(tf.reshape(inputs[1], [-1]), tf.int32)
-        better = rows >= _at_label(rows, labels)[:, None]  # the class itself is one of them
+        better = rows >= at_label(rows, labels)[:, None]  # the class itself is one of them
         right = tf.reduce_sum(tf.cast(better, tf.int32), axis=1) <= self.top_k
-        kept = tf.cast(_is_counted(labels, self.ignore_label), rows.dtype)
-        hits = tf.math.multiply_no_nan(tf.cast(right, rows.dtype) * _one_or_nan(rows, labels), kept)
+        kept = tf.cast(is_counted(labels, self.ignore_label), rows.dtype)
+        hits = tf.math.multiply_no_nan(tf.cast(right, rows.dtype) * one_or_nan(rows, labels), kept)
         share = tf.math.divide_no_nan(tf.reduce_sum(hits), tf.reduce_sum(kept))
         if not self.per_class:
             return share

@@ -9,7 +9,7 @@ import keras
 import tensorflow as tf
 
 from caffe2tf.runtime.convolution import known_shape
-from caffe2tf.runtime.recurrent import _lstm_unit
+from caffe2tf.runtime.recurrent import lstm_unit
 
 __all__ = ["SequenceLSTM"]
 
@@ -63,7 +63,7 @@ class SequenceLSTM(keras.layers.Layer):
         """State after a step (h and c), from those before it, what drives it, and what they are multiplied by."""
         hidden, cell = states
         driven, keep = inputs
-        cell, hidden = _lstm_unit(cell, keep * (hidden @ self.recurrent_kernel) + driven, keep)
+        cell, hidden = lstm_unit(cell, keep * (hidden @ self.recurrent_kernel) + driven, keep)
         return hidden, cell
 
     def compute_output_shape(self, input_shape: Sequence[object]) -> tuple[int | None, ...]:

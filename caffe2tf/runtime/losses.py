@@ -15,6 +15,10 @@ __all__ = [
     "MultinomialLogisticLoss",
     "SigmoidCrossEntropyLoss",
     "SoftmaxWithLoss",
+    "at_label",
+    "is_counted",
+    "one_or_nan",
+    "rows_of_classes",
 ]
 
 
@@ -59,8 +63,8 @@ class _SoftmaxLoss(keras.layers.Layer):
         """The loss, and the probabilities where they are asked for."""
         logarithms = tf.nn.log_softmax(inputs[0], axis=self.axis)  # near a probability of 1 more exact than its log
         labels = tf.cast(tf.reshape(inputs[1], [-1]), tf.int32)
-        each = self._each(_rows_of_classes(logarithms, self.axis), labels, *inputs[2:])
-        kept = _is_counted(labels, self.ignore_label)
+        each = self._each(rows_of_classes(logarithms, self.axis), labels, *inputs[2:])
+        kept = is_counted(labels, self.ignore_label)
         batch = 1
         for axis in self.batch_axes:
             batch *= tf.shape(logarithms)[axis]
@@ -91,7 +95,7 @@ class SoftmaxWithLoss(_SoftmaxLoss):
 
     def _each(self, rows: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
         smallest = -87.336544  # the logarithm of the smallest normal float32 number
-        return -tf.maximum(_at_label(rows, labels), smallest)
+        return -tf.maximum(at_label(rows, labels), smallest)
 
 
 @keras.saving.register_keras_serializable(package="caffe2tf")
@@ -105,7 +109,7 @@ class InfogainLoss(_SoftmaxLoss):
         classes = tf.shape(rows)[1]
         weights = tf.gather(tf.reshape(matrix, [classes, classes]), tf.clip_by_value(labels, 0, classes - 1))
         smallest = -46.051702  # the logarithm of 1e-20
-        return -tf.reduce_sum(weights * tf.maximum(rows, smallest), axis=1) * _one_or_nan(rows, labels)
+        return -tf.reduce_sum(weights * tf.maximum(rows, smallest), axis=1) * one_or_nan(rows, labels)
 
 
 @keras.saving.register_keras_serializable(package="caffe2tf")
@@ -126,7 +130,7 @@ class SigmoidCrossEntropyLoss(_ScalarLoss):
         """The loss."""
         x, t = (tf.reshape(v, [-1]) for v in inputs)
         each = x * (tf.cast(x >= 0, x.dtype) - t) + tf.math.log(1 + tf.exp(-tf.abs(x)))
-        kept = _is_counted(tf.cast(t, tf.int32), self.ignore_label)
+        kept = is_counted(tf.cast(t, tf.int32), self.ignore_label)
         return _normalized(each, kept, self.normalization, tf.shape(inputs[0])[0])
 
     def get_config(self) -> dict[str, object]:
@@ -192,7 +196,7 @@ class HingeLoss(_ScalarLoss):
         """The loss."""
         rows, labels = _rows_and_labels(*inputs)
         sign = 1 - 2 * tf.one_hot(labels, tf.shape(rows)[1], dtype=rows.dtype)
-        terms = tf.maximum(1 + sign * rows, 0.0) * _one_or_nan(rows, labels)[:, None]
+        terms = tf.maximum(1 + sign * rows, 0.0) * one_or_nan(rows, labels)[:, None]
         return tf.reduce_sum(terms * terms if self.norm == "L2" else terms) / _batch_of(rows)
 
     def get_config(self) -> dict[str, object]:
@@ -207,7 +211,7 @@ class MultinomialLogisticLoss(_ScalarLoss):
     def call(self, inputs: Sequence[tf.Tensor]) -> tf.Tensor:
         """The loss."""
         rows, labels = _rows_and_labels(*inputs)
-        return -tf.reduce_sum(tf.math.log(tf.maximum(_at_label(rows, labels), 1e-20))) / _batch_of(rows)
+        return -tf.reduce_sum(tf.math.log(tf.maximum(at_label(rows, labels), 1e-20))) / _batch_of(rows)
 
 
 def _batch_of(x: tf.Tensor) -> tf.Tensor:
@@ -221,7 +225,7 @@ def _rows_and_labels(scores: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, t
     return tf.reshape(scores, [count, -1]), tf.cast(tf.reshape(labels, [-1])[:count], tf.int32)
 
 
-def _rows_of_classes(x: tf.Tensor, axis: int) -> tf.Tensor:
+def rows_of_classes(x: tf.Tensor, axis: int) -> tf.Tensor:
     """The values along ``axis`` of all places, a row for each."""
     rank = len(x.shape)
     axis %= rank
@@ -230,19 +234,19 @@ def _rows_of_classes(x: tf.Tensor, axis: int) -> tf.Tensor:
     return tf.reshape(x, [-1, tf.shape(x)[-1]])
 
 
-def _one_or_nan(rows: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+def one_or_nan(rows: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
     """1 where a label names a class, else NaN."""
     named = (labels >= 0) & (labels < tf.shape(rows)[1])
     return tf.where(named, tf.ones((), rows.dtype), tf.constant(float("nan"), rows.dtype))
 
 
-def _at_label(rows: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+def at_label(rows: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
     """The value of each row at its label; NaN where the label names no class."""
     last = tf.shape(rows)[1] - 1
-    return tf.gather(rows, tf.clip_by_value(labels, 0, last), batch_dims=1) * _one_or_nan(rows, labels)
+    return tf.gather(rows, tf.clip_by_value(labels, 0, last), batch_dims=1) * one_or_nan(rows, labels)
 
 
-def _is_counted(labels: tf.Tensor, ignore_label: int | None) -> tf.Tensor:
+def is_counted(labels: tf.Tensor, ignore_label: int | None) -> tf.Tensor:
     """Which labels count."""
     return tf.ones_like(labels, tf.bool) if ignore_label is None else labels != ignore_label
 

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from caffe2tf.runtime.convolution import known_shape
 
-__all__ = ["CaffeLSTM", "CaffeRNN", "LSTMUnit", "RecurrentLayer"]
+__all__ = ["CaffeLSTM", "CaffeRNN", "LSTMUnit", "RecurrentLayer", "lstm_unit"]
 
 
 class RecurrentLayer(keras.layers.Layer):
@@ -124,7 +124,7 @@ class CaffeLSTM(RecurrentLayer):
         """One step."""
         hidden, cell = states
         driven, keep = inputs
-        cell, hidden = _lstm_unit(cell, (keep * hidden) @ self.recurrent_kernel + driven, keep)
+        cell, hidden = lstm_unit(cell, (keep * hidden) @ self.recurrent_kernel + driven, keep)
         return hidden, cell
 
 
@@ -139,14 +139,18 @@ class LSTMUnit(keras.layers.Layer):
     def call(self, inputs: Sequence[tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
         """One step."""
         cell, gates, keep = inputs
-        return _lstm_unit(cell, gates, keep[..., None])
+        return lstm_unit(cell, gates, keep[..., None])
 
     def compute_output_shape(self, input_shape: Sequence[tuple[int | None, ...]]) -> list[tuple[int | None, ...]]:
         """The cell's, twice."""
         return [input_shape[0]] * 2
 
 
-def _lstm_unit(cell: tf.Tensor, gates: tf.Tensor, keep: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+def lstm_unit(cell: tf.Tensor, gates: tf.Tensor, keep: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Cell and hidden state (..., units) after a step, from the cell before it and the gates (..., 4 units).
+
+    ``keep`` (..., 1) is what the cell before is multiplied by.
+    """
     i, f, o, g = tf.split(gates, 4, -1)
     cell = keep * tf.sigmoid(f) * cell + tf.sigmoid(i) * tf.tanh(g)
     return cell, tf.sigmoid(o) * tf.tanh(cell)

@@ -171,6 +171,39 @@ def test_an_allowed_import_is_not(module: str, source: str) -> None:
     assert violations(module, source) == []
 
 
+def offered(tree: ast.Module) -> set[str] | None:
+    """The names in ``__all__``; None where there is none."""
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
+            return set(ast.literal_eval(node.value))
+    return None
+
+
+TREES = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in OURS.items()}
+OFFERED = {name: offered(tree) for name, tree in TREES.items()}
+
+
+def hidden(tree: ast.Module) -> list[str]:
+    """What a module imports from another of ours that does not offer it."""
+    found = []
+    for node in ast.walk(tree):
+        names = OFFERED.get(node.module or "") if isinstance(node, ast.ImportFrom) else None
+        if names is not None and isinstance(node, ast.ImportFrom):
+            found += [f"{node.module}.{a.name}" for a in node.names if a.name not in names]
+    return [name for name in found if name not in MODULES]
+
+
+@each_module
+def test_a_module_imports_only_what_another_offers(module: str) -> None:
+    assert hidden(TREES[module]) == []
+
+
+def test_what_is_not_offered_is_found() -> None:
+    assert hidden(ast.parse("from caffe2tf.errors import Caffe2TFError\nfrom caffe2tf import layers")) == []
+    source = "def f():\n    from caffe2tf.runtime.losses import HingeLoss, _batch_of"
+    assert hidden(ast.parse(source)) == ["caffe2tf.runtime.losses._batch_of"]
+
+
 def test_every_package_stands_in_the_table() -> None:
     documented = set(re.findall(r"^\| `caffe2tf\.(\w+)` \|", (ROOT / "docs/architecture.md").read_text(), re.MULTILINE))
     packages = {p.parent.name for p in PACKAGE.glob("*/__init__.py")}

@@ -19,7 +19,7 @@ from caffe2tf.emit.weights.transpose import Region, copy_blocked, split_regions
 if TYPE_CHECKING:
     from caffe2tf.ir.weight import Array, Weight
 
-__all__ = ["Place", "fill"]
+__all__ = ["FLOAT32", "Place", "fill"]
 
 BOX_BYTES = 4 << 20  # size of one box, and so of the buffer that each thread keeps
 THREADS = 2  # one transposes while the other is in the kernel; more gained nothing
