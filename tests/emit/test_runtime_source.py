@@ -23,6 +23,23 @@ def test_a_layer_comes_with_what_it_uses_and_no_more() -> None:
     assert "AveragePooling" not in defined(pooling)
 
 
+@pytest.mark.parametrize(
+    ("name", "bases", "sibling"),
+    [
+        ("Bias", ["_AlongAxes", "_ByWeights"], "Scale"),
+        ("YoloDetectionOutput", ["keep_best_boxes", "rows_or_none", "_GridDetections"], "Yolov3DetectionOutput"),
+        ("PermuteInPlace", ["PermutingLayer"], "Transpose"),
+        ("ResizeAligned", ["ResamplingLayer"], "Downsample"),
+    ],
+)
+def test_a_base_stands_before_its_class_and_is_not_listed(name: str, bases: list[str], sibling: str) -> None:
+    source = extract_runtime([name])
+    names = defined(source)
+    assert names[: names.index(name) + 1] == [*bases, name]
+    assert sibling not in names
+    assert listed_classes(source) == [name]
+
+
 def test_the_order_of_the_request_does_not_matter() -> None:
     assert extract_runtime(["MVN", "LRN", "MVN"]) == extract_runtime(["LRN", "MVN"])
 
