@@ -12,6 +12,7 @@ from caffe2tf.ir.graph import Value
 from caffe2tf.ir.layout import Layout
 from caffe2tf.ir.shape import Shape, count, format_shape
 from caffe2tf.layers.base import Arrangement, Context, Layer
+from caffe2tf.layers.finite import check_positive
 from caffe2tf.layers.loss_base import layout_in_order
 from caffe2tf.layers.param_str import read_param_str
 from caffe2tf.layers.registry import register
@@ -213,6 +214,5 @@ def _numbers(settings: Mapping[str, object], key: str, default: tuple[float, ...
 
 
 def _positive(what: str, numbers: Sequence[float]) -> tuple[float, ...]:
-    if min(numbers) <= 0:
-        raise LayerError(f"{what} must be greater than 0: {min(numbers):g} is given")
+    check_positive(what, numbers)
     return tuple(numbers)

@@ -13,6 +13,7 @@ from caffe2tf.ir.graph import Value
 from caffe2tf.ir.layout import Layout
 from caffe2tf.ir.shape import Shape, format_shape
 from caffe2tf.layers.base import Arrangement, Context, Layer, values_after
+from caffe2tf.layers.finite import check_finite
 from caffe2tf.layers.loss_base import layout_in_order
 from caffe2tf.layers.registry import register
 
@@ -88,6 +89,7 @@ class ROIPooling(_OverBoxes):
         for field in ("pooled_h", "pooled_w"):
             if getattr(p, field) < 1:
                 raise LayerError(f"roi_pooling_param.{field} must be greater than 0: give it")
+        check_finite("roi_pooling_param.spatial_scale", [p.spatial_scale])
         return cls(pooled_h=p.pooled_h, pooled_w=p.pooled_w, spatial_scale=p.spatial_scale)
 
     def grid(self, channels: int | None) -> Shape:
@@ -126,6 +128,7 @@ class PSROIPooling(_OverBoxes):
         p = proto.message.psroi_pooling_param
         if not p.HasField("spatial_scale"):
             raise LayerError("psroi_pooling_param.spatial_scale is required: give it")
+        check_finite("psroi_pooling_param.spatial_scale", [p.spatial_scale])
         for field in ("output_dim", "group_size"):
             if getattr(p, field) < 1:
                 raise LayerError(

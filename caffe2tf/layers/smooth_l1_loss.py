@@ -13,6 +13,7 @@ from caffe2tf.ir.layout import Layout
 from caffe2tf.ir.shape import Shape, format_shape
 from caffe2tf.layers.base import Arrangement, Context
 from caffe2tf.layers.eltwise import agreed_layout
+from caffe2tf.layers.finite import check_finite, check_positive
 from caffe2tf.layers.loss_base import (
     Loss,
     check_first_axes,
@@ -60,14 +61,15 @@ class SmoothL1Loss(Loss):
     def read(cls, proto: LayerProto) -> Self:
         """Parameters."""
         sigma = proto.message.smooth_l1_loss_param.sigma
-        if sigma <= 0:
-            raise LayerError(f"smooth_l1_loss_param.sigma must be greater than 0, not {sigma:g}")
+        check_positive("smooth_l1_loss_param.sigma", [sigma])
         p = proto.message.loss_param
         mode, told = cls.default, p.HasField("normalization")
         if told:
             mode = p.NormalizationMode.Name(p.normalization)
         elif p.HasField("normalize"):
             mode, told = "VALID" if p.normalize else "BATCH_SIZE", True
+        if mode == "PRE_FIXED":
+            check_finite("loss_param.pre_fixed_normalizer", [p.pre_fixed_normalizer])
         return cls(sigma=sigma, normalization=mode, pre_fixed=p.pre_fixed_normalizer, told=told)
 
     def remarks(self) -> tuple[str, ...]:

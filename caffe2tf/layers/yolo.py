@@ -12,6 +12,7 @@ from caffe2tf.ir.graph import Value
 from caffe2tf.ir.layout import Layout
 from caffe2tf.ir.shape import Shape, format_shape
 from caffe2tf.layers.base import Arrangement, Context, Layer
+from caffe2tf.layers.finite import check_finite
 from caffe2tf.layers.registry import register
 
 if TYPE_CHECKING:
@@ -304,6 +305,7 @@ def _anchors(message: str, biases: Sequence[float]) -> Anchors:
         raise LayerError(
             f"{message}.biases must hold a width and a height for each box: {len(biases)} numbers are given"
         )
+    check_finite(f"{message}.biases", biases)
     numbers = [short(b) for b in biases]
     return tuple(zip(numbers[::2], numbers[1::2], strict=True))
 

@@ -330,8 +330,10 @@ PLAIN = layer(Settings())
     ("text", "message"),
     [
         (PLAIN.replace("ratio: 0.5 ratio: 1.0 ratio: 2.0", ""), "needs both ratio and scale"),
-        (PLAIN.replace("ratio: 0.5", "ratio: 0"), "proposal_param.ratio must be greater than 0: 0 is given"),
-        (PLAIN.replace("scale: 2.0", "scale: -1"), "proposal_param.scale must be greater than 0: -1 is given"),
+        (PLAIN.replace("ratio: 0.5", "ratio: 0"), "proposal_param.ratio must be greater than 0, not 0"),
+        (PLAIN.replace("scale: 2.0", "scale: -1"), "proposal_param.scale must be greater than 0, not -1"),
+        (PLAIN.replace("ratio: 0.5", "ratio: nan"), "proposal_param.ratio must be finite, not nan"),
+        (PLAIN.replace("scale: 2.0", "scale: inf"), "proposal_param.scale must be finite, not inf"),
         (PLAIN.replace("base_size: 16", "base_size: 0"), "base_size must be at least 1"),
         (PLAIN.replace("pre_nms_topn: 60", "pre_nms_topn: 0"), "pre_nms_topn must be at least 1"),
         (PLAIN.replace("post_nms_topn: 20", "post_nms_topn: 0"), "post_nms_topn must be at least 1"),

@@ -239,6 +239,8 @@ def test_an_image_that_is_not_there(rng: np.random.Generator) -> None:
         (max_layer(2, 2).replace('"rois"', '"flat"'), "five values for each box .*: it is 6x3"),
         (max_layer(2, 2).replace('"data"', '"flat"'), "four axes N, C, H, W: it is 6x3"),
         (layer("PSROIPooling", "psroi_pooling_param { output_dim: 2 group_size: 3 }"), "spatial_scale is required"),
+        (max_layer(2, 2, float("inf")), "roi_pooling_param.spatial_scale must be finite, not inf"),
+        (mean_layer(2, 2, float("nan")), "psroi_pooling_param.spatial_scale must be finite, not nan"),
         (mean_layer(0, 3), "output_dim must be greater than 0, not 0"),
         (mean_layer(2, 0), "group_size must be greater than 0, not 0"),
         (mean_layer(2, 2), "output_dim . group_size . group_size = 8 channels, not 3"),

@@ -147,6 +147,12 @@ def test_saved_and_loaded(rng: np.random.Generator) -> None:
     [
         (layer(2, "smooth_l1_loss_param { sigma: 0 }"), [(2, 3)] * 2, "sigma must be greater than 0, not 0"),
         (layer(2, "smooth_l1_loss_param { sigma: -1 }"), [(2, 3)] * 2, "sigma must be greater than 0, not -1"),
+        (layer(2, "smooth_l1_loss_param { sigma: inf }"), [(2, 3)] * 2, "sigma must be finite, not inf"),
+        (
+            layer(2, "loss_param { normalization: PRE_FIXED pre_fixed_normalizer: nan }", type_="SmoothL1LossOHEM"),
+            [(2, 3)] * 2,
+            "loss_param.pre_fixed_normalizer must be finite, not nan",
+        ),
         (layer(2), [(2, 3), (4, 3)], "same first extent: 2 and 4"),
         (layer(2), [(2, 3), (2, 4)], "bottom 0 is 2x3, bottom 1 is 2x4"),
         (layer(2), [(2, 6), (2, 2, 3)], "channels, height and width: bottom 0 is 2x6, bottom 1 is 2x2x3"),

@@ -296,6 +296,10 @@ V2 = "num_classes: 3 num_box: 2 biases: 1 biases: 2 biases: 3 biases: 4"
             layer("YoloDetectionOutput", "a", V2.replace("num_classes: 3", "num_classes: 4")),
             "need 2 x 9 channels .* the feature map has 16",
         ),
+        (
+            layer("YoloDetectionOutput", "a", V2.replace("biases: 3", "biases: inf")),
+            "yolo_detection_output_param.biases must be finite, not inf",
+        ),
         (layer("YoloDetectionOutput", "w", V2), "square, as Caffe takes their width for their height: 3x4"),
         (layer("YoloDetectionOutput", "f", V2), "must have 4 axes .* not 1x16"),
         (V3().layer().replace("num_classes: 3", ""), "num_classes is required, and must be 1 or more"),
