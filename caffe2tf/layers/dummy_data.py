@@ -51,7 +51,7 @@ class DummyData(Source):
             )
         fillers = [Filler.read(f) for f in p.data_filler] or [Filler()]
         for filler in fillers:
-            filler.require_known()  # nothing else gives these values
+            filler.check()  # nothing else gives these values
         shapes: tuple[Shape, ...] = _shapes(p, tops)
         return cls(
             shapes=shapes,

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from caffe2tf.errors import LayerError
+from caffe2tf.ir.expr import short
 
 if TYPE_CHECKING:
     from caffe2tf.proto.caffe_pb2 import FillerParameter
@@ -75,14 +76,24 @@ class Filler:
         """Whether Caffe would draw other values each time."""
         return self.type not in ("constant", "bilinear", "diagonal")
 
-    def require_known(self) -> None:
-        """Raises LayerError for a type that Caffe does not know."""
+    def check(self) -> None:
+        """Raises LayerError for a type that Caffe does not know, and for numbers that give no distribution."""
         if self.type not in _RULES:
             raise LayerError(f"unknown filler type {self.type!r}; Caffe has {', '.join(_RULES)}")
+        if self.type == "uniform" and not -math.inf < self.low <= self.high < math.inf:
+            raise LayerError(
+                f"a uniform filler needs a finite min that is not above a finite max, not {short(self.low)} and "
+                f"{short(self.high)}"
+            )
+        if self.type == "gaussian" and not (math.isfinite(self.mean) and 0 <= self.std < math.inf):
+            raise LayerError(
+                f"a gaussian filler needs a finite mean and a finite std of 0 or more, not {short(self.mean)} and "
+                f"{short(self.std)}"
+            )
 
     def fill(self, shape: tuple[int, ...], *, seed: str) -> Floats:
-        """Values for a blob of ``shape``; raises LayerError where the rule is unknown or does not fit the shape."""
-        self.require_known()
+        """Values for a blob of ``shape``; raises LayerError as `check` does, and where the rule does not fit it."""
+        self.check()
         rng = np.random.default_rng(zlib.crc32(seed.encode()))
         return _RULES[self.type](self, shape, rng).astype(np.float32).reshape(shape)
 

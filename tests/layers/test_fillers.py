@@ -41,10 +41,27 @@ def test_a_diagonal_convolution_scales_and_smooths() -> None:
     assert_matches(run_layer(text, {"data": x})["out"], want)
 
 
+def test_a_filler_that_cannot_fill_is_a_problem_of_its_layer() -> None:
+    text = (
+        'layer { name: "out" type: "InnerProduct" bottom: "data" top: "out" inner_product_param { num_output: 2 '
+        'weight_filler { type: "gaussian" std: -1 } } }'
+    )
+    with pytest.raises(Caffe2TFError, match="layer 'out': a gaussian filler needs"):
+        run_layer(text, {"data": np.ones((2, 3), np.float32)})
+
+
 def test_errors() -> None:
     with pytest.raises(LayerError, match="a diagonal filler takes a blob of at most 4 axes"):
         diagonal().fill((2, 3, 1, 1, 1), seed="any")
     with pytest.raises(LayerError, match="takes no `sparse`: 3 is given"):
         diagonal(sparse=3).fill((2, 3), seed="any")
+    with pytest.raises(LayerError, match=r"a uniform filler needs a finite min .* not 1\.0 and 0\.5"):
+        Filler(type="uniform", low=1.0, high=0.5).fill((2, 3), seed="any")
+    with pytest.raises(LayerError, match=r"a uniform filler needs .* not -inf and 1\.0"):
+        Filler(type="uniform", low=float("-inf")).fill((2, 3), seed="any")
+    with pytest.raises(LayerError, match=r"a gaussian filler needs .* not 0\.0 and -1\.0"):
+        Filler(type="gaussian", std=-1.0).fill((2, 3), seed="any")
+    with pytest.raises(LayerError, match=r"a gaussian filler needs .* not nan and 1\.0"):
+        Filler(type="gaussian", mean=float("nan")).fill((2, 3), seed="any")
     with pytest.raises(Caffe2TFError, match="unknown filler type 'diagonally'"):
         Filler(type="diagonally").fill((2, 3), seed="any")
