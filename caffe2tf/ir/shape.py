@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Final
 
-__all__ = ["Shape", "canonical_axis", "count", "format_shape"]
+__all__ = ["LONGEST", "Shape", "canonical_axis", "count", "format_shape"]
 
 Shape = tuple[int | None, ...]
 """Extents along Caffe's axes (N, C, H, W for an image batch); None for an extent known only at run time."""
+
+LONGEST: Final = 2**31 - 1
+"""The largest extent that Caffe's blobs have."""
 
 
 def canonical_axis(axis: int, rank: int) -> int:

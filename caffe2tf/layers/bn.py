@@ -92,7 +92,7 @@ class BN(Layer):
         p = proto.message.bn_param
         training = proto.message.phase == 0
         old = _first_fields(proto)
-        pspnet = old.get("icnet") is True or not p.HasField("bn_mode")
+        pspnet = old.boolean("icnet") or not p.HasField("bn_mode")
         if pspnet and any(name in old for name in _OF_FIRST_PSPNET):
             layer = cls._read_first(p, old, training=training)
         elif pspnet and ("icnet" in old or any(p.HasField(name) for name in _OF_PSPNET)):
@@ -240,8 +240,8 @@ class BN(Layer):
 
     @classmethod
     def _read_first(cls, p: BNParameter, old: Parameters, *, training: bool) -> Self:
-        stored = old.get("moving_average") is True and not training
-        axis = old.number("axis", 1)
+        stored = old.boolean("moving_average") and not training
+        axis = old.whole_number("axis", 1)
         if axis not in (1, 2):
             raise LayerError(f"bn_param.axis must be 1 or 2, not {axis}")
         return cls(
@@ -249,7 +249,7 @@ class BN(Layer):
             segnet=False,
             told=True,
             training=training,
-            axis=int(axis),
+            axis=axis,
             momentum=1 - old.number("decay", _FIRST_DECAY),
             epsilon=old.number("var_eps", _FIRST_EPS),
             fillers=_fillers(p, "scale_filler", "shift_filler"),
@@ -259,10 +259,8 @@ class BN(Layer):
 def _first_fields(proto: LayerProto) -> Parameters:
     """The fields that only PSPNet's first version and Synopsys' have."""
     block = proto.extra.block("bn_param")
-    for name in block:
-        if name not in (*_OF_FIRST_PSPNET, "icnet") and not name.endswith("_filler"):
-            raise LayerUnsupportedError(f"field 'bn_param.{name}' is not known, and may change what the layer computes")
-    return block
+    fillers = (name for name in block if name.endswith("_filler"))  # of no account for a trained layer
+    return block.only(*_OF_FIRST_PSPNET, "icnet", *fillers)
 
 
 def _fillers(p: BNParameter, *names: str) -> tuple[Filler, Filler]:

@@ -23,7 +23,6 @@ from caffe2tf.layers.split import forbid_in_place
 
 if TYPE_CHECKING:
     from caffe2tf.parse import LayerDefinition as LayerProto
-    from caffe2tf.parse.parameters import Parameters
 
 __all__ = ["DataAugmentation", "RandomAugmentation"]
 
@@ -120,30 +119,26 @@ class DataAugmentation(Layer):
         """A source where it serves training."""
         try:
             p = proto.extra.block("augmentation_param")
+            draws = "crop_width" in p and "crop_height" in p and p.boolean("augment_during_test")
         except LayerError:
             return cls  # which reports it
-        draws = "crop_width" in p and "crop_height" in p and p.get("augment_during_test") in (True, 1)
         several = len(proto.bottoms) > 1 or len(proto.tops) > 1
         return RandomAugmentation if several or (draws and not _DRAWN.isdisjoint(p)) else cls
 
     @classmethod
     def read(cls, proto: LayerProto) -> Self:
         """Parameters; those that are not Caffe's are refused."""
-        p = proto.extra.block("augmentation_param")
-        unknown = [name for name in p if name not in _DRAWN | _OTHERS]
-        if unknown:
-            raise LayerUnsupportedError(
-                f"field 'augmentation_param.{unknown[0]}' is not known, and may change what the layer computes"
-            )
-        crop = None
-        if "crop_width" in p and "crop_height" in p:
+        p = proto.extra.block("augmentation_param").only(*_DRAWN, *_OTHERS)
+        p.boolean("augment_during_test")  # `class_for` has used it, and leaves it to this to refuse what it cannot be
+        crops = "crop_width" in p and "crop_height" in p
+        if crops:
             forbid_in_place(proto)
-            crop = (_whole(p, "crop_height", 1), _whole(p, "crop_width", 1))
+        crop = p.whole_number("crop_height", 0, least=int(crops)), p.whole_number("crop_width", 0, least=int(crops))
         return cls(
-            crop=crop,
-            batches=_whole(p, "recompute_mean", 0),
-            per_pixel=_truth(p, "mean_per_pixel", default=True),
-            mean=tuple(short(v) for v in p.all("mean") if isinstance(v, int | float)),
+            crop=crop if crops else None,
+            batches=p.whole_number("recompute_mean", 0, least=0),
+            per_pixel=p.boolean("mean_per_pixel", default=True),
+            mean=tuple(short(v) for v in p.numbers("mean")),
             drawn=not _DRAWN.isdisjoint(p),
         )
 
@@ -264,17 +259,3 @@ def _cropped_shape(shape: Shape, crop: tuple[int, int] | None) -> Shape:
             f"({format_shape(whole)})"
         )
     return (*shape[:2], *crop)
-
-
-def _whole(p: Parameters, name: str, least: int) -> int:
-    value = p.number(name, 0)
-    if value != int(value) or value < least:
-        raise LayerError(f"augmentation_param.{name} must be {least} or more, a whole number, not {value}")
-    return int(value)
-
-
-def _truth(p: Parameters, name: str, *, default: bool) -> bool:
-    value = p.get(name, default)
-    if value not in (True, False):
-        raise LayerError(f"augmentation_param.{name} must be true or false, not {value!r}")
-    return bool(value)

@@ -12,7 +12,6 @@ from caffe2tf.layers.base import Layer
 from caffe2tf.layers.registry import register
 from caffe2tf.layers.regroup import Extents, Regroup
 from caffe2tf.layers.split import forbid_in_place
-from caffe2tf.layers.whole_numbers import whole_numbers
 
 if TYPE_CHECKING:
     from caffe2tf.parse import LayerDefinition as LayerProto
@@ -41,8 +40,7 @@ class ExpandDimsND(Regroup):
     def read(cls, proto: LayerProto) -> Self:
         """The axes."""
         forbid_in_place(proto)
-        (axes,) = whole_numbers(proto, "expand_dims_nd_param", ["axis"])
-        return cls(axis=tuple(axes))
+        return cls(axis=proto.extra.block("expand_dims_nd_param").only("axis").whole_numbers("axis"))
 
     def top(self, bottom: Extents) -> Extents:
         """One after the other is put in."""

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
 
-from caffe2tf.errors import LayerError
-from caffe2tf.ir.expr import short
 from caffe2tf.ir.weight import Array
 from caffe2tf.layers.registry import register
 from caffe2tf.layers.sources import Input, Source
@@ -74,6 +72,7 @@ class ContinuationIndicator(Source):
     | time_step | required | extent of the top's axis 0 |
     | batch_size | | extent of the top's axis 1; without it, the shape is to be given |
     | flag | false | whether all sequences go on from the time before |
+    | axis | | not used |
 
     Where the network runs without an array for it, it is 0 at the first time and 1 after it, for each sequence begins
     there; with `flag` it is 1 throughout. Where it reads a blob, it must be fed.
@@ -81,6 +80,7 @@ class ContinuationIndicator(Source):
 
     bottoms: ClassVar[tuple[int, int | None]] = (0, 1)
     tops: ClassVar[tuple[int, int | None]] = (1, 1)
+    reads_unknown: ClassVar[tuple[str, ...]] = ("continuation_indicator_param",)
 
     goes_on: bool = False
     told: bool = True
@@ -88,15 +88,10 @@ class ContinuationIndicator(Source):
     @classmethod
     def read(cls, proto: LayerProto) -> Self:
         """Both extents, as far as they are given."""
-        p = proto.extra.block("continuation_indicator_param")
-        times, batch = p.number("time_step", 0), p.number("batch_size", 0)
-        if times < 1 or batch < 0 or times % 1 or batch % 1:
-            raise LayerError(
-                "continuation_indicator_param.time_step must be a whole number, 1 or more, and so must batch_size "
-                f"where it is given: {short(times):g} and {short(batch):g} are given"
-            )
-        shape = (int(times), int(batch)) if batch else None
-        return cls(shapes=(shape,), names=proto.tops, goes_on=p.get("flag") is True, told=not proto.bottoms)
+        p = proto.extra.block("continuation_indicator_param").only("time_step", "batch_size", "flag", "axis")
+        times, batch = p.whole_number("time_step", least=1), p.whole_number("batch_size", 0, least=0)
+        shape = (times, batch) if batch else None
+        return cls(shapes=(shape,), names=proto.tops, goes_on=p.boolean("flag"), told=not proto.bottoms)
 
     def default(self, top: int, shape: tuple[int, ...]) -> Array | None:
         """What it gives where it reads nothing."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from caffe2tf.errors import LayerError, LayerUnsupportedError
 from caffe2tf.ir.expr import Expr, keras, runtime, unless
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from caffe2tf.proto.caffe_pb2 import InterpParameter
 
 __all__ = ["Interp"]
-
-_OF_FORKS: Final = ("use_blob_size", "full_zoom_factor")
 
 
 @register("Interp")
@@ -56,12 +54,12 @@ class Interp(Layer):
     def read(cls, proto: LayerProto) -> Self:
         """The one way in which the size is given."""
         p = proto.message.interp_param
-        more = _fork_fields(proto)
+        more = proto.extra.block("interp_param").only("use_blob_size", "full_zoom_factor")
         for name in ("pad_beg", "pad_end"):
             if getattr(p, name) > 0:
                 raise LayerError(f"interp_param.{name} must be 0 or less (it cuts off), not {getattr(p, name)}")
         crop = (-p.pad_beg, -p.pad_end)
-        like = more.get("use_blob_size") is True
+        like = more.boolean("use_blob_size")
         if len(proto.bottoms) != 1 + like:
             raise LayerError(
                 f"Interp takes one bottom, and with use_blob_size a second one, whose size it takes; "
@@ -136,19 +134,5 @@ def _read_size(p: InterpParameter, more: Parameters) -> dict[str, Any]:
                 raise LayerError(f"interp_param.{name} must be 1 or more, not {getattr(p, name)}")
         return {"shrink": p.shrink_factor, "zoom": p.zoom_factor}
     if "full_zoom_factor" in more:
-        factor = more.number("full_zoom_factor")
-        if factor < 1 or factor != int(factor):
-            raise LayerError(f"interp_param.full_zoom_factor must be 1 or more, not {factor}")
-        return {"full_zoom": int(factor)}
+        return {"full_zoom": more.whole_number("full_zoom_factor", least=1)}
     raise LayerError("Interp needs a size: give interp_param both height and width, or zoom_factor or shrink_factor")
-
-
-def _fork_fields(proto: LayerProto) -> Parameters:
-    """The fields that some forks add."""
-    block = proto.extra.block("interp_param")
-    for name in block:
-        if name not in _OF_FORKS:
-            raise LayerUnsupportedError(
-                f"field 'interp_param.{name}' is not known, and may change what the layer computes"
-            )
-    return block

@@ -200,9 +200,7 @@ def _parameters(proto: LayerProto) -> tuple[str, ConvolutionParameter]:
     if len(given) + plain > 1:
         raise LayerError(f"give one of {', '.join(given)}{' and convolution_param' * plain} alone")
     if not given:
-        others = sorted(set(beside) - {"shared_bias"})  # shows in the shape of the trained bias
-        if others:
-            raise LayerUnsupportedError(f"convolution_param.{others[0]} is not known, and not converted")
+        beside.only("shared_bias")  # shows in the shape of the trained bias
         return "convolution_param", proto.message.convolution_param
     empty = type(proto.message.convolution_param)()
     return given[0], _filled(empty, proto.extra.block(given[0]), given[0])
@@ -215,16 +213,17 @@ def _filled(message: M, given: Parameters, path: str) -> M:
         LayerUnsupportedError: it has no such field.
         LayerError: a value is of another type than the field.
     """
-    for name in given:
-        field = message.DESCRIPTOR.fields_by_name.get(name)
-        if field is None:
-            raise LayerUnsupportedError(f"{path}.{name} is not known, and not converted")
+    fields = message.DESCRIPTOR.fields_by_name
+    for name in given.only(*fields):
+        field = fields[name]
         values = given.all(name)
         try:
             if field.message_type is not None:
                 _filled(getattr(message, name), given.block(name), f"{path}.{name}")
             elif hasattr(getattr(message, name), "extend"):
                 getattr(message, name).extend(values)
+            elif field.cpp_type == field.CPPTYPE_BOOL:
+                setattr(message, name, given.boolean(name))
             else:
                 (value,) = values
                 named = field.enum_type.values_by_name[str(value)].number if field.enum_type is not None else value

@@ -48,14 +48,8 @@ class Mul(Layer):
         """The shape of a trained blob; none where there are two bottoms."""
         if proto.tops[0] == proto.bottoms[0]:
             raise LayerError(f"Mul must not be computed in place: give its top another name than {proto.tops[0]!r}")
-        given = proto.extra.block("mul_param")
-        others = sorted(set(given) - {"mul_shape"})
-        if others:
-            raise LayerError(f"mul_param has mul_shape alone, not {', '.join(others)}")
-        shape = given.all("mul_shape")
-        if any(isinstance(d, bool) or not isinstance(d, int) or d < 1 for d in shape):
-            raise LayerError(f"mul_param.mul_shape must be extents of 1 or more, not {', '.join(map(str, shape))}")
-        return cls(shape=None if len(proto.bottoms) > 1 else tuple(d for d in shape if isinstance(d, int)))
+        shape = proto.extra.block("mul_param").only("mul_shape").whole_numbers("mul_shape", least=1)
+        return cls(shape=None if len(proto.bottoms) > 1 else shape)
 
     def infer(self, *inputs: Shape) -> tuple[Shape, ...]:
         """The larger extent along each axis."""

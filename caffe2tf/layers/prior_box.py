@@ -15,6 +15,7 @@ from caffe2tf.ir.graph import Value
 from caffe2tf.ir.layout import Layout
 from caffe2tf.ir.shape import Shape, format_shape
 from caffe2tf.layers.base import Arrangement, Context, Layer
+from caffe2tf.layers.finite import check_finite, check_positive
 from caffe2tf.layers.registry import register
 
 if TYPE_CHECKING:
@@ -208,29 +209,22 @@ class _Fork:
     @classmethod
     def read(cls, proto: LayerProto) -> Self:
         """Raises LayerError for what breaks a fork's rule, or is no fork's."""
-        given = proto.extra.block("prior_box_param")
-        words = {name: given.get(name, False) for name in ("tf", "keras", "yx_order", "faceboxes")}
-        lists = {name: given.all(name) for name in ("offset_h", "offset_w", "box_width", "box_height")}
-        others = sorted(set(given) - {*words, *lists})
-        if others or words["faceboxes"] is not False:
-            name = others[0] if others else "faceboxes"
-            raise LayerUnsupportedError(f"prior_box_param.{name} may change the boxes, and is not converted")
-        for name, word in words.items():
-            if not isinstance(word, bool):
-                raise LayerError(f"prior_box_param.{name} must be true or false, not {word}")
-        numbers = {name: _numbers(name, values) for name, values in lists.items()}
-        down, across = numbers["offset_h"], numbers["offset_w"]
+        booleans, lists = ("tf", "keras", "yx_order"), ("offset_h", "offset_w", "box_width", "box_height")
+        given = proto.extra.block("prior_box_param").only(*booleans, *lists, "faceboxes")
+        if given.boolean("faceboxes"):
+            raise LayerUnsupportedError("prior_box_param.faceboxes may change the boxes, and is not converted")
+        tf, keras, yx = (given.boolean(name) for name in booleans)
+        down, across, widths, heights = (given.numbers(name) for name in lists)
         if len(down) != len(across) or len(down) > 2:
             raise LayerError(
                 f"offset_h and offset_w must be given equally often, once or twice: {len(down)}, {len(across)}"
             )
-        widths, heights = numbers["box_width"], numbers["box_height"]
         return cls(
             offsets=tuple(zip(down, across, strict=True)),
             stated=_stated(widths, heights, "box_") if widths or heights else (),
-            tf=words["tf"] is True,
-            keras=words["keras"] is True,
-            yx=words["yx_order"] is True,
+            tf=tf,
+            keras=keras,
+            yx=yx,
         )
 
     def ordered(self, sizes: Sizes, *, bounded: bool) -> Sizes:
@@ -241,26 +235,21 @@ class _Fork:
         return (second, first, *rest) if self.keras else (first, *rest, second)
 
 
-def _numbers(name: str, values: Sequence[object]) -> list[float]:
-    if any(isinstance(v, bool) or not isinstance(v, int | float) for v in values):
-        raise LayerError(f"prior_box_param.{name} must be numbers, not {', '.join(map(str, values))}")
-    return [float(v) for v in values if isinstance(v, int | float)]
-
-
 def _stated(widths: Sequence[float], heights: Sequence[float], prefix: str = "") -> Sizes:
     """Sizes that are given as such, in fields whose names begin with ``prefix``."""
     if not widths or len(widths) != len(heights):
         names = f"{prefix}width and {prefix}height"
         raise LayerError(f"{names} must be given equally often, once or more: {len(widths)}, {len(heights)}")
-    _check_positive(f"{prefix}width", widths)
-    _check_positive(f"{prefix}height", heights)
+    check_positive(f"{prefix}width", widths)
+    check_positive(f"{prefix}height", heights)
     return tuple(zip(widths, heights, strict=True))
 
 
 def _check_sizes(minima: Sequence[float], maxima: Sequence[float]) -> None:
     if not minima:
         raise LayerError("prior_box_param.min_size must be given")
-    _check_positive("min_size", minima)
+    check_positive("min_size", minima)
+    check_finite("max_size", maxima)
     if not maxima:
         return
     if len(maxima) != len(minima):
@@ -274,7 +263,7 @@ def _check_sizes(minima: Sequence[float], maxima: Sequence[float]) -> None:
 
 def _ratios(given: Sequence[float], *, flip: bool, flipped_last: bool = False) -> list[float]:
     """Aspect ratios in Caffe's order, without 1: each before its flipped one, or all before all flipped ones."""
-    _check_positive("aspect_ratio", given)
+    check_positive("aspect_ratio", given)
     flipped = [float(np.float32(1 / ratio)) for ratio in given] if flip else []
     found = [1.0]
     if flipped_last:
@@ -309,7 +298,8 @@ def _grid(p: AnyParameter, block: str) -> dict[str, Any]:
     variances = tuple(p.variance) or (0.1,)
     if len(variances) not in (1, 4):
         raise LayerError(f"{block}.variance must be given once or four times, not {len(variances)} times")
-    _check_positive("variance", variances)
+    check_positive("variance", variances)
+    check_finite(f"{block}.offset", [p.offset])
     image = _pair(p, block, "img_size", ("img_h", "img_w"))
     steps = _pair(p, block, "step", ("step_h", "step_w"))
     return {"variances": variances, "image_size": image, "steps": steps, "offset": p.offset, "clip": p.clip}
@@ -329,14 +319,8 @@ def _pair(p: AnyParameter, block: str, both: str, each: tuple[str, str]) -> tupl
         return None
     first, second = (getattr(p, name) for name in names)
     for name, number in zip(names, (first, second), strict=True):
-        _check_positive(name, [number])
+        check_positive(name, [number])
     return first, second
-
-
-def _check_positive(name: str, numbers: Iterable[float]) -> None:
-    for number in numbers:
-        if not number > 0:
-            raise LayerError(f"{name} must be greater than 0, not {short(number):g}")
 
 
 def _rows_and_columns(shape: Shape, which: str) -> tuple[int | None, int | None]:

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
 
-from caffe2tf.errors import LayerError, LayerUnsupportedError
+from caffe2tf.errors import LayerError
 from caffe2tf.ir.expr import OMIT, Expr, keras, runtime, unless
 from caffe2tf.ir.graph import Value
 from caffe2tf.ir.layout import Layout
-from caffe2tf.ir.shape import Shape, format_shape
+from caffe2tf.ir.shape import LONGEST, Shape, format_shape
 from caffe2tf.layers.base import Arrangement, Context, Layer
 from caffe2tf.layers.registry import register
 from caffe2tf.layers.split import forbid_in_place
 from caffe2tf.layers.window import brief
 
 if TYPE_CHECKING:
+    from google.protobuf.message import Message
+
     from caffe2tf.parse import LayerDefinition as LayerProto
+    from caffe2tf.parse import Parameters
 
 __all__ = ["Resize", "ResizeBilinear", "ResizeNearestNeighbor", "Target"]
 
@@ -39,9 +42,15 @@ class Target:
     scale: float = 1.0
 
     def of(self, before: int | None) -> int | None:
-        """The length of a side that was ``before`` long."""
+        """The length of a side that was ``before`` long.
+
+        Raises:
+            LayerError: it is longer than Caffe's blobs can be.
+        """
         if self.extent is not None or before is None:
             return self.extent
+        if before * self.scale > LONGEST:
+            raise LayerError(f"{before} times {self.scale} is more than an extent can be ({LONGEST})")
         return int(np.floor(np.float32(before) * np.float32(self.scale)))
 
 
@@ -67,12 +76,12 @@ class Resize(Layer):
     def read(cls, proto: LayerProto) -> Self:
         """Sides, axes and mode."""
         forbid_in_place(proto)
-        options = _Options.of(proto, cls.block, cls.extra)
-        modes = [name for name in cls.modes if options.get(name)]
+        p, more = getattr(proto.message, cls.block), proto.extra.block(cls.block).only(*cls.extra)
+        modes = [name for name in cls.modes if more.boolean(name, default=getattr(p, name, False))]
         if len(modes) > 1:
             raise LayerError(f"of {cls.block} at most one of {', '.join(cls.modes)} may be true: {' and '.join(modes)}")
-        axes = cls.spatial_axes(str(options.get("data_format")))
-        targets = tuple(options.target(side) for side in _SIDES[: len(axes)])
+        axes = cls.spatial_axes(p.data_format)
+        targets = tuple(cls._target(side, p, more) for side in _SIDES[: len(axes)])
         return cls(axes=axes, targets=targets, mode=modes[0] if modes else "")
 
     @classmethod
@@ -123,6 +132,21 @@ class Resize(Layer):
     def upsampling(self, factors: tuple[int, ...]) -> str:
         """The argument ``interpolation`` with which UpSampling2D by ``factors`` computes the same; "" for none."""
         raise NotImplementedError
+
+    @classmethod
+    def _target(cls, side: str, p: Message, more: Parameters) -> Target:
+        """What becomes of a side, by what the schema knows or does not know."""
+        extent, scale = f"output_{side}", f"scale_{side}"
+        if extent in more:
+            return Target(extent=more.whole_number(extent, least=1))
+        if hasattr(p, extent) and p.HasField(extent):
+            if getattr(p, extent) < 1:
+                raise LayerError(f"{cls.block}.{extent} must be 1 or more, not {getattr(p, extent)}")
+            return Target(extent=getattr(p, extent))
+        factor = more.number(scale, 1.0)
+        if factor <= 0:
+            raise LayerError(f"{cls.block}.{scale} must be above 0, not {factor}")
+        return Target(scale=float(factor))
 
 
 @register("ResizeBilinear")
@@ -192,41 +216,3 @@ class ResizeNearestNeighbor(Resize):
         """Equal in exact arithmetic; in float32 where the factors are powers of 2, for then nothing is rounded."""
         exact = all(f & (f - 1) == 0 for f in factors)
         return "nearest" if exact and self.mode in ("", "half_pixel_centers") else ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Options:
-    """A parameter block whose members are in part unknown to the schema."""
-
-    block: str
-    message: Any
-    unknown: Mapping[str, object]
-
-    @classmethod
-    def of(cls, proto: LayerProto, block: str, extra: Sequence[str]) -> Self:
-        """Raises LayerUnsupportedError for members that are neither in the schema nor in ``extra``."""
-        unknown = proto.extra.block(block)
-        others = sorted(set(unknown) - set(extra))
-        if others:
-            raise LayerUnsupportedError(f"{block}.{others[0]} may change what the layer computes, and is not supported")
-        return cls(block=block, message=getattr(proto.message, block), unknown=unknown)
-
-    def get(self, name: str) -> object:
-        """A member: of the schema with its default, else as the definition gives it, else None."""
-        return self.unknown.get(name, getattr(self.message, name, None))
-
-    def target(self, side: str) -> Target:
-        """What becomes of a side; raises LayerError where that is no length."""
-        name = f"output_{side}"
-        given = name in self.unknown or (hasattr(self.message, name) and self.message.HasField(name))
-        if given:
-            extent = self.get(name)
-            if isinstance(extent, bool) or not isinstance(extent, int) or extent < 1:
-                raise LayerError(f"{self.block}.{name} must be 1 or more, not {extent}")
-            return Target(extent=extent)
-        scale = self.get(f"scale_{side}")
-        if scale is None:
-            return Target()
-        if isinstance(scale, bool) or not isinstance(scale, int | float) or scale <= 0:
-            raise LayerError(f"{self.block}.scale_{side} must be a number above 0, not {scale}")
-        return Target(scale=float(scale))

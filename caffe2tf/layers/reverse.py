@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Self
 
-from caffe2tf.errors import LayerError
 from caffe2tf.ir.expr import Expr, runtime
 from caffe2tf.ir.graph import Value
 from caffe2tf.ir.layout import Layout
@@ -43,14 +42,7 @@ class Reverse(Layer):
     def read(cls, proto: LayerProto) -> Self:
         """The axes."""
         forbid_in_place(proto)
-        given = proto.extra.block("reverse_param")
-        others = sorted(set(given) - {"axis"})
-        if others:
-            raise LayerError(f"reverse_param has axis alone, not {', '.join(others)}")
-        axes = given.all("axis")
-        if any(isinstance(a, bool) or not isinstance(a, int) for a in axes):
-            raise LayerError(f"reverse_param.axis must be whole numbers, not {', '.join(map(str, axes))}")
-        return cls(axis=tuple(a for a in axes if isinstance(a, int)))
+        return cls(axis=proto.extra.block("reverse_param").only("axis").whole_numbers("axis"))
 
     def remarks(self) -> tuple[str, ...]:
         """What was made of no axis at all."""

@@ -32,8 +32,9 @@ class SimpleCrop(Crop):
     def read(cls, proto: LayerProto) -> Self:
         """Two bottoms there must be."""
         forbid_in_place(proto)
+        given = proto.extra.block("crop_param").only("blob_name")
         if len(proto.bottoms) == 1:
-            name = proto.extra.block("crop_param").get("blob_name")
+            name = given.get("blob_name")
             if name is None:
                 raise LayerError("a SimpleCrop layer takes 2 bottoms, 1 given")
             raise LayerUnsupportedError(

@@ -15,7 +15,6 @@ from caffe2tf.ir.shape import Shape, format_shape
 from caffe2tf.layers.base import Arrangement, Context, Layer
 from caffe2tf.layers.registry import register
 from caffe2tf.layers.split import forbid_in_place
-from caffe2tf.layers.whole_numbers import whole_numbers
 
 if TYPE_CHECKING:
     from caffe2tf.parse import LayerDefinition as LayerProto
@@ -46,17 +45,16 @@ class _Blocks(Layer):
     def read(cls, proto: LayerProto) -> Self:
         """As many pairs as blocks."""
         forbid_in_place(proto)
-        blocks, margins = whole_numbers(proto, cls.block, ["block_shape", cls.sides], least=0)
-        if not blocks or min(blocks) < 1:
-            raise LayerError(
-                f"{cls.block}.block_shape must be given, and be 1 or more, not {min(blocks, default='none')}"
-            )
+        given = proto.extra.block(cls.block).only("block_shape", cls.sides)
+        blocks, margins = given.whole_numbers("block_shape", least=1), given.whole_numbers(cls.sides, least=0)
+        if not blocks:
+            raise LayerError(f"{cls.block}.block_shape must be given, once or for several axes")
         if len(margins) != 2 * len(blocks):
             raise LayerError(
                 f"{cls.block}.{cls.sides} must be given twice for each of the {len(blocks)} block_shape, "
                 f"not {len(margins)} times"
             )
-        return cls(blocks=tuple(blocks), margins=tuple(zip(margins[::2], margins[1::2], strict=True)))
+        return cls(blocks=blocks, margins=tuple(zip(margins[::2], margins[1::2], strict=True)))
 
     def keeps_batch(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> bool:
         """Unless something moves between the batch and the image."""

@@ -15,7 +15,6 @@ from caffe2tf.layers.base import Arrangement, Context, Layer
 from caffe2tf.layers.registry import register
 from caffe2tf.layers.regroup import axis_of
 from caffe2tf.layers.split import forbid_in_place
-from caffe2tf.layers.whole_numbers import whole_numbers
 
 if TYPE_CHECKING:
     from caffe2tf.parse import LayerDefinition as LayerProto
@@ -46,10 +45,9 @@ class Unstack(Layer):
     def read(cls, proto: LayerProto) -> Self:
         """The axis."""
         forbid_in_place(proto)
-        axes, _ = whole_numbers(proto, "unstack_param", ["axis", "num"])
-        if len(axes) > 1:
-            raise LayerError(f"unstack_param.axis must be given once, not {len(axes)} times")
-        return cls(axis=axes[0] if axes else 0, count=len(proto.tops))
+        given = proto.extra.block("unstack_param").only("axis", "num")
+        given.whole_number("num", 0)
+        return cls(axis=given.whole_number("axis", 0), count=len(proto.tops))
 
     def infer(self, *inputs: Shape) -> tuple[Shape, ...]:
         """The bottom's shape without the axis."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from caffe2tf.errors import Problem
 from caffe2tf.layers import Layer, Role, find, is_ours
+from caffe2tf.parse.parameters import not_known
 
 if TYPE_CHECKING:
     from caffe2tf.parse import LayerDefinition, UnknownField
@@ -41,7 +42,7 @@ def judge_unknown(definition: LayerDefinition) -> tuple[list[Problem], list[str]
         if _is_harmless(cls, field):
             notes.append(f"{field.where}: layer {definition.name!r}: unknown field {field.path!r} left out of account")
         else:
-            what = f"field {field.path!r} is not known, and may change what the layer computes"
+            what = not_known(field.path)
             problems.append(Problem(what=what, layer=definition.name, where=field.where, unsupported=True))
     return problems, notes
 

@@ -228,7 +228,7 @@ def test_own_layer_in_training(tmp_path: Path) -> None:
     [
         (layer("axis: 3"), "bn_param.axis must be 1 or 2, not 3"),
         (layer("colour: 3"), "'bn_param.colour' is not known"),
-        (layer("decay: BIG"), "decay must be one number"),
+        (layer("decay: BIG"), "decay must be one finite number"),
         (layer("bn_mode: LEARN", 'top: "mean"'), "mean and variance as tops of a BN are not supported; remove 'mean'"),
         (layer("bn_mode: INFERENCE", 'top: "mean"'), "only SegNet's BN in mode LEARN has tops beside its first"),
         (layer("frozen: true", 'top: "mean" top: "v"'), "only SegNet's BN in mode LEARN has tops beside its first"),

@@ -209,9 +209,9 @@ def test_a_mean_of_other_channels_or_none_at_all_is_refused() -> None:
     ("text", "message"),
     [
         (layer("crop_height: 5 crop_width: 5"), r"\(5x5\) must not be larger than the images \(4x5\)"),
-        (layer("crop_height: 0 crop_width: 5"), "crop_height must be 1 or more"),
-        (layer("crop_height: 2 crop_width: 2.5"), "crop_width must be 1 or more, a whole number, not 2.5"),
-        (layer("recompute_mean: true"), "recompute_mean must be one number, not True"),
+        (layer("crop_height: 0 crop_width: 5"), "crop_height must be one whole number, 1 or more, not 0"),
+        (layer("crop_height: 2 crop_width: 2.5"), "crop_width must be one whole number, 1 or more, not 2.5"),
+        (layer("recompute_mean: true"), "recompute_mean must be one whole number, 0 or more, not true"),
         (layer("mean_per_pixel: 2"), "mean_per_pixel must be true or false, not 2"),
         (layer("zoom_in: 3"), "field 'augmentation_param.zoom_in' is not known"),
         (layer("", more="shift_param { a: 1 }"), "field 'shift_param' is not known"),

@@ -176,7 +176,7 @@ def test_any_batch() -> None:
         ("zoom_factor: 2 pad_beg: 1", "pad_beg must be 0 or less (it cuts off), not 1"),
         ("zoom_factor: 2 pad_end: 3", "pad_end must be 0 or less (it cuts off), not 3"),
         ("zoom_factor: 2 pad_beg: -2 pad_end: -2", "pad_beg (-2) and pad_end (-2) leave nothing of 4x5"),
-        ("full_zoom_factor: 0", "full_zoom_factor must be 1 or more, not 0"),
+        ("full_zoom_factor: 0", "full_zoom_factor must be one whole number, 1 or more, not 0"),
         ("zoom_factor: 2 antialias: true", "'interp_param.antialias' is not known"),
         ("use_blob_size: true", "with use_blob_size a second one, whose size it takes; 1 are given"),
     ],

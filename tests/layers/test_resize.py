@@ -160,12 +160,15 @@ def test_unknown_extents() -> None:
         (layer("ResizeBilinear", "output_height: 0"), "resize_bilinear_param.output_height must be 1 or more, not 0"),
         (
             layer("ResizeNearestNeighbor", "scale_width: -2"),
-            "resize_nearest_neighbor_param.scale_width must be a number above 0, not -2",
+            "resize_nearest_neighbor_param.scale_width must be above 0, not -2",
         ),
+        (layer("ResizeBilinear", "scale_width: inf"), "resize_bilinear_param.scale_width must be one finite number"),
+        (layer("ResizeBilinear", "scale_width: 1e38"), r"4 times 1e\+38 is more than an extent can be \(2147483647\)"),
+        (layer("ResizeBilinear", "align_corners: true pytorch_half_pixel: 1"), "align_corners and pytorch_half_pixel"),
         (layer("ResizeBilinear", "scale_width: 0.1"), "nothing is left of axis 2: 4 times 0.1, rounded down"),
         (
             layer("ResizeBilinear", "saturate: Signed"),
-            "resize_bilinear_param.saturate may change what the layer computes, and is not supported",
+            "field 'resize_bilinear_param.saturate' is not known, and may change what the layer computes",
         ),
         (layer("ResizeBilinear", 'data_format: "NCHWD"'), r"must have 5 axes, not 4 \(2x3x4x6\)"),
         (layer("ResizeNearestNeighbor").replace('"data"', '"flat"', 1), r"must have 4 axes, not 2 \(2x8\)"),

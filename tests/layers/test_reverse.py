@@ -58,7 +58,7 @@ def test_the_batch_stays_free_unless_it_is_reversed() -> None:
     [
         (layer("axis: 3"), "reverse_param.axis: axis 3 is out of range for a blob of 3 axes"),
         (layer("axis: 1.5"), "reverse_param.axis must be whole numbers, not 1.5"),
-        (layer("axes: 1"), "reverse_param has axis alone, not axes"),
+        (layer("axes: 1"), "field 'reverse_param.axes' is not known"),
         (layer(top="data"), "not computed in place"),
         (layer().replace('bottom: "data"', 'bottom: "data" bottom: "cont"'), "takes 1 bottoms?, 2 given"),
     ],

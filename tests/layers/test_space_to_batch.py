@@ -135,18 +135,18 @@ def test_extents_known_when_the_model_runs() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (layer("SpaceToBatchND", (), ()), "block_shape must be given, and be 1 or more, not none"),
-        (layer("SpaceToBatchND", (2, 0), ((0, 0), (0, 0))), "block_shape must be given, and be 1 or more, not 0"),
+        (layer("SpaceToBatchND", (), ()), "block_shape must be given, once or for several axes"),
+        (layer("SpaceToBatchND", (2, 0), ((0, 0), (0, 0))), "block_shape must be whole numbers, 1 or more, not 2, 0"),
         (
             layer("SpaceToBatchND", (1, 2), ((0, 0),)),
             "paddings must be given twice for each of the 2 block_shape, not 2",
         ),
         (layer("SpaceToBatchND", (2,), ((0, 0),)), r"axis 1 with its padding \(3 \+ 0 \+ 0\) must be a multiple"),
         (layer("SpaceToBatchND", (1,) * 4, ((0, 0),) * 4), r"for 4 axes after the batch; the bottom has 3 \(8x3x4x5\)"),
-        (layer("SpaceToBatchND", (1,), ((0, -1),)), "paddings must be 0 or more, not -1"),
+        (layer("SpaceToBatchND", (1,), ((0, -1),)), "paddings must be whole numbers, 0 or more, not 0, -1"),
         (
             layer("SpaceToBatchND", (1,), ((0, 0),)).replace("paddings", "crops"),
-            "space_to_batch_nd_param.crops may cha",
+            "field 'space_to_batch_nd_param.crops' is not known",
         ),
         (layer("BatchToSpaceND", (3,), ((0, 0),)), r"the batch \(8\) must be a multiple of the 3 places of a block"),
         (layer("BatchToSpaceND", (2,), ((2, 4),)), "nothing is left of axis 1: 6 less 2 and 4 of its crops"),

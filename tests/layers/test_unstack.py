@@ -82,9 +82,9 @@ def test_the_batch_stays_free_unless_an_axis_stands_before_it() -> None:
     [
         (unstack(1, 4), r"as many tops as axis 1 has indices \(3\), not 4"),
         (unstack(4, 1), "unstack_param.axis: "),
-        (unstack(1, 2).replace("num: 9", "axis: 2"), "unstack_param.axis must be given once, not 2 times"),
-        (unstack(1, 2).replace("num: 9", "number: 9"), "unstack_param.number may change what the layer computes"),
-        (unstack(1, 2).replace("num: 9", "num: 1.5"), "unstack_param.num must be whole numbers, not 1.5"),
+        (unstack(1, 2).replace("num: 9", "axis: 2"), "unstack_param.axis must be one whole number, not 1, 2"),
+        (unstack(1, 2).replace("num: 9", "number: 9"), "field 'unstack_param.number' is not known"),
+        (unstack(1, 2).replace("num: 9", "num: 1.5"), "unstack_param.num must be one whole number, not 1.5"),
         (unstack(1, 1).replace("y0", "data"), "not computed in place"),
         (expand(5), "expand_dims_nd_param.axis must be from -4 to 4, for the bottom has 4 axes; it is 5"),
         (expand(1, -5), "must be from -4 to 4, for the bottom has 4 axes; it is -5"),
