@@ -7,7 +7,6 @@ for a thread that computes in Python: pieces are large, so that there are few.
 from __future__ import annotations
 
 import hashlib
-import mmap
 import os
 import threading
 from collections.abc import Callable
@@ -18,18 +17,23 @@ from typing import Self
 
 __all__ = ["HashJob", "TrailingHash", "hash_early", "hash_file"]
 
-CHUNK = 1 << 20  # of a file that is read
-MAPPED_CHUNK = 4 << 20  # of a file that is mapped, and so the most memory that it takes at once
+CHUNK = 2 << 20
 
 
 def hash_file(path: str | os.PathLike[str]) -> str:
     """SHA-256 of a file as 64 hexadecimal digits; the file is streamed.
 
+    It is read, not mapped: a file that another writes to meanwhile must not end the program.
+
     Raises:
         OSError: it cannot be read.
     """
-    with Path(path).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    digest = hashlib.sha256()
+    buffer = memoryview(bytearray(CHUNK))
+    with Path(path).open("rb", buffering=0) as file:
+        while count := file.readinto(buffer):
+            digest.update(buffer[:count])
+    return digest.hexdigest()
 
 
 def hash_early(path: str | os.PathLike[str]) -> None:
@@ -45,7 +49,7 @@ _early: dict[Path, Future[str]] = {}
 
 
 def _start(path: str | os.PathLike[str]) -> Future[str]:
-    return _in_background(lambda: _hash_mapped(path))
+    return _in_background(lambda: hash_file(path))
 
 
 def _in_background(work: Callable[[], str]) -> Future[str]:
@@ -60,22 +64,6 @@ def _in_background(work: Callable[[], str]) -> Future[str]:
 
     threading.Thread(target=run, name="sha256", daemon=True).start()
     return future
-
-
-def _hash_mapped(path: str | os.PathLike[str]) -> str:
-    """`hash_file` of a file that is mapped by its reader, too: without a copy of it."""
-    digest = hashlib.sha256()
-    with Path(path).open("rb") as file:
-        if not os.fstat(file.fileno()).st_size:
-            return digest.hexdigest()
-        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped, memoryview(mapped) as content:
-            for start in range(0, len(content), MAPPED_CHUNK):
-                piece = content[start : start + MAPPED_CHUNK]
-                digest.update(piece)
-                if hasattr(mmap, "MADV_DONTNEED"):
-                    mapped.madvise(mmap.MADV_DONTNEED, start, len(piece))
-                piece.release()
-    return digest.hexdigest()
 
 
 class HashJob:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import mmap
 import os
 import subprocess
 import sys
@@ -24,12 +23,22 @@ def test_a_file(tmp_path: Path) -> None:
     assert hash_file(file) == HashJob(file).result() == hashlib.sha256(CONTENT).hexdigest()
 
 
-@pytest.mark.parametrize("size", [0, 1, mmap.PAGESIZE, 3 * mmap.PAGESIZE, 3 * mmap.PAGESIZE + 5])
-def test_pieces_of_a_mapped_file(tmp_path: Path, size: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hashing, "MAPPED_CHUNK", mmap.PAGESIZE)
+@pytest.mark.parametrize("size", [0, 1, 64, 3 * 64, 3 * 64 + 5])
+def test_pieces(tmp_path: Path, size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hashing, "CHUNK", 64)
     file = tmp_path / "f"
     file.write_bytes(CONTENT[:size])
-    assert HashJob(file).result() == hashlib.sha256(CONTENT[:size]).hexdigest()
+    assert hash_file(file) == hashlib.sha256(CONTENT[:size]).hexdigest()
+
+
+def test_a_file_that_is_cut_short_meanwhile_does_no_harm(tmp_path: Path) -> None:
+    """As when a conversion has failed and its file is mended at once; were it mapped, the process would be killed."""
+    file = tmp_path / "f"
+    for _ in range(20):
+        file.write_bytes(CONTENT)
+        job = HashJob(file)
+        file.write_bytes(b"")
+        assert len(job.result()) == 64
 
 
 def test_a_digest_that_nobody_waits_for_does_not_keep_the_program_running(tmp_path: Path) -> None:
