@@ -14,7 +14,7 @@ from caffe2tf.parse.definition import UnknownField
 from caffe2tf.parse.descriptors import is_repeated
 from caffe2tf.parse.mapped import MappedFile
 from caffe2tf.parse.source import repaired
-from caffe2tf.parse.wire import WireError, structure
+from caffe2tf.parse.wire import NOT_UTF8, UNSET_PYTHON, WireError, structure
 from caffe2tf.proto import caffe_pb2
 
 __all__ = ["read_binary"]
@@ -33,6 +33,8 @@ def read_binary(file: MappedFile, name: str) -> tuple[caffe_pb2.NetParameter, tu
         net.ParseFromString(structure(file.map))
     except WireError as error:
         raise ParseError(f"{name}: {error}") from None
+    except UnicodeDecodeError:
+        raise ParseError(f"{name}: the file has {NOT_UTF8}; {UNSET_PYTHON}") from None
     except DecodeError:
         raise ParseError(f"{name}: the file is damaged: copy or download it again") from None
     return net, tuple(_walk(net, "", Position(name)))

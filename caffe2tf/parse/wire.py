@@ -25,6 +25,8 @@ __all__ = [
     "FIXED32",
     "FIXED64",
     "LAYERS_INSIDE",
+    "NOT_UTF8",
+    "UNSET_PYTHON",
     "VARINT",
     "Field",
     "Wire",
@@ -60,6 +62,13 @@ _WIRE_TYPE: Final = {
 # Bounds that no Caffe file comes near; without them a crafted file could cost minutes or gigabytes.
 _FIELD_LIMIT: Final = 500_000
 _HEADER_LIMIT: Final = 64 << 20
+
+
+NOT_UTF8: Final = "text that is not UTF-8"
+UNSET_PYTHON: Final = (
+    "protobuf's implementation in Python reads no other: unset PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION, or install "
+    "protobuf with its compiled part"
+)
 
 
 class WireError(ParseError):
@@ -205,6 +214,8 @@ def parse(message: type[AnyMessage], wire: Wire, fields: list[Field]) -> AnyMess
         raise WireError(f"{size} bytes of structure, more than any Caffe file holds", fields[0].tag)
     try:
         return message.FromString(b"".join(wire.buffer[f.tag : f.stop] for f in fields))
+    except UnicodeDecodeError:
+        raise WireError(f"a {message.DESCRIPTOR.name} with {NOT_UTF8}", fields[0].tag, mend=UNSET_PYTHON) from None
     except DecodeError:
         raise WireError(f"a malformed {message.DESCRIPTOR.name}", fields[0].tag) from None
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import struct
+import subprocess
+import sys
 import tracemalloc
 from collections.abc import Sequence
 from pathlib import Path
@@ -252,6 +255,29 @@ def test_of_layers_of_one_name_the_last_with_blobs_counts(load: Load) -> None:
 def test_names_that_are_not_utf8_read_as_latin1(load: Load) -> None:
     layer = field(1, b"caf\xe9/1") + field(7, modern([1], [4]).SerializeToString())
     assert list(load(field(100, layer)).layers) == ["caf\u00e9/1"]
+
+
+def test_protobuf_in_python_refuses_names_that_are_not_utf8(tmp_path: Path) -> None:
+    """It has no way to read them; the compiled implementation has."""
+    layer = field(1, b"caf\xe9/1") + field(7, modern([1], [4]).SerializeToString())
+    (tmp_path / "net.caffemodel").write_bytes(field(100, layer))
+    script = (
+        "import sys\nfrom caffe2tf.errors import ParseError\nfrom caffe2tf.parse import open_weights, read_network\n"
+        "for read in (open_weights, read_network):\n    try:\n        read(sys.argv[1])\n"
+        "    except ParseError as e:\n        print(e)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path / "net.caffemodel")],
+        env={**os.environ, "PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION": "python"},
+        cwd=Path(__file__).parents[2], capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.stderr == ""
+    lines = done.stdout.splitlines()
+    assert len(lines) == 2
+    for line in lines:
+        assert "net.caffemodel: " in line
+        assert "text that is not UTF-8" in line
+        assert "unset PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION" in line
 
 
 def test_a_field_that_another_caffe_gave_another_meaning_is_no_obstacle(load: Load) -> None:
