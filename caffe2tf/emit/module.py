@@ -53,13 +53,12 @@ def is_emitted(source: str) -> bool:
 def _docstring(program: Program, provenance: Provenance) -> str:
     lines = [f"{_plain(program.graph.name)}, {_MARK} {provenance.version}.", ""]
     lines += [f"{_plain(name)} sha256:{digest}" for name, digest in provenance.files]
-    apart = program.graph.facts.get("unbatched", ())
     steps = {n.outputs[0]: n.layer.preparation() for n in program.graph.nodes if isinstance(n.layer, Source)}
     for value, name in program.inputs:
         lines.append(_describe("Input", value, name, batched=True))
         if steps.get(value.id):
             lines.append(f"    Feed what Caffe feeds it: it {_plain(steps[value.id])}.")
-    lines += [_describe("Output", v, v.blob, batched=v.id not in apart) for v, _ in program.outputs]
+    lines += [_describe("Output", v, v.blob, batched=v.id not in program.graph.unbatched) for v, _ in program.outputs]
     if any("/" in part for node in program.graph.nodes for part in node.parts):
         lines.append("Layers have Caffe's names, with - for /.")
     return '"""' + "\n".join(lines) + '\n"""'

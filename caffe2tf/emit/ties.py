@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from caffe2tf.ir import Graph, Node, NodeBlob
+from caffe2tf.ir.parameter import Member, Parameter
 from caffe2tf.ir.weight import Array, Weight
 from caffe2tf.layers import Context
-from caffe2tf.load.sharing import Member, Parameter
 
 __all__ = ["Tie", "Ties", "find_ties"]
 
@@ -49,10 +49,9 @@ def find_ties(graph: Graph, contexts: Mapping[str, Context]) -> Ties:
         graph: the prepared graph.
         contexts: for each node that holds weights, its place.
     """
-    parameters: Mapping[str, Sequence[Parameter]] = graph.facts.get("parameters", {})
     search = _Search()
-    for node in graph.nodes if parameters else ():
-        own = [p for part in node.parts or (node.name,) for p in parameters.get(part, ())]
+    for node in graph.nodes if graph.parameters else ():
+        own = [p for part in node.parts or (node.name,) for p in graph.parameters.get(part, ())]
         if node.name in contexts and own:
             search.visit(node, own, contexts[node.name])
     return Ties(found=tuple(search.ties), notes=tuple(search.notes))

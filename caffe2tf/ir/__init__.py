@@ -2,6 +2,7 @@
 
 from caffe2tf.ir.graph import Graph, Node, NodeBlob, Value
 from caffe2tf.ir.layout import Block, Layout
+from caffe2tf.ir.parameter import Member, Parameter
 from caffe2tf.ir.shape import Shape, canonical_axis, count, format_shape
 from caffe2tf.ir.weight import Array, Releasable, Weight
 
@@ -10,8 +11,10 @@ __all__ = [
     "Block",
     "Graph",
     "Layout",
+    "Member",
     "Node",
     "NodeBlob",
+    "Parameter",
     "Releasable",
     "Shape",
     "Value",

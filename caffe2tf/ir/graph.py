@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from caffe2tf.errors import Position
 from caffe2tf.ir.layout import Layout
+from caffe2tf.ir.parameter import Parameter
 from caffe2tf.ir.shape import Shape
 from caffe2tf.ir.weight import Array, Releasable, Weight
 
@@ -105,7 +106,9 @@ class Graph:
         free_batch: whether axis 0 of every input may have any extent when the model runs.
         fixed_rows: whether layers that find a varying number of things give as many rows as they ever can, padded.
         notes: what was left out or decided, for the user to know.
-        facts: what passes found and later stages use, by key.
+        shared: for each node all of whose trained blobs are those of one node before it, that node.
+        parameters: for each node with trained blobs, whose they are; empty where no two nodes share any.
+        unbatched: ids of the values whose axis 0 is not the batch.
     """
 
     name: str
@@ -115,7 +118,9 @@ class Graph:
     free_batch: bool = True
     fixed_rows: bool = False
     notes: tuple[str, ...] = ()
-    facts: Mapping[str, Any] = field(default_factory=dict)
+    shared: Mapping[str, str] = field(default_factory=dict)
+    parameters: Mapping[str, tuple[Parameter, ...]] = field(default_factory=dict)
+    unbatched: frozenset[str] = frozenset()
 
     def read(self, node: Node) -> tuple[Value, ...]:
         """The values that ``node`` reads."""

@@ -8,32 +8,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from caffe2tf.errors import Problem
-from caffe2tf.ir import Graph, format_shape
+from caffe2tf.ir import Graph, Member, Parameter, format_shape
 from caffe2tf.layers import BlobSpec
 
 if TYPE_CHECKING:
     from caffe2tf.parse import LayerDefinition
 
-__all__ = ["Member", "Parameter", "Sharing", "find_shared", "members_of"]
+__all__ = ["Sharing", "find_shared", "members_of"]
 
 _PERMISSIVE = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Member:
-    """Blob `index` of the node `node`."""
-
-    node: str
-    index: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Parameter:
-    """A trained blob as a layer sees it: its shape there, the blob that it is, and its name (empty: it has none)."""
-
-    shape: tuple[int, ...]
-    owner: Member
-    name: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from caffe2tf.errors import LayerError, NetworkError, WeightsError
-from caffe2tf.ir import Graph, Node, NodeBlob, format_shape
+from caffe2tf.ir import Graph, Member, Node, NodeBlob, format_shape
 from caffe2tf.ir.weight import Array
 from caffe2tf.layers import BlobSpec
-from caffe2tf.load.sharing import Member, Sharing, find_shared, members_of
+from caffe2tf.load.sharing import Sharing, find_shared, members_of
 
 if TYPE_CHECKING:
     from caffe2tf.parse import Blob, LayerDefinition, WeightSource
@@ -49,8 +49,7 @@ def pair_weights(
     sharing = find_shared(graph, definitions, specs)
     if sharing.problems:
         raise NetworkError(sharing.problems)
-    facts = {**graph.facts, "shared": sharing.whole_layers(specs), "parameters": sharing.parameters(specs)}
-    graph = replace(graph, facts=facts)
+    graph = replace(graph, shared=sharing.whole_layers(specs), parameters=sharing.parameters(specs))
     if weights is None and not fill:
         return graph, []
     pairing = _Pairing(graph=graph, specs=specs, weights=weights, fill=fill, sharing=sharing)

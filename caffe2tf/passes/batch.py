@@ -27,4 +27,4 @@ def find_free_batch(graph: Graph) -> Graph:
         free = free and carried is not None
         batched |= dict.fromkeys(node.outputs, carried is not False)
     apart = frozenset(i for i, carries in batched.items() if not carries)
-    return replace(graph, free_batch=free, facts={**graph.facts, "unbatched": apart})
+    return replace(graph, free_batch=free, unbatched=apart)

@@ -9,8 +9,8 @@ import pytest
 
 import caffe2tf
 from caffe2tf.errors import NetworkError
+from caffe2tf.ir import Member
 from caffe2tf.load import load_graph
-from caffe2tf.load.sharing import Member
 from caffe2tf.parse import read_network
 from tests.layers.oracle import caffemodel, inputs_text
 
@@ -69,9 +69,9 @@ def test_who_owns_what(tmp_path: Path) -> None:
     text += dense("b", "a", 3, 'name: "w"', "lr_mult: 2") + dense("c", "b", 3, 'name: "w"', 'name: "b"')
     text += dense("d", "c", 3)
     (tmp_path / "net.prototxt").write_text(text)
-    facts = load_graph(read_network(tmp_path / "net.prototxt")).facts
-    assert facts["shared"] == {"c": "a"}
-    owners = {name: [(p.name, p.owner) for p in own] for name, own in facts["parameters"].items()}
+    graph = load_graph(read_network(tmp_path / "net.prototxt"))
+    assert graph.shared == {"c": "a"}
+    owners = {name: [(p.name, p.owner) for p in own] for name, own in graph.parameters.items()}
     w, b = Member("a", 0), Member("a", 1)
     assert owners == {
         "a": [("w", w), ("b", b)],
@@ -90,7 +90,7 @@ def test_names_in_other_places_are_not_one_layer(tmp_path: Path) -> None:
     )
     file, weights = tmp_path / "net.prototxt", tmp_path / "net.caffemodel"
     file.write_text(text)
-    assert load_graph(read_network(file)).facts["shared"] == {}
+    assert load_graph(read_network(file)).shared == {}
     s, t = np.array([1, -2, 3], np.float32), np.array([-4, 5, 0.5], np.float32)
     weights.write_bytes(caffemodel({"a": [s, t], "b": [t, s]}))
     x = np.array([[1, 2, -3], [0.5, -1, 4]], np.float32)
@@ -123,5 +123,5 @@ def test_permissive_blobs_are_read_in_each_layers_shape(tmp_path: Path, rng: np.
 def test_a_network_that_shares_nothing_has_nothing_to_tie(tmp_path: Path) -> None:
     file = tmp_path / "net.prototxt"
     file.write_text(inputs_text({"x": (2, 3)}) + dense("a", "x", 3, 'name: "w"') + dense("b", "a", 3, 'name: "v"'))
-    facts = load_graph(read_network(file)).facts
-    assert (facts["shared"], facts["parameters"]) == ({}, {})
+    graph = load_graph(read_network(file))
+    assert (graph.shared, graph.parameters) == ({}, {})
