@@ -1,13 +1,15 @@
-"""What a conversion writes for a small network, and what becomes of a layer of ours that is saved."""
+"""What a conversion emits for a small network, and what becomes of its layers when they are saved."""
 
 from __future__ import annotations
 
-import tempfile
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
 import caffe2tf
 from tests.layers.oracle import Array, assert_matches, inputs_text
@@ -15,16 +17,46 @@ from tests.layers.oracle import Array, assert_matches, inputs_text
 if TYPE_CHECKING:
     import keras
 
-__all__ = ["check_saved", "emitted"]
+__all__ = ["built", "calls", "check_saved", "emitted", "reloaded"]
+
+Shapes = Mapping[str, Sequence[int]]
 
 
-def emitted(text: str, shapes: Mapping[str, Sequence[int]], *, keep_losses: bool = False) -> str:
+def _convert(folder: str, text: str, shapes: Shapes, *, keep_losses: bool = False) -> caffe2tf.Conversion:
+    prototxt = Path(folder) / "net.prototxt"
+    prototxt.write_text(inputs_text(shapes) + text, encoding="utf-8")
+    return caffe2tf.convert(prototxt, None, Path(folder) / "out", keep_losses=keep_losses)
+
+
+def emitted(text: str, shapes: Shapes, *, keep_losses: bool = False) -> str:
     """The source that a conversion writes for a network without weights, on one line."""
-    with tempfile.TemporaryDirectory() as folder:
-        prototxt = Path(folder) / "net.prototxt"
-        prototxt.write_text(inputs_text(shapes) + text, encoding="utf-8")
-        conversion = caffe2tf.convert(prototxt, None, Path(folder) / "out", keep_losses=keep_losses)
-        return " ".join(conversion.module.read_text(encoding="utf-8").split())
+    with TemporaryDirectory() as folder:
+        source = _convert(folder, text, shapes, keep_losses=keep_losses).module.read_text(encoding="utf-8")
+    return " ".join(source.split())
+
+
+def calls(text: str, shapes: Shapes) -> list[str]:
+    """The layers that the source calls, in order, without its inputs: ``["Flatten", "Slice"]``."""
+    body = emitted(text, shapes).partition("def build")[2].partition("keras.Model(")[0]
+    return re.findall(r" = (?:layers\.)?([A-Z]\w*)\(", body)
+
+
+def built(text: str, shapes: Shapes) -> keras.Model:
+    """The model that the source builds."""
+    with TemporaryDirectory() as folder:
+        return _convert(folder, text, shapes).build()
+
+
+def reloaded(model: keras.Model, inputs: Sequence[npt.ArrayLike]) -> list[Array]:
+    """The outputs of a model that was saved as ``.keras`` and loaded again, in a traced function; inputs in order."""
+    import keras
+    import tensorflow as tf
+
+    with TemporaryDirectory() as folder:
+        model.save(f"{folder}/net.keras")
+        again = keras.saving.load_model(f"{folder}/net.keras")
+    fed = {name: tf.constant(np.asarray(x, np.float32)) for name, x in zip(model.input, inputs, strict=True)}
+    return [np.asarray(y) for y in tf.nest.flatten(tf.function(again)(fed))]
 
 
 def check_saved(layer: keras.layers.Layer, *arrays: Array) -> None:
@@ -38,7 +70,7 @@ def check_saved(layer: keras.layers.Layer, *arrays: Array) -> None:
     inputs = [keras.Input(a.shape[1:]) for a in arrays]
     symbolic = layer(inputs if len(inputs) > 1 else inputs[0])
     model = keras.Model(inputs, symbolic)
-    with tempfile.TemporaryDirectory() as folder:
+    with TemporaryDirectory() as folder:
         model.save(Path(folder) / "model.keras")
         again = keras.models.load_model(Path(folder) / "model.keras")
     for found in (tf.function(layer)(given), model(tensors), again(tensors)):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.layers.emission import built, reloaded
+from tests.layers.emitted import built, reloaded
 from tests.layers.oracle import assert_matches, run_layer
 
 

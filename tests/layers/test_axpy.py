@@ -8,7 +8,7 @@ import pytest
 from caffe2tf.errors import Caffe2TFError, LayerError
 from caffe2tf.ir import Layout, Value
 from caffe2tf.layers.axpy import Axpy
-from tests.layers.emission import calls, emitted
+from tests.layers.emitted import calls, emitted
 from tests.layers.oracle import Array, assert_matches, check_recorded, recorded, run_layer
 
 Shape = tuple[int, ...]

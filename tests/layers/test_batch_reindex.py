@@ -7,7 +7,7 @@ import pytest
 
 from caffe2tf.errors import Caffe2TFError
 from caffe2tf.layers.batch_reindex import BatchReindex
-from tests.layers.emission import built, reloaded
+from tests.layers.emitted import built, reloaded
 from tests.layers.oracle import Array, assert_matches, check_recorded, recorded, run_layer
 
 LAYER = 'layer { name: "out" type: "BatchReindex" bottom: "data" bottom: "index" top: "out" }'

@@ -9,7 +9,7 @@ import pytest
 from caffe2tf.errors import Caffe2TFError
 from caffe2tf.layers.caffe_lstm import Lstm
 from caffe2tf.layers.fillers import Filler
-from tests.layers.emission import built, reloaded
+from tests.layers.emitted import built, reloaded
 from tests.layers.oracle import Array, assert_matches, run_layer
 
 UNITS = 3

@@ -9,7 +9,7 @@ from caffe2tf.errors import Caffe2TFError, LayerError
 from caffe2tf.ir.graph import Value
 from caffe2tf.ir.layout import Block, Layout
 from caffe2tf.layers.concat import Concat
-from tests.layers.emission import built, calls, reloaded
+from tests.layers.emitted import built, calls, reloaded
 from tests.layers.oracle import Array, assert_matches, check_recorded, recorded, run_layer
 
 

@@ -11,7 +11,7 @@ from caffe2tf.ir.graph import Value
 from caffe2tf.ir.layout import Block, Layout
 from caffe2tf.layers.base import Context
 from caffe2tf.layers.crop import Crop
-from tests.layers.emission import built, calls, reloaded
+from tests.layers.emitted import built, calls, reloaded
 from tests.layers.oracle import Array, assert_matches, check_recorded, recorded, run_layer
 
 

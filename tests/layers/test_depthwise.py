@@ -13,8 +13,7 @@ from caffe2tf.errors import Caffe2TFError, LayerError, Position
 from caffe2tf.layers.depthwise import ConvolutionDepthwise, DepthwiseConvolution
 from caffe2tf.parse import LayerDefinition
 from caffe2tf.proto import caffe_pb2
-from tests.layers.emission import calls
-from tests.layers.emitted import emitted
+from tests.layers.emitted import calls, emitted
 from tests.layers.oracle import Array, assert_matches, check_recorded, recorded, run_layer
 
 Pair = tuple[int, int]

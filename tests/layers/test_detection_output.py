@@ -11,7 +11,7 @@ import pytest
 import caffe2tf
 from caffe2tf.errors import Caffe2TFError
 from caffe2tf.layers.detection_output import DetectionOutput
-from tests.layers.emission import built
+from tests.layers.emitted import built
 from tests.layers.oracle import Array, assert_matches, check_recorded, inputs_text, recorded, run_layer
 
 F = np.float32

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from caffe2tf.errors import Caffe2TFError
-from tests.layers.emission import built
-from tests.layers.emitted import check_saved, emitted
+from tests.layers.emitted import built, check_saved, emitted
 from tests.layers.oracle import check_recorded, recorded, run_layer
 
 

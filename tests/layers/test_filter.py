@@ -9,7 +9,7 @@ from caffe2tf.errors import Caffe2TFError
 from caffe2tf.ir.graph import Value
 from caffe2tf.ir.layout import Layout
 from caffe2tf.layers.filter import Filter
-from tests.layers.emission import built, reloaded
+from tests.layers.emitted import built, reloaded
 from tests.layers.oracle import Array, assert_matches, run_layer
 
 SELECTOR = np.array([0, 1, 0, -2, 0.5], np.float32)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from caffe2tf.errors import Caffe2TFError
-from tests.layers.emission import built, calls, reloaded
+from tests.layers.emitted import built, calls, reloaded
 from tests.layers.oracle import Array, assert_matches, check_recorded, recorded, run_layer
 
 

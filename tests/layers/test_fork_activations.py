@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from caffe2tf.layers.activations import HardSwish, ReLU, ReLU6, activation_name
-from tests.layers.emission import calls
-from tests.layers.emitted import check_saved, emitted
+from tests.layers.emitted import calls, check_saved, emitted
 from tests.layers.oracle import Array, assert_matches, check_recorded, recorded, run_layer
 
 SHAPES = [(2, 3, 4, 5), (3, 4), (6,), (2, 3, 2, 4, 3)]

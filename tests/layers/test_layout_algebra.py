@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from caffe2tf.ir.layout import Block, Layout
 from caffe2tf.layers.regroup import regroup
 from tests.layers.chains import CHAIN_SHAPES, Chain
-from tests.layers.emission import calls
+from tests.layers.emitted import calls
 from tests.layers.oracle import assert_matches, run_layer
 
 EXTENTS = st.sampled_from((1, 1, 2, 3, 4, 5, 6))

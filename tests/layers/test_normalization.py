@@ -9,8 +9,7 @@ from caffe2tf.errors import Caffe2TFError
 from caffe2tf.ir import Layout, Value
 from caffe2tf.layers import Context
 from caffe2tf.layers.normalization import ChannelNorm, Normalization
-from tests.layers.emission import calls
-from tests.layers.emitted import check_saved
+from tests.layers.emitted import calls, check_saved
 from tests.layers.oracle import Array, assert_matches, check_recorded, recorded, run_layer
 
 Shape = tuple[int, ...]

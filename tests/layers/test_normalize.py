@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from caffe2tf.errors import Caffe2TFError
-from tests.layers.emission import emitted
-from tests.layers.emitted import check_saved
+from tests.layers.emitted import check_saved, emitted
 from tests.layers.oracle import Array, assert_matches, check_recorded, recorded, run_layer
 
 ONE = np.ones(1, np.float32)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from caffe2tf.errors import Caffe2TFError
-from tests.layers.emission import calls
+from tests.layers.emitted import calls
 from tests.layers.oracle import assert_matches, run_layer
 
 X = np.random.default_rng(5).normal(0, 1, (2, 3, 4, 5)).astype(np.float32)

@@ -15,8 +15,7 @@ from caffe2tf.layers.reorder import Reorder
 from caffe2tf.load import load_graph
 from caffe2tf.parse import read_network
 from caffe2tf.passes import prepare
-from tests.layers.emission import built, calls
-from tests.layers.emitted import check_saved
+from tests.layers.emitted import built, calls, check_saved
 from tests.layers.oracle import Array, assert_matches, check_recorded, inputs_text, recorded, run_layer
 
 SHAPES = ((3,), (2, 3), (2, 3, 4), (2, 3, 4, 5), (2, 3, 2, 5, 4))

@@ -11,8 +11,7 @@ import pytest
 import caffe2tf
 from caffe2tf.errors import Caffe2TFError
 from caffe2tf.layers.prior_box import PriorBox
-from tests.layers.emission import built, emitted
-from tests.layers.emitted import check_saved
+from tests.layers.emitted import built, check_saved, emitted
 from tests.layers.oracle import Array, assert_matches, check_recorded, recorded, run_layer
 
 F = np.float32

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from tests.layers.emission import built, reloaded
+from tests.layers.emitted import built, reloaded
 from tests.layers.oracle import Array, assert_matches, run_layer
 
 F = np.float32

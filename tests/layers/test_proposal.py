@@ -14,8 +14,7 @@ import pytest
 import caffe2tf
 from caffe2tf.errors import Caffe2TFError
 from caffe2tf.layers.proposal import Proposal, PythonProposal
-from tests.layers.emission import reloaded
-from tests.layers.emitted import emitted
+from tests.layers.emitted import emitted, reloaded
 from tests.layers.oracle import Array, assert_matches, check_recorded, inputs_text, recorded, run_layer
 
 F = np.float32

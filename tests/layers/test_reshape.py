@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from caffe2tf.errors import Caffe2TFError, LayerError
 from caffe2tf.layers.reshape import Reshape
-from tests.layers.emission import built, calls, emitted, reloaded
+from tests.layers.emitted import built, calls, emitted, reloaded
 from tests.layers.oracle import Array, assert_matches, check_recorded, recorded, run_layer
 
 

@@ -10,8 +10,7 @@ import pytest
 
 from caffe2tf.errors import Caffe2TFError, LayerError, UsageError
 from caffe2tf.layers.roi_pooling import PSROIPooling, ROIPooling
-from tests.layers.emission import built, calls
-from tests.layers.emitted import check_saved, emitted
+from tests.layers.emitted import built, calls, check_saved, emitted
 from tests.layers.oracle import Array, assert_matches, check_recorded, recorded, run_layer
 
 F = np.float32

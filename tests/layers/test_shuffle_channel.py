@@ -7,8 +7,7 @@ import pytest
 
 from caffe2tf.errors import Caffe2TFError, LayerError
 from caffe2tf.layers.shuffle_channel import ShuffleChannel
-from tests.layers.emission import calls, emitted
-from tests.layers.emitted import check_saved
+from tests.layers.emitted import calls, check_saved, emitted
 from tests.layers.oracle import Array, assert_matches, check_recorded, recorded, run_layer
 
 Shape = tuple[int, ...]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import caffe2tf
-from tests.layers.emission import built, emitted
+from tests.layers.emitted import built, emitted
 from tests.layers.oracle import assert_matches, check_recorded, recorded, run_layer
 
 RELUS = """

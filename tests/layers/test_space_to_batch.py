@@ -9,7 +9,7 @@ import pytest
 
 from caffe2tf.errors import Caffe2TFError
 from caffe2tf.layers.space_to_batch import SpaceToBatchND
-from tests.layers.emission import built, calls, reloaded
+from tests.layers.emitted import built, calls, reloaded
 from tests.layers.oracle import Array, assert_matches, run_layer
 
 Pairs = tuple[tuple[int, int], ...]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from caffe2tf.errors import Caffe2TFError
-from tests.layers.emission import calls
+from tests.layers.emitted import calls
 from tests.layers.oracle import assert_matches, run_layer
 
 TEXT = """

@@ -9,7 +9,7 @@ from caffe2tf.errors import Caffe2TFError
 from caffe2tf.ir.graph import Value
 from caffe2tf.ir.layout import Block, Layout
 from caffe2tf.layers.split import Split
-from tests.layers.emission import calls
+from tests.layers.emitted import calls
 from tests.layers.oracle import assert_matches, check_recorded, recorded, run_layer
 
 TEXT = """

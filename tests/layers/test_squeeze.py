@@ -7,7 +7,7 @@ import pytest
 
 from caffe2tf.errors import Caffe2TFError, LayerError
 from caffe2tf.layers.squeeze import Squeeze
-from tests.layers.emission import built, calls, reloaded
+from tests.layers.emitted import built, calls, reloaded
 from tests.layers.oracle import Array, assert_matches, run_layer
 
 

@@ -8,7 +8,7 @@ import pytest
 from caffe2tf.errors import Caffe2TFError
 from caffe2tf.layers.expand_dims import ExpandDimsND
 from caffe2tf.layers.unstack import Unstack
-from tests.layers.emission import built, reloaded
+from tests.layers.emitted import built, reloaded
 from tests.layers.oracle import Array, assert_matches, run_layer
 
 CONV = (

@@ -13,8 +13,7 @@ import pytest
 import caffe2tf
 from caffe2tf.errors import Caffe2TFError
 from caffe2tf.layers.yolo import Region, YoloDetectionOutput, Yolov3DetectionOutput
-from tests.layers.emission import built, calls
-from tests.layers.emitted import check_saved
+from tests.layers.emitted import built, calls, check_saved
 from tests.layers.oracle import Array, assert_matches, inputs_text, run_layer
 
 F = np.float32
