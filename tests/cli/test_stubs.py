@@ -14,12 +14,12 @@ import pytest
 import caffe2tf as package
 from caffe2tf.errors import OutputError, UnsupportedError
 from tests.cli.command import caffe2tf
-from tests.layers.oracle import caffemodel
+from tests.layers.oracle import assert_matches, caffemodel
 
 NET = """name: "mixed"
 layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 2 dim: 3 dim: 4 dim: 5 } } }
 layer { name: "conv" type: "Convolution" bottom: "data" top: "conv"
-  convolution_param { num_output: 2 kernel_size: 3 pad: 1 } }
+  convolution_param { num_output: 6 kernel_h: 1 kernel_w: 3 pad_h: 0 pad_w: 1 } }
 layer { name: "a/b" type: "Blend" bottom: "conv" bottom: "data" top: "mix" top: "rest"
   blend_param { rate: 0.25 mode: SOFT mode: HARD note: "x \\\"\\\"\\\" y" inner { n: -3 } } }
 layer { name: "relu" type: "ReLU" bottom: "mix" top: "relu" }
@@ -37,8 +37,8 @@ FILLED = """\
 @pytest.fixture
 def files(tmp_path: Path, rng: np.random.Generator) -> Files:
     blobs = {
-        "conv": [rng.standard_normal((2, 3, 3, 3)), rng.standard_normal(2)],
-        "a/b": [rng.standard_normal((2, 3))],
+        "conv": [rng.standard_normal((6, 3, 1, 3)), rng.standard_normal(6)],
+        "a/b": [rng.standard_normal((6, 3))],
     }
     net, weights = tmp_path / "net.prototxt", tmp_path / "net.caffemodel"
     net.write_text(NET)
@@ -46,7 +46,7 @@ def files(tmp_path: Path, rng: np.random.Generator) -> Files:
     return net, weights, blobs
 
 
-SHAPES = {"mix": (2, 2, 4, 5), "rest": (2, 2)}
+SHAPES = {"mix": (2, 6, 4, 5), "rest": (2, 6)}
 
 
 def convert(
@@ -68,12 +68,12 @@ def test_the_model_is_built_and_the_stub_says_so_when_it_is_run(files: Files, tm
     assert done.stubs in done.sha256
     assert any("'Blend' is a stub" in note and "net.prototxt:5:1" in note for note in done.notes)
     text = done.stubs.read_text()
-    for expected in ("rate: 0.25", "mode: HARD", "n: -3", "'a/b', line 5", "'conv' (None, 2, 4, 5)", "blob0: (2, 3)"):
+    for expected in ("rate: 0.25", "mode: HARD", "n: -3", "'a/b', line 5", "'conv' (None, 6, 4, 5)", "blob0: (6, 3)"):
         assert expected in text
     model = done.build()
     np.testing.assert_array_equal(model.get_layer("a-b").blob0, blobs["a/b"][0].astype("f4"))
-    assert done.outputs == {"rest": (2, 2), "relu": (2, 2, 4, 5)}
-    assert model.get_layer("relu").output.shape == (None, 2, 4, 5)
+    assert done.outputs == {"rest": (2, 6), "relu": (2, 6, 4, 5)}
+    assert model.get_layer("relu").output.shape == (None, 6, 4, 5)
     with pytest.raises(NotImplementedError, match="Blend is a stub"):
         model({"data": np.zeros((2, 4, 5, 3), "f4")})
 
@@ -91,12 +91,12 @@ def test_what_is_filled_in_runs_and_is_kept(files: Files, tmp_path: Path, rng: n
     data = rng.standard_normal((3, 3, 4, 5)).astype("f4")
     out = again.build().predict({"data": data.transpose(0, 2, 3, 1)}, verbose=0)
     kernel, bias = blobs["conv"]
-    padded = np.pad(data, ((0, 0), (0, 0), (1, 1), (1, 1)))
-    windows = np.lib.stride_tricks.sliding_window_view(padded, (3, 3), axis=(2, 3))
+    padded = np.pad(data, ((0, 0), (0, 0), (0, 0), (1, 1)))
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (1, 3), axis=(2, 3))
     conv = np.einsum("bchwij,ocij->bohw", windows, kernel) + bias[:, None, None]
     want = np.einsum("ij,bjhw->bihw", blobs["a/b"][0], data) + 0.25 * conv
-    np.testing.assert_allclose(out["relu"], np.maximum(want, 0), atol=1e-4)
-    np.testing.assert_allclose(out["rest"], want[:, :, 0, 0], atol=1e-4)
+    assert_matches(out["relu"], np.maximum(want, 0), "relu")
+    assert_matches(out["rest"], want[:, :, 0, 0], "rest")
 
 
 def test_it_is_the_same_each_time(files: Files, tmp_path: Path) -> None:
@@ -118,7 +118,7 @@ def test_a_top_without_a_shape_has_that_of_its_bottom(tmp_path: Path) -> None:
     net = tmp_path / "net.prototxt"
     net.write_text(NET.replace('type: "ReLU"', 'type: "class"'))
     done = convert(net, None, tmp_path / "out", shapes={"rest": (7,)})
-    assert done.outputs == {"rest": (7,), "relu": (2, 2, 4, 5)}
+    assert done.outputs == {"rest": (7,), "relu": (2, 6, 4, 5)}
     assert sum("taken to have the shape of its bottom" in note for note in done.notes) == 2
     assert "class Layer_class_" in (tmp_path / "out" / "mixed_stubs.py").read_text()
     assert isinstance(done.build(), keras.Model)
@@ -136,7 +136,7 @@ def test_a_layer_that_reads_nothing_is_an_input(tmp_path: Path) -> None:
 
 def test_command_line(files: Files, tmp_path: Path) -> None:
     net, weights, _ = files
-    shapes = ["--input-shape", "mix=2,2,4,5", "--input-shape", "rest=2,2"]
+    shapes = ["--input-shape", "mix=2,6,4,5", "--input-shape", "rest=2,6"]
     done = caffe2tf("convert", net, weights, "-o", tmp_path / "out", "--on-unknown", "stub", "--json", *shapes)
     assert done.code == 0, done.err
     assert json.loads(done.out)["stubs"] == str(tmp_path / "out" / "mixed_stubs.py")
