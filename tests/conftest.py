@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tarfile
 import zlib
 from pathlib import Path
 
@@ -31,6 +32,15 @@ hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "local")
 def data() -> Path:
     """The folder of recordings and files that tests read."""
     return ROOT / "tests" / "data"
+
+
+@pytest.fixture(scope="session")
+def sweep(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of 400 random networks with what Caffe computed, each a folder as those of ``data/layers``."""
+    folder = tmp_path_factory.mktemp("recorded")
+    with tarfile.open(data / "sweep.tar.xz") as archive:
+        archive.extractall(folder, filter="data")
+    return folder / "sweep"
 
 
 @pytest.fixture(scope="session")

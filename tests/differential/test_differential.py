@@ -19,7 +19,7 @@ from tests.differential.draw import Drawn, Floats, draw
 from tests.differential.menu import CHAIN, EVERYTHING
 from tests.differential.menu_forks import FORKS, GATHERED
 from tests.differential.rules import Array, Refused, parsed
-from tests.layers.oracle import RECORDED
+from tests.layers.oracle import RECORDED, read_recorded
 
 PER_BATCH = 16  # networks of one test
 NOT_JUDGED = tuple(
@@ -82,9 +82,8 @@ def recorded() -> list[str]:
     return [p.name for p in sorted(RECORDED.iterdir()) if not p.name.startswith(("v1_", *NOT_JUDGED))]
 
 
-@pytest.mark.parametrize("case", recorded())
-def test_the_judge_finds_what_caffe_found(case: str) -> None:
-    folder = RECORDED / case
+def check_judge(folder: Path) -> None:
+    """The judge finds what Caffe found in a recorded network."""
     weights: dict[str, list[Floats]] = {}
     if (folder / "net.caffemodel").exists():
         net = caffe_pb2.NetParameter.FromString((folder / "net.caffemodel").read_bytes())
@@ -92,16 +91,24 @@ def test_the_judge_finds_what_caffe_found(case: str) -> None:
             shapes = [tuple(b.shape.dim) if b.num == 0 else (b.num, b.channels, b.height, b.width) for b in layer.blobs]
             pairs = zip(layer.blobs, shapes, strict=True)
             weights[layer.name] = [np.array(b.data, np.float32).reshape(s) for b, s in pairs]
-    with np.load(folder / "blobs.npz") as arrays:
-        fed = {k.removeprefix("in/"): arrays[k] for k in arrays.files if k.startswith("in/")}
-        want = {k.removeprefix("out/"): arrays[k] for k in arrays.files if k.startswith("out/")}
+    fed, want = read_recorded(folder)
     have = naive.run((folder / "net.prototxt").read_text(encoding="utf-8"), fed, weights)
-    want = {k: v for k, v in want.items() if "_split_" not in k}
-    assert want
     for name, array in want.items():
         relative, peak = difference(have[name], array.astype(np.float64))
-        assert relative < 1e-5, name
-        assert peak < 1e-4, name
+        assert relative < 1e-5, f"{folder.name}: {name}"
+        assert peak < 1e-4, f"{folder.name}: {name}"
+
+
+@pytest.mark.parametrize("case", recorded())
+def test_the_judge_finds_what_caffe_found(case: str) -> None:
+    check_judge(RECORDED / case)
+
+
+def test_the_judge_finds_what_caffe_found_in_random_networks(sweep: Path) -> None:
+    cases = sorted(sweep.iterdir())
+    assert len(cases) == 400
+    for case in cases:
+        check_judge(case)
 
 
 @pytest.mark.parametrize("batch", range(7))

@@ -68,18 +68,23 @@ def recorded(*prefixes: str) -> list[str]:
     return found
 
 
-def check_recorded(case: str) -> None:
-    """Every blob of a recorded case is what Caffe computed."""
-    folder = RECORDED / case
+def read_recorded(folder: Path) -> tuple[dict[str, Array], dict[str, Array]]:
+    """What Caffe was fed, and what it computed, without the copies that it makes of blobs that several layers read."""
     with np.load(folder / "blobs.npz") as arrays:
         fed = {k.removeprefix("in/"): arrays[k] for k in arrays.files if k.startswith("in/")}
         want = {k.removeprefix("out/"): arrays[k] for k in arrays.files if k.startswith("out/")}
-    weights = folder / "net.caffemodel"
-    have = caffe2tf.run(folder / "net.prototxt", weights if weights.exists() else None, fed)
     want = {k: v for k, v in want.items() if "_split_" not in k}
-    assert want
+    assert want, folder
+    return fed, want
+
+
+def check_recorded(case: str, folder: Path = RECORDED) -> None:
+    """Every blob of a recorded case is what Caffe computed."""
+    fed, want = read_recorded(folder / case)
+    weights = folder / case / "net.caffemodel"
+    have = caffe2tf.run(folder / case / "net.prototxt", weights if weights.exists() else None, fed)
     for name, array in want.items():
-        assert_matches(have[name], array, name)
+        assert_matches(have[name], array, f"{case}: {name}")
 
 
 def assert_matches(have: npt.ArrayLike, want: npt.ArrayLike, name: str = "", *, tolerance: float = 1e-5) -> None:
