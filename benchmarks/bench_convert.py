@@ -1,6 +1,6 @@
 """How long a conversion takes, and how much memory, beside ``cp`` of the same file and beside MNN's converter.
 
-    python benchmarks/bench_convert.py [--rounds 10] [--mnnconvert PATH] [--folder FOLDER] [--json]
+    python -m benchmarks.bench_convert [--rounds 10] [--mnnconvert PATH] [--folder FOLDER] [--json]
 
 Whole processes as a shell starts them, the files in the page cache, the output folder empty. MNN's converter
 (``pip install MNN`` in an environment of its own) is found by the option, by MNNCONVERT or on the PATH.
@@ -19,8 +19,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from measure import Goal, Outcome, Run, Series, Table, caffe2tf_command, in_turn, parse_options, report, run_process
-from networks import Network, alexnet, vgg16
+from benchmarks.measure import (
+    Goal,
+    Outcome,
+    Run,
+    Series,
+    Table,
+    caffe2tf_command,
+    in_turn,
+    parse_options,
+    report,
+    run_process,
+)
+from benchmarks.networks import Network, alexnet, vgg16
 
 __all__ = ["add_options", "main", "measure_conversion"]
 

@@ -1,6 +1,6 @@
 """Whether emitted models are as quick as hand-written Keras models of the same layers, on the processor.
 
-    python benchmarks/bench_models.py [--rounds 10] [--folder FOLDER] [--json]
+    python -m benchmarks.bench_models [--rounds 10] [--folder FOLDER] [--json]
 
 Both models get the same weights and must give the same probabilities before anything is timed. Each round calls one
 and then the other; where a call is short, a measurement is the mean of several.
@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from measure import Goal, Outcome, Run, Series, Table, in_turn, parse_options, report
-from networks import Network, alexnet, resnet50
+from benchmarks.measure import Goal, Outcome, Run, Series, Table, in_turn, parse_options, report
+from benchmarks.networks import Network, alexnet, resnet50
 
 if TYPE_CHECKING:
     import keras
@@ -99,9 +99,8 @@ def _compare(network: Network, options: argparse.Namespace) -> list[Comparison]:
 
 def _models(network: Network, folder: Path) -> dict[str, keras.Model]:
     """The two models of a network, ``hand`` and ``emitted``, with the same weights."""
-    import handwritten  # noqa: PLC0415 - imports TensorFlow
-
     import caffe2tf  # noqa: PLC0415
+    from benchmarks import handwritten  # noqa: PLC0415 - imports TensorFlow
 
     definition, weights = network.write(folder)
     with tempfile.TemporaryDirectory(dir=folder) as out:

@@ -47,7 +47,7 @@ def resnet50() -> keras.Model:
     """ResNet-50 in its first form: the stride is in the first convolution of a block."""
     image = keras.Input((224, 224, 3))
     x = layers.ZeroPadding2D(3)(image)
-    x = _normalised(layers.Conv2D(64, 7, strides=2, use_bias=False)(x))
+    x = _normalised(layers.Conv2D(64, 7, strides=2)(x))
     x = layers.Activation("relu")(x)
     x = layers.MaxPooling2D(3, strides=2, padding="same")(x)
     for stage, count in enumerate([3, 4, 6, 3]):

@@ -10,7 +10,7 @@ import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
-__all__ = ["ROOT", "Network", "alexnet", "resnet50", "vgg16"]
+__all__ = ["ROOT", "Draft", "Network", "alexnet", "resnet50", "vgg16"]
 
 ROOT = Path(__file__).resolve().parents[1]
 Shapes = tuple[tuple[int, ...], ...]
@@ -47,11 +47,12 @@ class Network:
 
 
 @dataclass(slots=True, kw_only=True)
-class _Draft:
-    """A network while it is written, layer by layer."""
+class Draft:
+    """A network while it is written, layer by layer; its input holds ``batch`` colour images of ``size`` x ``size``."""
 
     name: str
     size: int
+    batch: int = 1
     layers: list[str] = field(default_factory=list)
     trained: list[tuple[str, str, Shapes]] = field(default_factory=list)
 
@@ -81,11 +82,15 @@ class _Draft:
         return self.add(f"{blob}_relu", "ReLU", blob, blob)
 
     def normalise(self, blob: str) -> str:
-        """Batch normalisation in place, as Caffe splits it: statistics, then scale and bias."""
+        """Batch normalisation in place, as Caffe splits it: statistics, then scale and bias.
+
+        The layers of blob res2a are bn2a and scale2a, those of conv1 bn_conv1 and scale_conv1.
+        """
         channels = self.trained[-1][2][0][0]
-        self.add(f"{blob}_bn", "BatchNorm", blob, blob, "", ((channels,), (channels,), (1,)))
+        place = blob.removeprefix("res") if blob.startswith("res") else f"_{blob}"
+        self.add(f"bn{place}", "BatchNorm", blob, blob, "", ((channels,), (channels,), (1,)))
         settings = "scale_param { bias_term: true }"
-        return self.add(f"{blob}_scale", "Scale", blob, blob, settings, ((channels,), (channels,)))
+        return self.add(f"scale{place}", "Scale", blob, blob, settings, ((channels,), (channels,)))
 
     def pool(self, name: str, bottom: str, settings: str) -> str:
         """Of the kind that ``settings`` name."""
@@ -93,7 +98,7 @@ class _Draft:
 
     def finish(self) -> Network:
         """The whole definition."""
-        shape = f"shape {{ dim: 1 dim: 3 dim: {self.size} dim: {self.size} }}"
+        shape = f"shape {{ dim: {self.batch} dim: 3 dim: {self.size} dim: {self.size} }}"
         head = f'name: "{self.name}"\nlayer {{ name: "data" type: "Input" top: "data" input_param {{ {shape} }} }}\n'
         return Network(name=self.name, prototxt=head + "\n".join(self.layers) + "\n", trained=tuple(self.trained))
 
@@ -108,7 +113,7 @@ def alexnet() -> Network:
 
 def vgg16() -> Network:
     """The 16-layer network of Simonyan and Zisserman, 553 MB, three quarters of them in one blob."""
-    draft = _Draft(name="vgg16", size=224)
+    draft = Draft(name="vgg16", size=224)
     blob, channels = "data", 3
     for stage, (width, count) in enumerate([(64, 2), (128, 2), (256, 3), (512, 3), (512, 3)], 1):
         for number in range(1, count + 1):
@@ -123,9 +128,9 @@ def vgg16() -> Network:
 
 
 def resnet50() -> Network:
-    """The 50-layer residual network of He and others: 177 layers in Caffe's terms, 102 MB."""
-    draft = _Draft(name="resnet50", size=224)
-    blob = draft.convolution("conv1", "data", (64, 3, 7), "pad: 3 stride: 2 bias_term: false")
+    """The 50-layer residual network of He and others: 229 layers in Caffe's terms, 102 MB."""
+    draft = Draft(name="resnet50", size=224)
+    blob = draft.convolution("conv1", "data", (64, 3, 7), "pad: 3 stride: 2")
     blob = draft.relu(draft.normalise(blob))
     blob = draft.pool("pool1", blob, "pool: MAX kernel_size: 3 stride: 2")
     channels = 64
@@ -140,7 +145,7 @@ def resnet50() -> Network:
     return draft.finish()
 
 
-def _block(draft: _Draft, name: str, bottom: str, extents: tuple[int, int, int]) -> str:
+def _block(draft: Draft, name: str, bottom: str, extents: tuple[int, int, int]) -> str:
     """A residual block of three convolutions; ``extents`` are (channels, width, stride)."""
     channels, width, stride = extents
     shortcut = bottom

@@ -1,6 +1,6 @@
 """All benchmarks; exit status 1 where one misses a goal.
 
-    python benchmarks/run.py [--rounds 10] [--mnnconvert PATH] [--folder FOLDER] [--json]
+    python -m benchmarks.run [--rounds 10] [--mnnconvert PATH] [--folder FOLDER] [--json]
 
 Run it with the Python of an environment in which caffe2tf is installed, on a machine with nothing else to do. It needs
 2 GB of free disk for networks that are drawn once and kept in FOLDER.
@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import sys
 
-from bench_cli import measure_commands
-from bench_convert import add_options, measure_conversion
-from bench_models import measure_models
-from measure import parse_options, report
+from benchmarks.bench_cli import measure_commands
+from benchmarks.bench_convert import add_options, measure_conversion
+from benchmarks.bench_models import measure_models
+from benchmarks.measure import parse_options, report
 
 __all__ = ["main"]
 

@@ -1,6 +1,6 @@
 """Time and memory of writing weight files, beside a plain copy of as many bytes.
 
-    python benchmarks/transpose.py [FOLDER]
+    python -m benchmarks.transpose [FOLDER]
 
 Each measurement is a process of its own; the peak is that of resident memory, of which mapped pages are a part.
 """
