@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+MODELS = Path(os.environ.get("CAFFE2TF_MODELS") or ROOT.parent / "shared" / "models")
+"""Trained models that are not ours to pass on, each in a folder of its own; most machines have none."""
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -50,12 +52,18 @@ def digits() -> Path:
 
 
 @pytest.fixture(scope="session")
-def shared() -> Path:
-    """The folder beside the project with models and definitions that are not ours to copy; skips where it is absent."""
-    folder = ROOT.parent / "shared"
-    if not folder.is_dir():
-        pytest.skip("needs the models and definitions in ../shared")
-    return folder
+def models() -> Path:
+    """The folder of trained models that are not ours to pass on; skips where it is absent."""
+    if not MODELS.is_dir():
+        pytest.skip(f"needs the models that CAFFE2TF_MODELS names; there are none in {MODELS}")
+    return MODELS
+
+
+@pytest.fixture(scope="session")
+def definitions() -> list[Path]:
+    """Definitions of every kind: the project's own, and those of the models that are not ours, where there are any."""
+    folders = (ROOT / "tests" / "data", ROOT / "examples", ROOT / "caffe2tf", MODELS)
+    return [path for folder in folders for path in sorted(folder.rglob("*.prototxt"))]
 
 
 @pytest.fixture

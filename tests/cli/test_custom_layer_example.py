@@ -65,9 +65,9 @@ def test_the_plugin_computes_what_it_says(page: str, rng: np.random.Generator) -
     np.testing.assert_allclose(out["fc"], gate.reshape(2, 60) @ matrix.T + bias, rtol=1e-4, atol=1e-4)
 
 
-def test_a_real_unknown_layer(shared: Path, tmp_path: Path, rng: np.random.Generator) -> None:
+def test_a_real_unknown_layer(models: Path, tmp_path: Path, rng: np.random.Generator) -> None:
     """lenet_pushin: the type Pushin keeps the first share of all values of a blob, scaled up, and zeroes the others."""
-    model = shared / "models" / "lenet_pushin"
+    model = models / "lenet_pushin"
     plugin = tmp_path / "pushin.py"
     plugin.write_text(PUSHIN)
     arguments = [model / "deploy.prototxt", model / "weights.caffemodel"]

@@ -144,7 +144,6 @@ def test_names_that_the_terminal_cannot_show_are_shown_otherwise(tmp_path: Path)
     assert rb"d\x1b]0;x\x07\u4e2d" in done.stdout
 
 
-@pytest.mark.slow
 def test_help_answers_at_once() -> None:
     """The promise is 0.3 seconds on a quiet machine; here it is held by the time that the processor worked."""
     best = 9.0

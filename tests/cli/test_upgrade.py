@@ -143,8 +143,8 @@ def test_what_no_caffe_knows_is_kept_where_its_number_is_free(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("model", V1_MODELS)
-def test_real_networks_compute_the_same(tmp_path: Path, shared: Path, model: str) -> None:
-    folder = shared / "models" / model
+def test_real_networks_compute_the_same(tmp_path: Path, models: Path, model: str) -> None:
+    folder = models / model
     same_results(tmp_path, folder / "deploy.prototxt", folder / "weights.caffemodel")
 
 

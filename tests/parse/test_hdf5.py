@@ -13,9 +13,8 @@ import pytest
 
 from caffe2tf.errors import ParseError
 from caffe2tf.parse.weights import WeightSource, open_weights
+from tests.conftest import ROOT
 
-ROOT = Path(__file__).parents[2]
-SHARED = ROOT.parent / "shared"
 W = (np.arange(24, dtype=np.float32).reshape(2, 3, 4) - 11) / 8
 B = np.array([-1.5, 2.25], np.float32)
 
@@ -241,11 +240,7 @@ assert "h5py" in sys.modules
     subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True, timeout=120)
 
 
-PAIRS = [
-    path
-    for pattern in ("examples/*/*.caffemodel.h5", "goldens/layers/*/*.caffemodel.h5")
-    for path in sorted(SHARED.glob(pattern))
-] + sorted((ROOT / "tests" / "data").rglob("*.caffemodel.h5"))
+PAIRS = [path for folder in ("examples", "tests") for path in sorted((ROOT / folder).rglob("*.caffemodel.h5"))]
 
 
 @pytest.mark.parametrize("path", PAIRS, ids=lambda path: "/".join(path.parts[-3:]))

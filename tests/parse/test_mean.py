@@ -49,10 +49,8 @@ def test_reads_unpacked_values(tmp_path: Path) -> None:
     assert read_mean(str(path)).tolist() == MEAN.tolist()
 
 
-def test_reads_what_caffe_wrote() -> None:
-    path = Path(__file__).parents[2].parent / "shared" / "examples" / "digits" / "mean.binaryproto"
-    if not path.exists():
-        pytest.skip("the recorded examples are not here")
+def test_reads_what_caffe_wrote(digits: Path) -> None:
+    path = digits / "mean.binaryproto"
     wanted = BLOB.FromString(path.read_bytes())
     found = read_mean(path)
     assert found.shape == (wanted.channels, wanted.height, wanted.width)

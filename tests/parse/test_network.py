@@ -9,6 +9,7 @@ import h5py
 import numpy as np
 import pytest
 
+from benchmarks.networks import resnet50
 from caffe2tf.errors import Caffe2TFError, NetworkError, ParseError, Position
 from caffe2tf.parse import read_network
 from caffe2tf.proto import caffe_pb2
@@ -178,8 +179,8 @@ def test_damaged_definitions_never_surprise(tmp_path: Path, rng: np.random.Gener
             str(error).encode()
 
 
-def test_resnet_is_read_at_once(shared: Path) -> None:
-    path = shared / "goldens" / "nets" / "resnet50.prototxt"
+def test_resnet_is_read_at_once(tmp_path: Path) -> None:
+    path = written(tmp_path, resnet50().prototxt.encode())
     times = []
     for _ in range(5):
         start = time.perf_counter()

@@ -18,8 +18,7 @@ import pytest
 from caffe2tf.errors import ParseError, UsageError
 from caffe2tf.parse.weights import WeightSource, open_weights
 from caffe2tf.proto import caffe_pb2
-
-SHARED = Path(__file__).parents[2].parent / "shared"
+from tests.conftest import MODELS, ROOT
 
 
 def field(number: int, payload: bytes) -> bytes:
@@ -378,9 +377,9 @@ def test_release_gives_pages_back(load: Load, progressive: bool) -> None:
 @pytest.mark.parametrize(
     "path",
     [
-        *sorted(SHARED.glob("models/*/weights.caffemodel")),
-        *sorted(SHARED.glob("goldens/layers/*/net.caffemodel")),
-        *sorted((Path(__file__).parents[1] / "data").rglob("*.caffemodel")),
+        *sorted(MODELS.glob("*/weights.caffemodel")),
+        *sorted((ROOT / "tests" / "data").rglob("*.caffemodel")),
+        *sorted((ROOT / "examples").rglob("*.caffemodel")),
     ],
     ids=lambda path: "/".join(path.parts[-3:]),
 )

@@ -11,6 +11,7 @@ from caffe2tf.layers.reorder import Reorder
 from caffe2tf.load import load_graph
 from caffe2tf.parse import read_network
 from caffe2tf.passes import prepare
+from tests.published.definitions import NETWORKS
 
 FLATTEN_CONCAT = """
 name: "heads"
@@ -68,9 +69,11 @@ def test_none_in_our_networks(tmp_path: Path, text: str) -> None:
     assert transpositions(graph) == []
 
 
-@pytest.mark.parametrize("net", ["googlenet", "resnet50", "caffenet", "squeezenet11"])
-def test_none_in_published_networks(shared: Path, net: str) -> None:
-    graph = prepared(shared / "goldens" / "nets" / f"{net}.prototxt")
+@pytest.mark.parametrize("name", NETWORKS)
+def test_none_in_published_networks(tmp_path: Path, name: str) -> None:
+    file = tmp_path / "net.prototxt"
+    file.write_text(NETWORKS[name]().prototxt)
+    graph = prepared(file)
     assert len(graph.nodes) > 8
     assert transpositions(graph) == []
 

@@ -13,8 +13,8 @@ from scripts.drawn_faces import FACES, draw_faces
 
 
 @pytest.fixture
-def model(shared: Path) -> Path:
-    return shared / "models" / "yufacedetect_v1"
+def model(models: Path) -> Path:
+    return models / "yufacedetect_v1"
 
 
 def test_the_faces_are_found(model: Path) -> None:
