@@ -1,0 +1,116 @@
+"""Files that a definition names: where they are looked for, and what becomes of the layer with and without them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Self
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from caffe2tf.errors import LayerError
+from caffe2tf.ir import Value
+from caffe2tf.ir.expr import Expr
+from caffe2tf.layers import Context, Elementwise
+from caffe2tf.layers.data_sources import Data, HDF5Data
+from caffe2tf.load.inputs import read_files, settle_shapes
+from caffe2tf.proto import caffe_pb2
+
+Floats = npt.NDArray[np.float32]
+
+MEAN = np.arange(24, dtype=np.float32).reshape(2, 3, 4) - 7.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subtraction(Elementwise):
+    """A layer that computes with mean images."""
+
+    names: tuple[str, ...]
+    images: tuple[Floats, ...] = ()
+
+    def emit(self, ctx: Context, *inputs: Value) -> Expr:
+        raise NotImplementedError
+
+    def files(self) -> tuple[str, ...]:
+        return self.names
+
+    def with_files(self, images: Sequence[Floats]) -> Self:
+        return replace(self, images=tuple(images))
+
+
+def write_mean(path: Path, values: Floats = MEAN) -> None:
+    channels, height, width = values.shape
+    blob = caffe_pb2.BlobProto(num=1, channels=channels, height=height, width=width, data=values.reshape(-1).tolist())
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(blob.SerializeToString())
+
+
+def images(names: Sequence[str], beside: Path) -> list[Floats]:
+    layer = read_files(Subtraction(names=tuple(names)), beside=str(beside))
+    assert isinstance(layer, Subtraction)
+    return list(layer.images)
+
+
+def test_a_file_is_looked_for_beside_the_definition_then_here_then_under_its_name_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+    definition, name = tmp_path / "nets" / "net.prototxt", "data/mean.binaryproto"
+    places = (tmp_path / "nets" / "mean.binaryproto", tmp_path / "work" / name, tmp_path / "nets" / name)
+    for place, factor in zip(places, (1, 2, 3), strict=True):  # the later ones come before those that were there
+        write_mean(place, MEAN * np.float32(factor))
+        (image,) = images([name], definition)
+        np.testing.assert_array_equal(image, MEAN * factor)
+    write_mean(tmp_path / "away" / "other.binaryproto", -MEAN)
+    one, two = images([name, str(tmp_path / "away" / "other.binaryproto")], definition)
+    np.testing.assert_array_equal(one, 3 * MEAN)
+    np.testing.assert_array_equal(two, -MEAN)
+
+
+@pytest.mark.parametrize("name", ["none.binaryproto", "", "."])
+def test_a_file_that_is_nowhere(tmp_path: Path, name: str) -> None:
+    with pytest.raises(LayerError, match=f"there is no file {name!r}, whose values it computes with; put it beside"):
+        images([name], tmp_path / "net.prototxt")
+
+
+def test_a_file_that_is_no_mean_image(tmp_path: Path) -> None:
+    (tmp_path / "mean").write_text("no mean\n")
+    with pytest.raises(LayerError, match="mean: this is a text file"):
+        images(["mean"], tmp_path / "net.prototxt")
+
+
+def data_layer(name: str) -> Data:
+    return Data(names=("data", "label"), shapes=(None, (7,)), batch=7, mean_file=name)
+
+
+def test_a_mean_image_tells_the_shape_unless_it_is_given(tmp_path: Path) -> None:
+    write_mean(tmp_path / "mean")
+    beside = str(tmp_path / "net.prototxt")
+    assert settle_shapes(data_layer("mean"), [None, None], beside=beside).shapes == ((7, 2, 3, 4), (7,))
+    assert settle_shapes(data_layer("mean"), [(1, 3, 9, 8), None], beside=beside).shapes == ((1, 3, 9, 8), (1,))
+    (tmp_path / "mean").write_text("no mean\n")
+    for name in ("mean", "none"):
+        assert settle_shapes(data_layer(name), [None, None], beside=beside).shapes == (None, (7,))
+
+
+def test_datasets_tell_the_shapes_that_are_not_given(tmp_path: Path) -> None:
+    (tmp_path / "lists").mkdir()
+    with h5py.File(tmp_path / "lists" / "part1.h5", "w") as file:
+        file["x"], file["y"] = np.zeros((9, 3, 4)), np.zeros((9,))
+    (tmp_path / "lists" / "train.txt").write_text("part1.h5\nnowhere.h5\n")
+    layer = HDF5Data(names=("x", "y"), shapes=(None, None), batch=5, source="lists/train.txt")
+    beside = str(tmp_path / "net.prototxt")
+    assert settle_shapes(layer, [None, None], beside=beside).shapes == ((5, 3, 4), (5,))
+    assert settle_shapes(layer, [(2, 6), None], beside=beside).shapes == ((2, 6), (5,))
+
+
+@pytest.mark.parametrize("listing", [b"", b"nowhere.h5\n", b"train.txt\n", b"\xff\xfe\n"])
+def test_a_listing_that_tells_nothing(tmp_path: Path, listing: bytes) -> None:
+    (tmp_path / "train.txt").write_bytes(listing)
+    layer = HDF5Data(names=("x",), shapes=(None,), batch=5, source="train.txt")
+    assert settle_shapes(layer, [None], beside=str(tmp_path / "net.prototxt")).shapes == (None,)

@@ -1,0 +1,137 @@
+"""Blobs that are one memory: who is whose other name, and random chains held against NumPy and its views."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+import caffe2tf
+from caffe2tf.layers.reshape import Reshape
+from caffe2tf.layers.split import Split
+from caffe2tf.load.memory import Memory, echo_layer
+
+Floats = npt.NDArray[np.float32]
+
+
+def test_tops_are_other_names_of_the_bottom_and_of_each_other() -> None:
+    memory = Memory()
+    assert memory.others("a") == []
+    memory.share("a", ["c", "b"])
+    assert [memory.others(blob) for blob in "abc"] == [["b", "c"], ["a", "c"], ["a", "b"]]
+    memory.share("b", ["d"])
+    assert memory.others("a") == ["b", "c", "d"]
+    assert memory.others("d") == ["a", "b", "c"]
+    assert memory.others("elsewhere") == []
+
+
+def test_a_top_that_is_made_anew_leaves_its_old_memory() -> None:
+    memory = Memory()
+    memory.share("a", ["b", "c"])
+    memory.share("x", ["b"])
+    assert memory.others("a") == ["c"]
+    assert memory.others("b") == ["x"]
+    memory.share("a", ["a", "d"])  # in place, with a second top
+    assert memory.others("d") == ["a", "c"]
+
+
+@pytest.mark.parametrize(
+    ("source", "target"), [((2, 3, 4), (2, 12)), ((2, 3, 4), (2, 4, 3)), ((None, 12), (None, 3, 4)), ((6,), (2, 3))]
+)
+def test_an_echo_has_the_shape_of_the_name_that_it_is_for(
+    source: tuple[int | None, ...], target: tuple[int | None, ...]
+) -> None:
+    layer = echo_layer(source, target)
+    assert isinstance(layer, Reshape)
+    assert layer.infer(source) == (target,)
+    assert echo_layer(source, source) == Split(count=1)
+
+
+@dataclass(slots=True)
+class Chain:
+    """A network of names for few memories, and what NumPy makes of it: each blob is a view of its memory."""
+
+    rng: np.random.Generator
+    text: str = (
+        'layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 2 dim: 6 dim: 4 dim: 5 } } }\n'
+    )
+    blobs: dict[str, Floats] = field(default_factory=dict)
+    free: set[str] = field(default_factory=set)  # what no layer reads: Caffe writes nothing else in place
+    written: int = 0
+
+    def __post_init__(self) -> None:
+        self.blobs["data"] = self.rng.standard_normal((2, 6, 4, 5)).astype(np.float32)
+        self.free.add("data")
+
+    def _add(self, type_: str, bottom: str, *tops: str, parameters: str = "") -> None:
+        listed = " ".join(f'top: "{top}"' for top in tops)
+        name = f"layer{self.text.count('layer {')}"
+        self.text += f'layer {{ name: "{name}" type: "{type_}" bottom: "{bottom}" {listed} {parameters} }}\n'
+
+    def _fresh(self, array: Floats) -> str:
+        name = f"b{len(self.blobs)}"
+        self.blobs[name] = array
+        self.free.add(name)
+        return name
+
+    def _other_name(self, bottom: str) -> None:
+        self.free.discard(bottom)
+        memory = self.blobs[bottom]
+        n, rest = len(memory), memory.size // len(memory)
+        kind = str(self.rng.choice(["Split", "Flatten", "Reshape", "Concat", "Slice"]))
+        if kind == "Split":
+            self._add("Split", bottom, *(self._fresh(memory.view()) for _ in range(2)))
+        elif kind == "Flatten":
+            self._add("Flatten", bottom, self._fresh(memory.reshape(n, rest)))
+        elif kind == "Reshape":
+            shape = [(n, 3, rest // 3), (n, rest // 4, 2, 2), (n, 2, 1, rest // 2)][int(self.rng.integers(3))]
+            dims = " ".join(f"dim: {d}" for d in shape)
+            parameters = f"reshape_param {{ shape {{ {dims} }} }}"
+            self._add("Reshape", bottom, self._fresh(memory.reshape(shape)), parameters=parameters)
+        else:
+            self._add(kind, bottom, self._fresh(memory.view()))
+
+    def _write(self, blob: str) -> None:
+        memory = self.blobs[blob]
+        if self.rng.random() < 0.5:
+            memory *= np.float32(-1.5)
+            memory += np.float32(0.25)
+            self._add("Power", blob, blob, parameters="power_param { scale: -1.5 shift: 0.25 }")
+        else:
+            np.maximum(memory, memory * np.float32(0.5), out=memory)
+            self._add("ReLU", blob, blob, parameters="relu_param { negative_slope: 0.5 }")
+        self.written += 1
+
+    def _read(self, bottom: str) -> None:
+        self.free.discard(bottom)
+        self._add("AbsVal", bottom, self._fresh(np.abs(self.blobs[bottom])))
+
+    def extend(self) -> None:
+        """One layer more."""
+        steps: list[tuple[Callable[[str], None], set[str]]] = [
+            (self._other_name, set(self.blobs)),
+            (self._write, self.free),
+            (self._read, set(self.blobs)),
+        ]
+        step, blobs = steps[int(self.rng.choice(3, p=[0.4, 0.4, 0.2]))]
+        if blobs:
+            step(str(self.rng.choice(sorted(blobs))))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_what_is_written_in_place_has_all_names_of_its_memory(seed: int, tmp_path: Path) -> None:
+    chain = Chain(np.random.default_rng(seed))
+    data = chain.blobs["data"].copy()
+    while chain.written < 4 or len(chain.blobs) < 6:
+        chain.extend()
+    file = tmp_path / "net.prototxt"
+    file.write_text(chain.text)
+    have = caffe2tf.run(file, None, {"data": data})
+    assert have.keys() == chain.blobs.keys()
+    for blob, want in chain.blobs.items():
+        assert have[blob].shape == want.shape
+        np.testing.assert_allclose(have[blob], want, rtol=1e-5, atol=1e-6, err_msg=f"{blob} of\n{chain.text}")

@@ -1,0 +1,117 @@
+"""What becomes of fields that the schema does not know: read by the layer, of no consequence, or in the way."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Self
+
+import pytest
+
+from caffe2tf.errors import Problem
+from caffe2tf.ir import Value
+from caffe2tf.ir.expr import Expr
+from caffe2tf.layers import Context, Elementwise, register, registry
+from caffe2tf.load.unknown import judge_unknown
+from caffe2tf.parse import LayerDefinition, read_network
+
+REFUSED = "is not known, and may change what the layer computes"
+
+
+def judge(folder: Path, type_: str, fields: str) -> tuple[list[Problem], list[str]]:
+    file = folder / "net.prototxt"
+    file.write_text(f'layer {{\n  name: "one"\n  type: "{type_}"\n{fields}\n}}\n', encoding="utf-8")
+    (definition,) = read_network(file).layers
+    return judge_unknown(definition)
+
+
+def refused(folder: Path, type_: str, fields: str) -> list[str]:
+    """The paths of the fields that are in the way."""
+    problems, _ = judge(folder, type_, fields)
+    assert all(p.unsupported and p.layer == "one" and REFUSED in p.what for p in problems)
+    return [p.what.split("'")[1] for p in problems]
+
+
+def test_every_field_is_told_with_its_place(tmp_path: Path) -> None:
+    fields = "  quantise { bits: 8 }\n  convolution_param {\n    num_output: 2 deformable: true\n    mask: 1\n  }"
+    problems, notes = judge(tmp_path, "Convolution", fields)
+    assert notes == []
+    assert [(p.what.split("'")[1], p.where.line if p.where else 0) for p in problems] == [
+        ("quantise", 4),
+        ("convolution_param.deformable", 6),
+        ("convolution_param.mask", 7),
+    ]
+    assert refused(tmp_path, "Convolution", fields) == [p.what.split("'")[1] for p in problems]
+
+
+@pytest.mark.parametrize(
+    ("fields", "path"),
+    [
+        ("transform_param { augment: 3 }", "transform_param.augment"),
+        ("param { lr_mult: 1 } param { policy: 2 }", "param[1].policy"),
+        ("include { phase: TEST machine: 4 }", "include[0].machine"),
+        ("convolution_param { weight_filler { kind: 1 } }", "convolution_param.weight_filler.kind"),
+        ("convolution_param { conv_algorithm: 'direct' }", "convolution_param.conv_algorithm"),
+        ("forward_type: FLOAT16", "forward_type"),
+    ],
+)
+def test_how_a_layer_is_trained_or_scheduled_does_not_matter(tmp_path: Path, fields: str, path: str) -> None:
+    problems, (note,) = judge(tmp_path, "Convolution", fields)
+    assert problems == []
+    assert "net.prototxt:4:" in note
+    assert note.endswith(f": layer 'one': unknown field {path!r} left out of account")
+
+
+@pytest.mark.parametrize("fields", ["params { x: 1 }", "convolution_param { engines: 2 }", "transform { param: 1 }"])
+def test_a_name_that_is_only_similar_does_matter(tmp_path: Path, fields: str) -> None:
+    assert len(refused(tmp_path, "Convolution", fields)) == 1
+
+
+@pytest.mark.parametrize("type_", ["Input", "Data", "SoftmaxWithLoss", "Accuracy", "Silence"])
+def test_nothing_matters_to_what_computes_nothing(tmp_path: Path, type_: str) -> None:
+    problems, notes = judge(tmp_path, type_, "odd { x: 1 } weird: 2")
+    assert problems == []
+    assert [note.split("'")[3] for note in notes] == ["odd", "weird"]
+
+
+def test_what_the_layer_reads_is_no_matter(tmp_path: Path) -> None:
+    assert judge(tmp_path, "Reverse", "reverse_param { axis: 1 }") == ([], [])
+    assert refused(tmp_path, "Reverse", "reverse_param { axis: 1 } reverse_params { axis: 2 }") == ["reverse_params"]
+    assert refused(tmp_path, "ReLU", "reverse_param { axis: 1 }") == ["reverse_param"]
+
+
+def test_of_a_layer_that_nobody_knows_nothing_is_said(tmp_path: Path) -> None:
+    assert judge(tmp_path, "Zebra", "stripes { count: 9 }") == ([], [])
+
+
+@pytest.fixture
+def own_layers(monkeypatch: pytest.MonkeyPatch) -> None:
+    registry.registered()
+    monkeypatch.setattr(registry, "_types", dict(registry._types))
+
+    @dataclass(frozen=True, slots=True, kw_only=True)
+    class Quiet(Elementwise):
+        """A user's layer that does not say what it reads."""
+
+        @classmethod
+        def read(cls, proto: LayerDefinition) -> Self:
+            del proto
+            return cls()
+
+        def emit(self, ctx: Context, *inputs: Value) -> Expr:
+            raise NotImplementedError
+
+    @dataclass(frozen=True, slots=True, kw_only=True)
+    class Telling(Quiet):
+        """One that does."""
+
+        reads_unknown: ClassVar[tuple[str, ...]] = ("bend_param", "extra")
+
+    register("Quiet")(Quiet)
+    register("Telling")(Telling)
+
+
+def test_a_layer_of_the_users_own_answers_for_its_fields(own_layers: None, tmp_path: Path) -> None:
+    fields = "bend_param { factor: 2 } extra: 1 extra: 2 more { x: 1 }"
+    assert judge(tmp_path, "Quiet", fields) == ([], [])
+    assert refused(tmp_path, "Telling", fields) == ["more"]
