@@ -20,6 +20,7 @@ _FIELD: Final = re.compile(rb"(?:\xef\xbb\xbf)?(?:\s++|#[^\n]*+)*+[A-Za-z_]\w*+\
 _FOREIGN_TEXT: Final = (b"<!", b"<html", b"version https://git-lfs", b"\x93numpy", b"pk\x03\x04", b"bzh")
 _UTF16: Final = (b"\xff\xfe", b"\xfe\xff")
 _CONTROL: Final = re.compile(rb"[\x00-\x08\x0e-\x1f]")
+_BEHIND_NAME: Final = (b"\x12", b"\x1a", b"\xa2\x06")  # the tags of old layers, inputs and layers in a binary network
 
 
 def is_text(file: MappedFile) -> bool:
@@ -31,9 +32,14 @@ def is_text(file: MappedFile) -> bool:
     head = file.map[:_HEAD]
     if head.startswith(_UTF16):
         raise ParseError(f"{file.path}: this text is saved as UTF-16; save it as UTF-8")
-    if _FIELD.match(head):
+    if _FIELD.match(head) and not _is_name(head):
         return True
     return not _CONTROL.search(head) and not head.lstrip().lower().startswith(_FOREIGN_TEXT)
+
+
+def _is_name(head: bytes) -> bool:
+    """Whether it is a binary network's name that begins here: a line break is its tag, a letter can be its length."""
+    return head.startswith(b"\n") and head[2 + head[1] :].startswith(_BEHIND_NAME)
 
 
 def require_binary_network(file: MappedFile) -> None:
