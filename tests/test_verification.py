@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from caffe2tf import Tolerance, UsageError, VerificationError
-from caffe2tf.errors import OutputError, ParseError
-from caffe2tf.verification import compare_blobs, read_reference, write_arrays
+from caffe2tf.errors import ParseError
+from caffe2tf.verification import compare_blobs, read_reference
 
 A = np.array([[1.0, -2.0, 3.0], [-4.0, 5.0, 0.5]], np.float32)
 WRITERS = {"a": "layer_a", "b": "layer_b"}
@@ -29,7 +29,7 @@ def digest(array: np.ndarray, index: list[int]) -> dict[str, np.ndarray]:
         "shape": array.shape,
         "index": index,
         "value": flat[index],
-        "l2": np.linalg.norm(flat),
+        "l2": np.linalg.norm(flat.astype("f8")),
         "absmax": abs(flat).max(),
     }
     return {f"a/{k}": np.asarray(v) for k, v in parts.items()}
@@ -68,6 +68,47 @@ def test_non_finite_in_the_same_places() -> None:
     want = np.where(A == 5, np.nan, A)
     assert reason(want, want) == ""
     assert "relative L2" in reason(want * 2, want)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_what_is_not_finite_equals_only_its_own_kind(value: float) -> None:
+    want = np.where(A == 5, value, A).astype("f4")
+    assert reason(want, want) == ""
+    for other in {np.nan, np.inf, -np.inf} - {value}:
+        said = reason(np.where(A == 5, other, A).astype("f4"), want)
+        assert said == f"non-finite values are of another kind (1 of 6): {other}, the reference has {value}"
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_a_blob_without_a_finite_value(value: float) -> None:
+    want = np.full((2, 3), value, "f4")
+    report = compare_blobs({"a": want}, read_reference({"a": want}), writers=WRITERS)
+    (verdict,) = report.verdicts
+    assert report.same
+    assert (verdict.max_abs, verdict.relative_l2) == (None, None)
+    assert verdict.note == "no finite value was there to compare"
+    for other in {np.nan, np.inf, -np.inf} - {value}:
+        assert "of another kind (6 of 6)" in reason(np.full((2, 3), other, "f4"), want)
+    mixed = np.where(A > 0, value, -value).astype("f4")
+    assert reason(mixed, mixed) == ""
+
+
+def test_values_that_are_as_large_as_they_come() -> None:
+    """No warning of an overflow either: pytest is told to make errors of them."""
+    huge = np.array([1e308, -1.7e308, 3.0])
+    assert reason(huge, huge) == ""
+    assert reason(huge * 0.99, huge) == "relative L2 0.01 is over 1e-05"
+    assert reason(-huge, huge) == "the greatest difference is more than float64 can hold"
+    assert "the reference holds 1e+308, and networks compute in float32" in reason(np.array([np.inf, 1, 3.0]), huge)
+    assert "relative L2" in reason(np.array([3e38, 3e38, 3.0], "f4"), huge)
+    longer = np.array([np.finfo(np.longdouble).max, 1])
+    assert reason(np.array([1.0, 1], "f4"), longer)
+
+
+def test_the_peak_of_integers() -> None:
+    least = np.array([[-128, 0, 0]], np.int8)  # whose magnitude is no int8
+    assert read_reference({"a": least}).blobs["a"].peak == 128
+    assert reason(least.astype("f4"), least) == ""
 
 
 def test_an_empty_reference_compares_nothing() -> None:
@@ -114,6 +155,42 @@ def test_a_digest_sees_its_places_and_the_norm_of_the_rest() -> None:
     assert not same(A.T)
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_a_digest_tells_that_the_rest_is_not_finite(value: float) -> None:
+    odd = np.where(A == 5, value, A).astype("f4")
+    reference = read_reference(digest(odd, [1, 5]))  # 5 is not among the places
+    other = np.inf if np.isnan(value) else np.nan
+
+    def same(ours: np.ndarray) -> bool:
+        return compare_blobs({"a": ours.astype("f4")}, reference, writers=WRITERS).same
+
+    assert same(odd)
+    assert not same(A)
+    assert not same(np.where(A == 5, other, A))
+
+
+def test_a_digest_whose_norm_was_too_large_to_record() -> None:
+    large = A * np.float32(2.0**100)
+    parts = digest(large, [1, 5]) | {"a/l2": np.asarray(np.inf)}
+    reference = read_reference(parts)
+
+    def said(ours: np.ndarray) -> str:
+        return compare_blobs({"a": ours}, reference, writers=WRITERS).verdicts[0].reason
+
+    assert said(large) == ""
+    assert (
+        said(np.where(A == 5, A, large).astype("f4"))
+        == f"peak {4 * 2.0**100:.8g}, the reference has {5 * 2.0**100:.8g}"
+    )
+    assert said(np.where(A == 5, np.nan, large).astype("f4")) == f"peak nan, the reference has {5 * 2.0**100:.8g}"
+
+
+def test_the_digest_of_a_scalar() -> None:
+    scalar = np.float32(-3)
+    reference = read_reference(digest(np.asarray(scalar), [0]))
+    assert compare_blobs({"a": np.asarray(scalar)}, reference, writers=WRITERS).same
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -123,6 +200,14 @@ def test_a_digest_sees_its_places_and_the_norm_of_the_rest() -> None:
         {"a/index": [1.0, 2.0]},
         {"a/l2": [1.0, 2.0]},
         {"a/value": ["x", "y"]},
+        {"a/shape": [math.nan, 1]},
+        {"a/shape": [math.inf, 1]},
+        {"a/shape": ["x"]},
+        {"a/shape": [2.5, 3]},
+        {"a/shape": [-2, -3]},
+        {"a/l2": ["abc"]},
+        {"a/l2": [1j]},
+        {"a/absmax": ["abc"]},
     ],
 )
 def test_a_digest_that_is_not_sound(change: dict[str, list[object]]) -> None:
@@ -131,15 +216,24 @@ def test_a_digest_that_is_not_sound(change: dict[str, list[object]]) -> None:
 
 
 def test_prefixes_of_recordings() -> None:
-    assert set(read_reference({"in/x": A, "out/y": A, "z": A}).blobs) == {"x", "y", "z"}
+    """What was fed is no blob to compare with, and comes before what a blob held in the end."""
+    given = {"in/x": A, "out/x": -A, "in/y": A, "out/z": 2 * A, "p": A, "in/q": 3 * A, "q": A, "r": A, "out/r": 4 * A}
+    reference = read_reference(given)
+    blobs = {name: float(b.values[0]) for name, b in reference.blobs.items()}
+    assert blobs == {"x": -1, "z": 2, "p": 1, "q": 1, "r": 4}
+    fed = {name: float(a[0, 0]) for name, a in reference.arrays.items()}
+    assert fed == {"x": 1, "y": 1, "z": 2, "p": 1, "q": 3, "r": 1}
+    assert set(read_reference({"in/x": A, "out/y": A, "z": A}).names) == {"x", "y", "z"}
 
 
-def test_arrays_are_written_whole_or_not_at_all(tmp_path: Path) -> None:
-    file = tmp_path / "o.npz"
-    write_arrays(file, {"a/b": A, "file": A})
-    with np.load(file) as back:
-        assert sorted(back.files) == ["a/b", "file"]
-    for bad in (tmp_path / "no" / "o.npz", tmp_path):
-        with pytest.raises(OutputError, match=bad.name):
-            write_arrays(bad, {"a": A})
-    assert [p.name for p in tmp_path.iterdir()] == ["o.npz"]
+def test_what_was_fed_to_a_network_that_has_no_such_input_is_a_difference() -> None:
+    report = compare_blobs({"a": A}, read_reference({"a": A, "in/dta": A}), writers=WRITERS)
+    assert [(v.blob, v.same) for v in report.verdicts] == [("a", True), ("dta", False)]
+
+
+def test_a_file_that_is_no_reference_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "r.npz"
+    for arrays in ({"x": np.array(["text"])}, digest(A, [1, 5]) | {"a/shape": np.array([math.nan])}, {"in/x": A}, {}):
+        np.savez(file, **arrays)
+        with pytest.raises((ParseError, VerificationError), match=r"r\.npz: the reference"):
+            read_reference(file)

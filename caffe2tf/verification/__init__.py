@@ -1,7 +1,8 @@
 """Two sets of activations to a verdict for each blob, and a report."""
 
+from caffe2tf.verification.archive import read_arrays, write_arrays
 from caffe2tf.verification.compare import BlobVerdict, Tolerance
-from caffe2tf.verification.reference import Reference, read_arrays, read_reference, write_arrays
+from caffe2tf.verification.reference import Reference, read_reference
 from caffe2tf.verification.report import Report, compare_blobs
 
 __all__ = [

@@ -72,12 +72,12 @@ def compare_blobs(
     computed = [b for b in ours if b in writers]
     shared = [b for b in computed if b in reference.blobs]
     if not shared:
-        have, want = ", ".join(list(computed)[:8]), ", ".join(list(reference.blobs)[:8])
+        have, want = ", ".join(list(computed)[:8]), ", ".join(reference.names[:8])
         raise VerificationError(f"nothing to compare: the network has the blobs {have}; the reference has {want}")
     verdicts = [judge(b, writers[b], ours[b], reference.blobs[b], tolerance) for b in shared]
     verdicts += [
         BlobVerdict(blob=b, layer="", same=False, shape=None, reason="the network has no such blob")
-        for b in reference.blobs
+        for b in reference.names
         if b not in ours and not _INSERTED.match(b)
     ]
     unreferenced = tuple(b for b in computed if b not in reference.blobs)
