@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+import traceback
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,11 +15,11 @@ import numpy.typing as npt
 from caffe2tf.emit.importing import load_emitted
 from caffe2tf.emit.plan import Plan, plan_conversion
 from caffe2tf.emit.program import Program
-from caffe2tf.errors import UsageError
-from caffe2tf.ir import Graph, Value, Weight, format_shape
+from caffe2tf.errors import Caffe2TFError, NetworkError, UnsupportedError, UsageError, WeightsError
+from caffe2tf.ir import Graph, Shape, Value, Weight, format_shape
 from caffe2tf.layers.sources import Source
 from caffe2tf.load import WeightFiles, load_graph, open_source, source_tops
-from caffe2tf.parse import read_network
+from caffe2tf.parse import NetworkDefinition, WeightSource, read_network
 from caffe2tf.verification import Report, Tolerance, compare_blobs, read_reference
 
 if TYPE_CHECKING:
@@ -88,7 +90,8 @@ def verify(  # noqa: PLR0913 - one parameter for each choice
         prototxt: the network's definition.
         weights: its trained blobs.
         reference: recorded activations by Caffe's blob names, in Caffe's axis order: arrays, or an ``.npz`` of them
-            (``numpy.savez("blobs.npz", **{b: net.blobs[b].data for b in net.blobs})`` in pycaffe).
+            (``numpy.savez("blobs.npz", **{b: net.blobs[b].data for b in net.blobs})`` in pycaffe). Where a layer
+            rewrites an input in place, ``in/<blob>`` is what was fed, and ``out/<blob>`` what to compare with.
         inputs: what the network was fed; what is not given is taken from ``reference``.
         tolerance: when two blobs are the same.
         phase: TEST or TRAIN; selects layers, with ``stages`` and ``level``.
@@ -121,13 +124,14 @@ def _activations(
     given = {k: v for k, v in (otherwise or {}).items() if k in sources} | dict(inputs)
     fed = {name: _numbers(name, a) for name, a in given.items()}
     with open_source(definition, weights) as source:
-        shapes = {name: a.shape for name, a in fed.items()}
-        graph = load_graph(definition, source, input_shapes=shapes, fill=source is None, **state)
+        graph = _load(definition, source, {name: a.shape for name, a in fed.items()}, state)
         plan = plan_conversion(graph, definition, keep_losses=True, keep_silent=True)
         fed = _own_values(graph) | fed
         _check_inputs(plan.program, fed)
-        model = build_model(plan)
-    blobs = _forward(plan.program, model, fed)
+        with _enough_memory(plan.program):
+            model = build_model(plan)
+    with _enough_memory(plan.program):
+        blobs = _forward(plan.program, model, fed)
     return Activations(blobs=blobs, writers=graph.writers())
 
 
@@ -135,7 +139,49 @@ def _numbers(name: str, given: npt.ArrayLike) -> npt.NDArray[np.float32]:
     array = np.asarray(given)
     if array.dtype.kind not in "fiub":
         raise UsageError(f"input {name!r}: an array of numbers is needed, not of {array.dtype}")
-    return array.astype(np.float32)
+    with np.errstate(over="ignore"):  # it is looked for below
+        single = array.astype(np.float32)
+    beyond = array[np.isinf(single) & ~np.isinf(array)]
+    if beyond.size:
+        raise UsageError(f"input {name!r} holds {beyond[0]:g}, and networks compute in float32, which ends at 3.4e+38")
+    return single
+
+
+def _load(
+    definition: NetworkDefinition,
+    source: WeightSource | None,
+    shapes: Mapping[str, tuple[int, ...]],
+    state: Mapping[str, Any],
+) -> Graph:
+    """The graph for inputs of these shapes, which are to blame where it could be loaded for those of the definition."""
+    try:
+        return load_graph(definition, source, input_shapes=shapes, fill=source is None, **state)
+    except UnsupportedError:
+        raise
+    except (NetworkError, WeightsError) as e:
+        try:
+            graph = load_graph(definition, source, **state)
+        except Caffe2TFError:
+            raise e from None
+        inputs = [v for n in graph.nodes if isinstance(n.layer, Source) for v in graph.written(n)]
+        misfit = _misfit(inputs, shapes)
+        if not misfit or not shapes.keys() <= {v.blob for v in inputs}:
+            raise
+        raise UsageError(f"{misfit}; the network cannot take that: {e}") from e
+
+
+def _misfit(inputs: Sequence[Value], shapes: Mapping[str, tuple[int, ...]]) -> str:
+    """Which arrays have another shape than the network's inputs; "" for none."""
+    told = [
+        f"input {v.blob!r} is {format_shape(shape)} where {format_shape(v.shape)} is expected"
+        for v in inputs
+        if (shape := shapes.get(v.blob)) is not None and not _fits(shape, v.shape)
+    ]
+    return ", ".join(told)
+
+
+def _fits(shape: tuple[int, ...], expected: Shape) -> bool:
+    return len(shape) == len(expected) and all(e in (None, d) for d, e in zip(shape, expected, strict=True))
 
 
 def build_model(plan: Plan) -> keras.Model:
@@ -172,6 +218,38 @@ def _check_inputs(program: Program, fed: Mapping[str, npt.NDArray[Any]]) -> None
     if missing:
         names = ", ".join(f"{v.blob!r} ({format_shape(v.shape)})" for v in missing)
         raise UsageError(f"no array is given for input {names}")
+    misfit = _misfit([v for v, _ in program.inputs], {name: a.shape for name, a in fed.items()})
+    if misfit:  # a scalar does not take the place of the definition's shape
+        raise UsageError(f"{misfit}; give an array of as many axes")
+
+
+@contextmanager
+def _enough_memory(program: Program) -> Iterator[None]:
+    """Tells of a network that is larger than the machine, or than TensorFlow, can compute."""
+    import tensorflow as tf  # noqa: PLC0415 - takes seconds, and is needed here
+
+    try:
+        yield
+    except (MemoryError, tf.errors.ResourceExhaustedError, tf.errors.AbortedError) as e:
+        layer = _keras_layer(e)
+        nodes = {program.taps[i].layer: n.name for n in program.graph.nodes for i in n.outputs if i in program.taps}
+        place = f"layer {nodes.get(layer, layer)!r}: " if layer else ""
+        raise UsageError(f"{place}this needs more memory than there is: {_reason(e)}") from e
+
+
+def _keras_layer(error: BaseException) -> str:
+    """The name of the innermost Keras layer that was being called; empty where that cannot be told."""
+    import keras  # noqa: PLC0415 - as above
+
+    callers = [frame.f_locals.get("self") for frame, _ in traceback.walk_tb(error.__traceback__)]
+    layers = [c.name for c in callers if isinstance(c, keras.Layer) and not isinstance(c, keras.Model)]
+    return layers[-1] if layers else ""
+
+
+def _reason(error: BaseException) -> str:
+    """What TensorFlow says, without where in TensorFlow it says so."""
+    text = str(error).partition(" [Op:")[0].rpartition("}} ")[2]
+    return text.partition(" on /job:")[0] or type(error).__name__
 
 
 def _forward(
@@ -188,8 +266,7 @@ def _forward(
     try:
         results = whole(arrays, training=False)
     except tf.errors.InvalidArgumentError as e:  # an index beyond a table, say: the values are the user's
-        reason = str(e).partition(" [Op:")[0].rpartition("}} ")[2]
-        raise UsageError(f"the network cannot be computed on these inputs: {reason}") from e
+        raise UsageError(f"the network cannot be computed on these inputs: {_reason(e)}") from e
     return {b: _in_caffe_order(value, results[str(n)]) for n, (b, value) in enumerate(finals.items())}
 
 

@@ -13,7 +13,7 @@ import caffe2tf
 from caffe2tf.emit.weights.keras_h5 import save_keras_weights
 from caffe2tf.execute import build_model
 from tests.emit.networks import plan, tangle
-from tests.layers.oracle import check_recorded, inputs_text, run_layer
+from tests.layers.oracle import caffemodel, check_recorded, inputs_text, run_layer
 
 X = np.random.default_rng(8).normal(size=(2, 3, 5, 7)).astype("f4")
 
@@ -93,6 +93,109 @@ def test_inputs_that_are_no_numbers(tmp_path: Path) -> None:
     net.write_text(inputs_text({"a": (2, 3)}) + 'layer { name: "t" type: "TanH" bottom: "a" top: "t" }')
     with pytest.raises(caffe2tf.UsageError, match="input 'a': an array of numbers"):
         caffe2tf.run(net, None, {"a": np.array(["x"])})
+
+
+@pytest.mark.parametrize("shape", [(), (2,), (3, 5), (3, 5, 7), (1, 2, 3, 5, 7), (0, 3, 5, 7), (1, 3, 1, 1)])
+def test_inputs_of_a_shape_that_does_not_fit_are_named_with_the_expected_one(
+    tmp_path: Path, shape: tuple[int, ...]
+) -> None:
+    net = tmp_path / "n.prototxt"
+    pooling = 'layer { name: "p" type: "Pooling" bottom: "a" top: "p" pooling_param { kernel_size: 2 } }\n'
+    net.write_text(inputs_text({"a": (1, 3, 5, 7), "b": (2, 3)}) + pooling)
+    told = "x".join(map(str, shape)) or "scalar"
+    with pytest.raises(caffe2tf.UsageError, match=rf"input 'a' is {told} where 1x3x5x7 is expected"):
+        caffe2tf.run(net, None, {"a": np.ones(shape), "b": np.ones((2, 3))})
+    if shape:
+        with pytest.raises(caffe2tf.UsageError, match=rf"input 'a' is {told} .*, input 'b' is 4 where 2x3 is expected"):
+            caffe2tf.run(net, None, {"a": np.ones(shape), "b": np.ones(4)})
+
+
+def test_a_scalar_for_a_network_that_takes_any_other_shape(tmp_path: Path) -> None:
+    net = tmp_path / "n.prototxt"
+    net.write_text(inputs_text({"a": (1, 3, 5, 7)}) + 'layer { name: "r" type: "ReLU" bottom: "a" top: "r" }')
+    with pytest.raises(caffe2tf.UsageError, match="input 'a' is scalar where 1x3x5x7 is expected"):
+        caffe2tf.run(net, None, {"a": np.float32(3)})
+
+
+def test_weights_that_fit_another_size_of_the_input(digits: Path) -> None:
+    net = digits / "deploy.prototxt", digits / "digits.caffemodel"
+    with pytest.raises(caffe2tf.UsageError, match=r"(?s)input 'data' is 1x1x28x28 where .* is expected; .*'fc3'"):
+        caffe2tf.run(*net, {"data": np.ones((1, 1, 28, 28))})
+
+
+def test_an_input_is_not_blamed_for_other_mistakes(digits: Path, tmp_path: Path) -> None:
+    with pytest.raises(caffe2tf.NetworkError, match="'more', which is no input"):
+        caffe2tf.run(digits / "deploy.prototxt", None, {"data": np.ones((2, 1, 16, 16)), "more": np.ones(2)})
+    other = tmp_path / "other.prototxt"
+    other.write_text((digits / "deploy.prototxt").read_text().replace("num_output: 10", "num_output: 11"))
+    with pytest.raises(caffe2tf.WeightsError, match="fc4"):
+        caffe2tf.run(other, digits / "digits.caffemodel", {"data": np.ones((2, 1, 16, 16))})
+
+
+def test_inputs_that_float32_cannot_hold(tmp_path: Path) -> None:
+    net = tmp_path / "n.prototxt"
+    net.write_text(inputs_text({"a": (2,)}) + 'layer { name: "r" type: "ReLU" bottom: "a" top: "r" }')
+    with pytest.raises(caffe2tf.UsageError, match=r"input 'a' holds -1e\+308, and networks compute in float32"):
+        caffe2tf.run(net, None, {"a": np.array([np.inf, -1e308])})
+    assert caffe2tf.run(net, None, {"a": np.array([np.inf, -3e38])})["r"].tolist() == [np.inf, 0]
+
+
+@pytest.mark.parametrize("error", ["ResourceExhaustedError", "AbortedError", "MemoryError"])
+def test_a_network_that_is_larger_than_the_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: str) -> None:
+    """The errors are made: what the system does when the memory is really gone is not for a test to find out."""
+    import tensorflow as tf
+
+    text = "{{function_node Tile}} OOM when allocating tensor with shape[1,9] on /job:localhost [Op:Tile]"
+    made = MemoryError(text) if error == "MemoryError" else getattr(tf.errors, error)(None, None, text)
+
+    def fail(*_: object) -> None:
+        raise made
+
+    net = tmp_path / "n.prototxt"
+    tile = 'layer { name: "a/tile" type: "Tile" bottom: "a" top: "t" tile_param { tiles: 2 } }\n'
+    net.write_text(inputs_text({"a": (2, 3)}) + tile)
+    told = r"OOM when allocating tensor with shape\[1,9\]$"
+    with monkeypatch.context() as patched:
+        patched.setattr("caffe2tf.execute._in_caffe_order", fail)
+        with pytest.raises(caffe2tf.UsageError, match=f"^this needs more memory than there is: {told}"):
+            caffe2tf.run(net, None, {"a": np.ones((2, 3))})
+    monkeypatch.setattr("tensorflow.tile", fail)
+    with pytest.raises(caffe2tf.UsageError, match=f"^layer 'a/tile': this needs more memory than there is: {told}"):
+        caffe2tf.run(net, None, {"a": np.ones((2, 3))})
+
+
+def test_weights_that_are_larger_than_the_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("caffe2tf.layers.fillers.Filler.fill", fail)
+    net = tmp_path / "n.prototxt"
+    net.write_text(
+        inputs_text({"a": (2, 3)})
+        + 'layer { name: "f" type: "InnerProduct" bottom: "a" top: "f" inner_product_param { num_output: 5 } }'
+    )
+    with pytest.raises(
+        caffe2tf.NetworkError,
+        match=r"n\.prototxt:2:1: layer 'f': its trained values need more memory than there is: weight 5x3, bias 5",
+    ):
+        caffe2tf.run(net, None, {"a": np.ones((2, 3))})
+
+
+def test_verify_where_an_input_is_rewritten_in_place(tmp_path: Path) -> None:
+    net, weights = tmp_path / "n.prototxt", tmp_path / "n.caffemodel"
+    net.write_text(
+        inputs_text({"data": (1, 3, 5, 7)})
+        + 'layer { name: "p" type: "Power" bottom: "data" top: "data" power_param { scale: -2 shift: 1 } }\n'
+        + 'layer { name: "t" type: "TanH" bottom: "data" top: "z" }\n'
+    )
+    weights.write_bytes(caffemodel({"none": [[1.0]]}))
+    x = X[:1]
+    left = {"out/data": 1 - 2 * x, "out/z": np.tanh(1 - 2 * x)}
+    report = caffe2tf.verify(net, weights, {"in/data": x, **left})
+    assert [(v.blob, v.same) for v in report.verdicts] == [("data", True), ("z", True)]
+    assert not caffe2tf.verify(net, weights, {"in/data": -x, **left}).same
+    report = caffe2tf.verify(net, weights, {"in/data": x, "out/z": left["out/z"]})
+    assert (report.same, report.unreferenced) == (True, ("data",))
 
 
 def test_verify_takes_inputs_from_the_reference_or_beside_it(digits: Path) -> None:

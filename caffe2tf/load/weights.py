@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from caffe2tf.errors import LayerError, NetworkError, WeightsError
+from caffe2tf.errors import LayerError, NetworkError, Problem, WeightsError
 from caffe2tf.ir import Graph, Member, Node, NodeBlob, format_shape
 from caffe2tf.ir.weight import Array
 from caffe2tf.layers import BlobSpec
@@ -31,7 +31,7 @@ def attach_weights(
     is stated and not random (a bilinear upsampling is often not stored).
 
     Raises:
-        NetworkError: parameters are shared that cannot be.
+        NetworkError: parameters are shared that cannot be, or are more than the memory holds.
         WeightsError: a layer's blobs are missing, too many, or of another shape; all such layers are listed.
     """
     attached, problems = pair_weights(graph, definitions, weights, fill=fill)
@@ -135,6 +135,10 @@ class _Pairing:
         except LayerError as e:
             self.problems[node.name] = [f"layer {node.name!r}: {e}"]
             return node
+        except MemoryError:
+            want = ", ".join(f"{s.name} {format_shape(s.shape)}" for s in specs)
+            what = f"its trained values need more memory than there is: {want}"
+            raise NetworkError([Problem(what=what, layer=node.name, where=node.where)]) from None
         return replace(node, blobs=tuple(NodeBlob(array=a, source=b) for a, b in zip(arrays, have, strict=True)))
 
     def report(self) -> list[str]:
