@@ -11,7 +11,7 @@ import typer
 from caffe2tf.cli.options import Json, Level, Net, Phase, Plugins, Stages, load_plugins
 
 if TYPE_CHECKING:
-    from caffe2tf.verification import Report
+    from caffe2tf.verification import BlobVerdict, Report
 
 __all__ = ["print_report", "verify"]
 
@@ -79,7 +79,7 @@ def print_report(report: Report) -> None:
             "-" if v.shape is None else format_shape(v.shape),
             _number(v.max_abs),
             _number(v.relative_l2),
-            "same" if v.same else f"DIFFERS: {v.reason}",
+            _verdict(v),
         )
         for v in report.verdicts
     ]
@@ -90,6 +90,12 @@ def print_report(report: Report) -> None:
         f"{same} of {len(report.verdicts)} blobs are the same "
         f"(relative L2 up to {report.tolerance.relative:g}, peak {report.tolerance.peak:g})"
     )
+
+
+def _verdict(found: BlobVerdict) -> str:
+    if found.same:
+        return f"same: {found.note}" if found.note else "same"
+    return f"DIFFERS: {found.reason}"
 
 
 def _number(value: float | None) -> str:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import io
+import json
 import sys
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 from caffe2tf.cli import output
@@ -60,6 +63,15 @@ def test_notes_are_not_a_flood(capsys: pytest.CaptureFixture[str]) -> None:
     assert said.out == ""
     assert said.err.splitlines()[-1] == "note: and 3 more notes"
     assert len(said.err.splitlines()) == 13
+
+
+def test_json_has_no_numbers_that_are_not_finite(capsys: pytest.CaptureFixture[str]) -> None:
+    inf, nan = float("inf"), float("nan")
+    output.print_json(
+        {"a": [inf, (nan, 1.5)], "b": {"c": -inf, "d": np.float64("nan")}, "e": Path("f"), "g": [None, True]}
+    )
+    said = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)
+    assert said == {"a": [None, [None, 1.5]], "b": {"c": None, "d": None}, "e": "f", "g": [None, True]}
 
 
 @pytest.mark.parametrize(("number", "text"), [(None, "?"), (0, "-"), (60965224, "60,965,224")])
