@@ -19,6 +19,7 @@ from caffe2tf.emit.plan import plan_conversion
 from caffe2tf.errors import ParseError, UsageError, WeightsError
 from caffe2tf.load import load_graph
 from caffe2tf.parse import read_network
+from caffe2tf.parse.mapped import require_readable
 
 if TYPE_CHECKING:
     import keras
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from caffe2tf.ir import Value
 
 __all__ = ["activations", "blob_writers", "build"]
+
+_WEIGHT_FILES = (".npy", ".h5", ".hdf5", ".npz")  # what the emitted loader tells apart, `.weights.h5` among them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,14 +74,15 @@ def build(weights: str | os.PathLike[str] | None = None) -> keras.Model:
         gives ``{"prob": probabilities}``, float32 (N, 1000).
 
     Raises:
+        UsageError: the file is of another kind, as its name tells.
         ParseError: the file cannot be read.
         WeightsError: its names or shapes are not those of AlexNet; all that differ are listed.
     """
-    module = _network().module
     if weights is None:
-        fresh: keras.Model = module.build()
+        fresh: keras.Model = _network().module.build()
         return fresh
-    path = _weight_file(weights)
+    path = _weight_file(weights)  # first: what is wrong with it shows before TensorFlow is imported
+    module = _network().module
     try:
         model: keras.Model = module.build(weights=str(path))
     except ValueError as e:
@@ -92,8 +96,9 @@ def _weight_file(given: str | os.PathLike[str]) -> Path:
     path = Path(given)
     if path.suffix == ".caffemodel" or path.name.endswith(".caffemodel.h5"):
         raise UsageError(f"{path}: first make a weight file of it: caffe2tf alexnet --from {path} -o alexnet.h5")
-    if not path.is_file():
-        raise ParseError(f"{path}: there is no such file")
+    require_readable(path, what="weight file", suffixes=_WEIGHT_FILES)
+    if not path.name.endswith(_WEIGHT_FILES):
+        raise UsageError(f"{path}: weights are read from files whose names end in {', '.join(_WEIGHT_FILES)}")
     return path
 
 

@@ -42,10 +42,11 @@ def alexnet(
     from caffe2tf.cli.output import print_json, progress_bar
 
     _refuse_contradictions(file, caffemodel, out, check=check)
+    words = choice("--layout", layout, ("lists", "dicts"))
     done = report = None
     if caffemodel is not None and out is not None:
         with progress_bar("writing weights") as step:
-            done = regenerate(caffemodel, out, layout=choice("--layout", layout, ("lists", "dicts")), progress=step)
+            done = regenerate(caffemodel, out, layout=words, progress=step)
         if not json:
             _print_regenerated(done)
     if check or file is not None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = ["MappedFile", "is_hdf5", "map_file", "require_binary"]
+__all__ = ["MappedFile", "is_hdf5", "map_file", "require_binary", "require_readable"]
 
 _HDF5_MAGIC: Final = b"\x89HDF\r\n\x1a\n"
 _HDF5_OFFSETS: Final = (0, 512, 1024, 2048)  # behind a user block the signature starts at a power of two
@@ -62,15 +62,30 @@ def map_file(path: Path, *, what: str, suffixes: tuple[str, ...]) -> MappedFile:
         ParseError: The file is missing, not a regular file, empty, or cannot be read.
     """
     with _readable(path, what):
-        mode = path.stat().st_mode  # before it is opened: opening a pipe could wait forever
-        if stat.S_ISDIR(mode):
-            raise ParseError(_directory(path, what, suffixes))
-        if not stat.S_ISREG(mode):
-            raise ParseError(f"{path}: not a regular file, so it cannot be mapped; copy it to one first")
+        _require_regular(path, what, suffixes)
         with path.open("rb") as file:
             if os.fstat(file.fileno()).st_size == 0:
                 raise ParseError(f"{path}: the file is empty; copy or download the {what} again")
             return MappedFile(path=path, map=mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+
+
+def require_readable(path: Path, *, what: str, suffixes: tuple[str, ...]) -> None:
+    """Refuse what others would read, and could not; the arguments are those of `map_file`.
+
+    Raises:
+        ParseError: The file is missing, not a regular file, or cannot be read.
+    """
+    with _readable(path, what):
+        _require_regular(path, what, suffixes)
+        path.open("rb").close()
+
+
+def _require_regular(path: Path, what: str, suffixes: tuple[str, ...]) -> None:
+    mode = path.stat().st_mode  # before it is opened: opening a pipe could wait forever
+    if stat.S_ISDIR(mode):
+        raise ParseError(_directory(path, what, suffixes))
+    if not stat.S_ISREG(mode):
+        raise ParseError(f"{path}: not a regular file; copy it to one first")
 
 
 def is_hdf5(buffer: bytes | mmap.mmap) -> bool:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -124,6 +125,29 @@ def test_a_file_that_cannot_be_read(name: str, tmp_path: Path) -> None:
         path.write_bytes(pickle.dumps(["no", "dict"]))
     with pytest.raises((ParseError, WeightsError), match=name):
         alexnet.build(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("gone.npy", "no such file"),
+        ("folder.npy", "this is a directory, and the weight file must be a file; in it are inside.h5"),
+        ("pipe.npy", "not a regular file"),
+        ("text.txt", r"weights are read from files whose names end in \.npy, \.h5, \.hdf5, \.npz"),
+        ("none", "weights are read from files whose names end in"),
+    ],
+)
+def test_the_file_is_looked_at_before_anything_takes_its_time(
+    name: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("caffe2tf.alexnet.network._network", lambda: pytest.fail("the network was built"))
+    (tmp_path / "folder.npy").mkdir()
+    (tmp_path / "folder.npy" / "inside.h5").touch()
+    os.mkfifo(tmp_path / "pipe.npy")
+    (tmp_path / "text.txt").touch()
+    (tmp_path / "none").touch()
+    with pytest.raises((ParseError, UsageError), match=rf"{name}: {said}"):
+        alexnet.check(tmp_path / name)
 
 
 @pytest.mark.parametrize("name", ["bvlc_alexnet.caffemodel", "bvlc_alexnet.caffemodel.h5"])

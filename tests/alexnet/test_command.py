@@ -116,6 +116,8 @@ def test_json(calls: list[tuple[object, ...]]) -> None:
         (("--from", "a.caffemodel"), "say what to write"),
         (("b.npy", "--from", "a.caffemodel", "-o", "a.npy"), "one at a time"),
         (("--from", "a.caffemodel", "-o", "a.npy", "--layout", "tuples"), "choose one of lists, dicts"),
+        (("--check", "--layout", "tuples"), "choose one of lists, dicts"),
+        (("a.npy", "--layout", "tuples"), "choose one of lists, dicts"),
     ],
 )
 def test_a_request_that_makes_no_sense(
