@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 from caffe2tf.errors import OutputError
 
-__all__ = ["atomic_writer", "refuse_null", "whole_file", "write_text", "write_whole"]
+__all__ = ["atomic_writer", "refuse_null", "refuse_overwriting", "whole_file", "write_text", "write_whole"]
 
 
 @contextmanager
@@ -88,6 +88,22 @@ def refuse_null(path: str | os.PathLike[str]) -> None:
     name = os.fspath(path)
     if "\0" in name:
         raise OutputError(f"{name!r}: cannot be written: there is a null character in the name; choose another")
+
+
+def refuse_overwriting(path: str | os.PathLike[str], sources: Iterable[str | os.PathLike[str]]) -> None:
+    """Refuses a target that is one of the files that it is made from, by whatever name.
+
+    Args:
+        path: the target.
+        sources: what is read; names of files that are not there are passed over.
+
+    Raises:
+        OutputError: the target is one of them.
+    """
+    for source in sources:
+        with suppress(OSError, ValueError):  # ValueError: a null character, told when the file is opened
+            if Path(path).samefile(source):
+                raise OutputError(f"{os.fspath(path)}: this is read to make the result; name another file for that")
 
 
 def _refuse_special(target: Path) -> None:

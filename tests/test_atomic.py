@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from caffe2tf.atomic import atomic_writer, whole_file, write_text, write_whole
+from caffe2tf.atomic import atomic_writer, refuse_overwriting, whole_file, write_text, write_whole
 from caffe2tf.errors import OutputError
 
 
@@ -52,6 +52,16 @@ def test_a_name_with_a_null_character(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="cannot be written: there is a null character"):
         write_text(f"{tmp_path}/a\0b", "text")
     assert names(tmp_path) == []
+
+
+def test_a_target_that_is_a_source(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("old")
+    (tmp_path / "link").symlink_to("file")
+    for target in (tmp_path / "file", tmp_path / "link", f"{tmp_path}/./file"):
+        with pytest.raises(OutputError, match="this is read"):
+            refuse_overwriting(target, [tmp_path / "missing", "a\0b", str(tmp_path / "file")])
+    refuse_overwriting(tmp_path / "missing", [tmp_path / "missing", tmp_path / "file"])
+    refuse_overwriting(tmp_path / "file", [])
 
 
 def test_targets_that_are_no_plain_files(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from typing import Literal
 
 from caffe2tf.alexnet.recorded import definition_path
 from caffe2tf.arguments import require_choice
+from caffe2tf.atomic import refuse_overwriting
 from caffe2tf.emit.plan import plan_conversion
 from caffe2tf.emit.weights import WeightFormat, running_total, write_weights
 from caffe2tf.errors import UsageError, WeightsError
@@ -83,6 +84,7 @@ def regenerate(
     kind = _format(target)
     definition = read_network(prototxt if prototxt is not None else definition_path())
     with open_weights(caffemodel) as source, ThreadPoolExecutor(max_workers=1) as pool:
+        refuse_overwriting(target, [definition.file, *source.files])
         if prototxt is None:
             refuse_caffenet(source)
         graph = load_graph(definition, source)

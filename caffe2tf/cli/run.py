@@ -29,11 +29,13 @@ def run(
     json: Json = False,
 ) -> None:
     """Run a network once and write every blob."""
+    from caffe2tf.atomic import refuse_overwriting
     from caffe2tf.cli.output import print_json, print_table
     from caffe2tf.execute import run as run_network
     from caffe2tf.ir import format_shape
     from caffe2tf.verification import read_arrays, write_arrays
 
+    refuse_overwriting(out, [net, *(weights or "").split(","), inputs, *(plugin or ())])
     load_plugins(plugin)
     blobs = run_network(net, weights, read_arrays(inputs), phase=phase, stages=stage or (), level=level)
     write_arrays(out, blobs)
@@ -46,7 +48,10 @@ def run(
 
 def _extent(blob: npt.NDArray[np.float32]) -> tuple[str, str, str]:
     """Least, greatest and mean value; dashes where there is none."""
+    import numpy as np
+
     if not blob.size:
         return "-", "-", "-"
-    least, greatest, mean = (f"{float(v):.6g}" for v in (blob.min(), blob.max(), blob.mean()))
+    with np.errstate(invalid="ignore"):  # infinities of both signs have no mean
+        least, greatest, mean = (f"{float(v):.6g}" for v in (blob.min(), blob.max(), blob.mean(dtype=np.float64)))
     return least, greatest, mean

@@ -137,6 +137,18 @@ def test_a_name_that_tells_no_format_is_refused(name: str, digits: Path, tmp_pat
         alexnet.regenerate(digits / "digits.caffemodel", tmp_path / name)
 
 
+def test_what_is_read_is_not_written_over(digits: Path, tmp_path: Path) -> None:
+    source, net = tmp_path / "d.caffemodel.h5", tmp_path / "net.npy"
+    source.write_bytes((digits / "digits.caffemodel.h5").read_bytes())
+    net.write_bytes((digits / "deploy.prototxt").read_bytes())
+    (tmp_path / "link.h5").symlink_to(source)
+    before = {p.name: p.read_bytes() for p in tmp_path.iterdir()}
+    for out in (source, tmp_path / "link.h5", net):
+        with pytest.raises(OutputError, match=rf"{out.name}: this is read"):
+            alexnet.regenerate(source, out, prototxt=net)
+    assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == before
+
+
 def test_a_folder_that_is_not_there(digits: Path, tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="nowhere"):
         alexnet.regenerate(

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from tests.cli.command import Outcome, caffe2tf
+from tests.layers.oracle import caffemodel
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +76,38 @@ def test_json(digits: Path, tmp_path: Path, blobs: dict[str, np.ndarray]) -> Non
     one = next(b for b in said["blobs"] if b["blob"] == "fc4")
     assert one["max_abs"] == pytest.approx(float(np.abs(blobs["fc4"]).max()), rel=1e-5)
     assert one["relative_l2"] == pytest.approx(0.5, rel=1e-5)
+
+
+def test_json_of_differences_that_no_number_tells(digits: Path, tmp_path: Path, blobs: dict[str, np.ndarray]) -> None:
+    """Squares of such values overflow, and their quotients are NaN, which JSON does not have."""
+    odd = {"fc4": np.where(blobs["fc4"] > 0, 1e308, blobs["fc4"].astype("f8")), "prob": np.full((3, 10), np.nan)}
+    done = verify(digits, tmp_path, blobs | odd, "--json")
+    assert (done.code, done.err) == (1, "")
+    said = json.loads(done.out, parse_constant=pytest.fail)
+    assert [b["blob"] for b in said["blobs"] if not b["same"]] == ["fc4", "prob"]
+
+
+def test_a_blob_without_a_finite_value(tmp_path: Path) -> None:
+    net = tmp_path / "net.prototxt"
+    net.write_text(
+        'input: "x" input_shape { dim: 2 dim: 3 }'
+        'layer { name: "p" type: "Power" bottom: "x" top: "y" power_param { scale: -1 } }'
+    )
+    (tmp_path / "none.caffemodel").write_bytes(caffemodel({"none": [[1.0]]}))
+    reference = tmp_path / "blobs.npz"
+
+    def outcome(y: float) -> Outcome:
+        np.savez(reference, x=np.full((2, 3), np.inf), y=np.full((2, 3), y))
+        return caffe2tf("verify", net, tmp_path / "none.caffemodel", "--reference", reference)
+
+    done = outcome(-np.inf)
+    assert done.code == 0, done.out + done.err
+    line = done.out.splitlines()[1].split(maxsplit=5)
+    assert line == ["p", "y", "2x3", "-", "-", "same: no finite value was there to compare"]
+    for other in (np.inf, np.nan):
+        done = outcome(other)
+        assert done.code == 1
+        assert f"of another kind (6 of 6): -inf, the reference has {other}" in done.out
 
 
 def test_a_wider_tolerance(digits: Path, tmp_path: Path, blobs: dict[str, np.ndarray]) -> None:
@@ -150,7 +183,43 @@ def test_run_prints_a_line_for_each_blob(digits: Path, tmp_path: Path, blobs: di
         np.testing.assert_array_equal(out["prob"], blobs["prob"])
     line = next(line for line in done.out.splitlines() if line.startswith("fc4 "))
     fc4 = blobs["fc4"]
-    assert line.split()[1:] == ["3x10", *(f"{v:.6g}" for v in (fc4.min(), fc4.max(), fc4.mean()))]
+    assert line.split()[1:] == ["3x10", *(f"{v:.6g}" for v in (fc4.min(), fc4.max(), fc4.mean(dtype="f8")))]
+
+
+def test_run_writes_over_nothing_that_it_reads(digits: Path, tmp_path: Path, blobs: dict[str, np.ndarray]) -> None:
+    net, weights, given = tmp_path / "net.prototxt", tmp_path / "w.caffemodel", _inputs(tmp_path, blobs)
+    net.write_bytes((digits / "deploy.prototxt").read_bytes())
+    weights.write_bytes((digits / "digits.caffemodel").read_bytes())
+    (tmp_path / "link.npz").symlink_to(given)
+    before = {p.name: p.read_bytes() for p in tmp_path.iterdir()}
+    for out in (net, weights, given, tmp_path / "link.npz"):
+        done = caffe2tf("run", net, f"{digits / 'digits.caffemodel'},{weights}", "--input", given, "-o", out)
+        assert (done.code, done.out) == (2, "")
+        assert done.err == f"caffe2tf: {out}: this is read to make the result; name another file for that\n"
+    assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == before
+
+
+def test_run_of_values_that_have_no_mean(tmp_path: Path) -> None:
+    """And of some that float32 could not add up: without a warning, which pytest is told to make an error of."""
+    net = tmp_path / "net.prototxt"
+    net.write_text('input: "x" input_shape { dim: 2 } layer { name: "r" type: "ReLU" bottom: "x" top: "y" }')
+    for x, mean in (([np.inf, -np.inf], "nan"), ([3e38, 2e38], "2.5e+38")):
+        np.savez(tmp_path / "in.npz", x=np.array(x))
+        done = caffe2tf("run", net, "--input", tmp_path / "in.npz", "-o", tmp_path / "out.npz")
+        assert (done.code, done.err) == (0, "")
+        assert done.out.splitlines()[1].split()[-1] == mean
+
+
+def test_run_of_a_blob_whose_name_no_entry_can_have(tmp_path: Path) -> None:
+    net = tmp_path / "net.prototxt"
+    net.write_text(
+        f'input: "x" input_shape {{ dim: 2 }} layer {{ name: "r" type: "ReLU" bottom: "x" top: "{"y" * 65536}" }}'
+    )
+    np.savez(tmp_path / "in.npz", x=np.ones(2))
+    done = caffe2tf("run", net, "--input", tmp_path / "in.npz", "-o", tmp_path / "out.npz")
+    assert done.code == 2
+    assert "is too long for an .npz file" in done.err
+    assert len(done.err) < 1000
 
 
 def test_run_of_a_network_that_selects_nothing(tmp_path: Path) -> None:
