@@ -103,7 +103,9 @@ def refuse_overwriting(path: str | os.PathLike[str], sources: Iterable[str | os.
     for source in sources:
         with suppress(OSError, ValueError):  # ValueError: a null character, told when the file is opened
             if Path(path).samefile(source):
-                raise OutputError(f"{os.fspath(path)}: this is read to make the result; name another file for that")
+                raise OutputError(
+                    f"{os.fspath(path)}: this is read to make the result, and would be written over; write elsewhere"
+                )
 
 
 def _refuse_special(target: Path) -> None:

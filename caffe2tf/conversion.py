@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from caffe2tf.arguments import checked_shapes, require_choice
-from caffe2tf.atomic import refuse_null, write_text
+from caffe2tf.atomic import refuse_null, refuse_overwriting, write_text
 from caffe2tf.emit.hashing import HashJob, hash_file
 from caffe2tf.emit.plan import Plan, plan_conversion
 from caffe2tf.emit.source import runtime_classes
-from caffe2tf.emit.staging import RUNTIME_FILE, Staging, has_own_stubs, refuse_foreign, refuse_sources, runtime_for
+from caffe2tf.emit.staging import RUNTIME_FILE, Staging, has_own_stubs, refuse_foreign, runtime_for
 from caffe2tf.emit.stub_source import stubs_module
 from caffe2tf.emit.weights import WeightFormat, running_total, write_weights
 from caffe2tf.ir import Shape
@@ -118,7 +118,8 @@ def convert(  # noqa: PLR0913 - one parameter for each choice
         )
         plan = plan_conversion(graph, definition, keep_losses=keep_losses, fixed_rows=fixed_rows)
         files = _Files.of(plan, Path(out), weights_format)
-        refuse_sources(files.paths(), made_from)
+        for path in files.paths():
+            refuse_overwriting(path, made_from)
         written = files.write(plan, jobs, progress)
     return _conversion(plan, files, written)
 

@@ -6,7 +6,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
@@ -19,7 +19,7 @@ from caffe2tf.emit.runtime_source import extract_runtime, listed_classes, runtim
 from caffe2tf.emit.stub_source import is_stubs
 from caffe2tf.errors import OutputError
 
-__all__ = ["RUNTIME_FILE", "Staging", "has_own_stubs", "refuse_foreign", "refuse_sources", "runtime_for"]
+__all__ = ["RUNTIME_FILE", "Staging", "has_own_stubs", "refuse_foreign", "runtime_for"]
 
 RUNTIME_FILE = f"{RUNTIME_MODULE}.py"
 
@@ -149,27 +149,6 @@ def refuse_foreign(module: Path, weights: Path | None) -> None:
             raise OutputError(
                 f"{foreign}: this file was not written by caffe2tf; move it away or choose another folder"
             )
-
-
-def refuse_sources(targets: Iterable[Path], sources: Iterable[Path]) -> None:
-    """Refuses to write over what the conversion reads.
-
-    Raises:
-        OutputError: one of ``targets`` is one of ``sources``, under whatever name.
-    """
-    read = list(sources)
-    for target in targets:
-        if any(_is_same(target, source) for source in read):
-            raise OutputError(
-                f"{target}: this file is read by the conversion, and would be written over; choose another folder"
-            )
-
-
-def _is_same(one: Path, other: Path) -> bool:
-    try:
-        return one.samefile(other)
-    except OSError:  # one of them is not there
-        return False
 
 
 def has_own_stubs(path: Path, source: str | None) -> bool:

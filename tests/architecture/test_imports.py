@@ -33,7 +33,7 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     # The package itself and the modules directly in it: the public interface.
     "": {"errors", "version", "atomic", "parse", "ir", "layers", "load", "emit", "verification"},
     "alexnet": {"errors", "atomic", "parse", "load", "emit", "verification", ""},
-    "cli": {"errors", "parse", "ir", "layers", "load", "emit", "verification", "", "alexnet"},
+    "cli": {"errors", "atomic", "parse", "ir", "layers", "load", "emit", "verification", "", "alexnet"},
     "__main__": {"cli"},
 }
 MAY_IMPORT_PROTOBUF = ("caffe2tf.parse", "caffe2tf.proto")

@@ -195,7 +195,10 @@ def test_run_writes_over_nothing_that_it_reads(digits: Path, tmp_path: Path, blo
     for out in (net, weights, given, tmp_path / "link.npz"):
         done = caffe2tf("run", net, f"{digits / 'digits.caffemodel'},{weights}", "--input", given, "-o", out)
         assert (done.code, done.out) == (2, "")
-        assert done.err == f"caffe2tf: {out}: this is read to make the result; name another file for that\n"
+        assert (
+            done.err
+            == f"caffe2tf: {out}: this is read to make the result, and would be written over; write elsewhere\n"
+        )
     assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == before
 
 
