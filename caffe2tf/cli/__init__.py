@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from caffe2tf.cli.streams import settle_streams
 from caffe2tf.errors import Caffe2TFError
 
 __all__ = ["main"]
@@ -26,11 +27,9 @@ class _Stopped(BaseException):
 
 def main() -> None:
     """The ``caffe2tf`` command: prints an error's message without a traceback and exits with its status."""
+    settle_streams()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy would start threads that nothing here makes use of
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")  # names may hold what the terminal's encoding lacks
     atexit.register(gc.freeze)  # the interpreter's last search for garbage would go through all of it once more
     thresholds = gc.get_threshold()
     gc.set_threshold(200_000)  # importing makes many objects and no garbage; looking for it takes a tenth of the time
@@ -41,25 +40,35 @@ def main() -> None:
 
 
 def _run() -> int | str | None:
+    try:
+        with _stopping_cleanly():  # the imports, too, which are most of the time of a short command
+            return _command()
+    except _Stopped as e:
+        from caffe2tf.cli.output import print_problem
+
+        print_problem(f"caffe2tf: stopped by {signal.Signals(e.number).name}; nothing is left half-written")
+        return 128 + e.number  # as shells report it
+
+
+def _command() -> int | str | None:
     from caffe2tf.cli.app import app
     from caffe2tf.cli.output import print_problem
 
     code: int | str | None = 0
     try:
-        with _stopping_cleanly():
-            app()
+        app()
     except SystemExit as e:  # how typer ends
         code = e.code
     except Caffe2TFError as e:
         print_problem(f"caffe2tf: {e}")
         code = e.exit_code
-    except _Stopped as e:
-        print_problem(f"caffe2tf: stopped by {signal.Signals(e.number).name}; nothing is left half-written")
-        code = 128 + e.number  # as shells report it
     try:
         sys.stdout.flush()
     except BrokenPipeError:  # the reader of our output has seen enough (`| head`)
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        pass
+    except Caffe2TFError as e:
+        print_problem(f"caffe2tf: {e}")
+        code = e.exit_code
     return code
 
 
