@@ -9,19 +9,16 @@ Exit status: 0 all is the same, 1 something differs, 2 it could not be done.
 from __future__ import annotations
 
 import argparse
-import contextlib
 import importlib
 import os
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-# Before TensorFlow is imported: on the processor, where the recordings were made, and without its own messages.
+# Before TensorFlow is imported: on the processor, where the recordings were made.
 os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 import numpy.typing as npt
@@ -35,6 +32,7 @@ from rich.text import Text
 import caffe2tf
 from caffe2tf import alexnet
 from caffe2tf.parse import read_mean
+from caffe2tf.quiet import quiet_start, starting_tensorflow
 
 ROOT = Path(__file__).resolve().parent.parent
 DIGITS = ROOT / "examples" / "digits"
@@ -112,22 +110,8 @@ def full_size(console: Console, out: Path) -> bool:
 
 
 def _import_tensorflow() -> None:
-    """Its native libraries tell a terminal about the machine's hardware, whatever they are asked."""
-    with _silent_stderr():
+    with quiet_start(), starting_tensorflow():
         importlib.import_module("keras").ops.ones(1)
-
-
-@contextlib.contextmanager
-def _silent_stderr() -> Iterator[None]:
-    sys.stderr.flush()
-    kept = os.dup(2)
-    try:
-        with Path(os.devnull).open("wb") as nowhere:
-            os.dup2(nowhere.fileno(), 2)
-            yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
 
 
 def _emitted(module: Path) -> Any:  # noqa: ANN401 - a module

@@ -13,6 +13,7 @@ from types import FrameType
 
 from caffe2tf.cli.streams import settle_streams
 from caffe2tf.errors import Caffe2TFError
+from caffe2tf.quiet import quiet_start
 
 __all__ = ["main"]
 
@@ -28,7 +29,6 @@ class _Stopped(BaseException):
 def main() -> None:
     """The ``caffe2tf`` command: prints an error's message without a traceback and exits with its status."""
     settle_streams()
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy would start threads that nothing here makes use of
     atexit.register(gc.freeze)  # the interpreter's last search for garbage would go through all of it once more
     thresholds = gc.get_threshold()
@@ -56,7 +56,8 @@ def _command() -> int | str | None:
 
     code: int | str | None = 0
     try:
-        app()
+        with quiet_start():
+            app()
     except SystemExit as e:  # how typer ends
         code = e.code
     except Caffe2TFError as e:

@@ -9,6 +9,7 @@ import typer
 
 from caffe2tf.arguments import require_choice
 from caffe2tf.errors import UsageError
+from caffe2tf.quiet import starting_tensorflow
 
 __all__ = [
     "InputShapes",
@@ -67,7 +68,8 @@ def load_plugins(files: list[Path] | None) -> None:
     from caffe2tf.plugins import load_plugin
 
     for file in files or []:
-        load_plugin(file)
+        with starting_tensorflow():  # it may import Keras
+            load_plugin(file)
 
 
 def choice(option: str, given: str, allowed: tuple[str, ...]) -> Any:  # noqa: ANN401 - one of a Literal's words

@@ -13,6 +13,7 @@ from caffe2tf.emit.names import RUNTIME_MODULE
 from caffe2tf.emit.plan import Plan
 from caffe2tf.emit.stub_source import stubs_module
 from caffe2tf.errors import UsageError
+from caffe2tf.quiet import starting_tensorflow
 
 __all__ = ["import_emitted", "load_emitted"]
 
@@ -41,11 +42,14 @@ def import_emitted(path: Path) -> ModuleType:
 def load_emitted(plan: Plan) -> ModuleType:
     """The module that the plan would write, and what would lie beside it, without writing anything."""
     beside = {RUNTIME_MODULE: plan.runtime_source, stubs_module(plan.module_name): plan.stubs_source}
-    with _apart(beside):
+    with starting_tensorflow() as quiet, _apart(beside):
         for name, source in beside.items():
             if source is not None:
                 sys.modules[name] = _executed(name, source)
-        return _executed(plan.module_name, plan.module_source)
+        module = _executed(plan.module_name, plan.module_source)
+        if quiet:  # what is computed first may be told of, too
+            module.keras.ops.ones(1)
+        return module
 
 
 def _executed(name: str, source: str) -> ModuleType:

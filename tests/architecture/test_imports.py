@@ -20,6 +20,7 @@ GENERATED = {"caffe2tf.proto.caffe_pb2"}
 MAY_IMPORT: Mapping[str, set[str]] = {
     "errors": set(),
     "atomic": {"errors"},
+    "quiet": set(),
     "version": set(),
     "proto": set(),
     "parse": {"errors", "atomic", "proto"},
@@ -27,13 +28,13 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "layers": {"errors", "ir"},
     "load": {"errors", "parse", "ir", "layers"},
     "passes": {"errors", "ir", "layers"},
-    "emit": {"errors", "version", "atomic", "parse", "ir", "layers", "load", "passes"},
+    "emit": {"errors", "version", "atomic", "quiet", "parse", "ir", "layers", "load", "passes"},
     "runtime": set(),
     "verification": {"errors", "atomic"},
     # The package itself and the modules directly in it: the public interface.
-    "": {"errors", "version", "atomic", "parse", "ir", "layers", "load", "emit", "verification"},
+    "": {"errors", "version", "atomic", "quiet", "parse", "ir", "layers", "load", "emit", "verification"},
     "alexnet": {"errors", "atomic", "parse", "load", "emit", "verification", ""},
-    "cli": {"errors", "atomic", "parse", "ir", "layers", "load", "emit", "verification", "", "alexnet"},
+    "cli": {"errors", "atomic", "quiet", "parse", "ir", "layers", "load", "emit", "verification", "", "alexnet"},
     "__main__": {"cli"},
 }
 MAY_IMPORT_PROTOBUF = ("caffe2tf.parse", "caffe2tf.proto")
