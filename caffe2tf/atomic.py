@@ -31,7 +31,10 @@ def whole_file(path: str | os.PathLike[str], *, suffix: str = ".tmp") -> Iterato
         OutputError: the target is not a plain file, or the system refuses to write it.
     """
     refuse_null(path)
-    target = Path(os.path.realpath(path))
+    try:
+        target = Path(os.path.realpath(path))
+    except FileNotFoundError as error:  # a name is looked up in the current folder
+        raise OutputError(f"{os.fspath(path)}: the current folder is not there any more; write elsewhere") from error
     _refuse_special(target)
     # A short name of its own: adding to the target's name could make it too long.
     temporary = target.with_name(f".caffe2tf-{os.urandom(6).hex()}{suffix}")

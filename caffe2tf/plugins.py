@@ -19,8 +19,12 @@ def load_plugin(path: str | os.PathLike[str]) -> None:
     Raises:
         UsageError: it cannot be imported; the cause is in the message.
     """
-    file = Path(path).resolve()
-    if not file.is_file():
+    try:
+        file = Path(path).resolve()
+        there = file.is_file()
+    except (OSError, RuntimeError) as e:  # RuntimeError: links that lead to each other, before Python 3.13
+        raise UsageError(f"{path}: the plugin cannot be read: {getattr(e, 'strerror', e)}; check its path") from e
+    if not there:
         raise UsageError(f"{path}: there is no such plugin file")
     name = f"caffe2tf_plugin_{zlib.crc32(os.fsencode(file)):08x}_{file.stem}"
     spec = importlib.util.spec_from_file_location(name, file)

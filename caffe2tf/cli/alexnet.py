@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from caffe2tf.cli.options import Json, choice
+from caffe2tf.cli.options import Json, choice, out_path
 from caffe2tf.errors import UsageError
 
 if TYPE_CHECKING:
@@ -26,7 +26,8 @@ def alexnet(
         Path | None, typer.Option("--from", metavar="CAFFEMODEL", help="The trained weights, bvlc_alexnet.caffemodel.")
     ] = None,
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", metavar="OUT", help="The file to write: .npy, .h5 or .npz.")
+        Path | None,
+        typer.Option("--out", "-o", metavar="OUT", parser=out_path, help="The file to write: .npy, .h5 or .npz."),
     ] = None,
     layout: Annotated[
         str, typer.Option(metavar="lists|dicts", help="Of .npy: each layer a list of weights and biases, or a dict.")

@@ -18,6 +18,7 @@ from caffe2tf.cli.options import (
     Weights,
     choice,
     load_plugins,
+    out_path,
     parse_shapes,
 )
 
@@ -34,7 +35,7 @@ def convert(
     net: Net,
     weights: Weights = None,
     *,
-    out: Annotated[Path, typer.Option("--out", "-o", metavar="OUT", help="Folder for the results.")],
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="OUT", parser=out_path, help="Folder for the results.")],
     weights_format: Annotated[
         str, typer.Option(metavar="h5|npz|npy|weights.h5", help="npy is the classic pickled dict.")
     ] = "h5",

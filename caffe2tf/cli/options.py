@@ -22,6 +22,7 @@ __all__ = [
     "Weights",
     "choice",
     "load_plugins",
+    "out_path",
     "parse_shapes",
 ]
 
@@ -42,6 +43,17 @@ Plugins = Annotated[
     list[Path] | None,
     typer.Option("--plugin", metavar="FILE.py", help="A Python file with layers of your own; may be repeated."),
 ]
+
+
+def out_path(given: str) -> Path:
+    """Where to write.
+
+    Raises:
+        UsageError: it is empty, which would be the current folder.
+    """
+    if not given:
+        raise UsageError("--out is empty: name where to write; was a variable of the shell not set?")
+    return Path(given)
 
 
 def parse_shapes(given: list[str] | None) -> dict[str, tuple[int, ...]]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from caffe2tf.cli.options import Json, Level, Net, Phase, Plugins, Stages, Weights, load_plugins
+from caffe2tf.cli.options import Json, Level, Net, Phase, Plugins, Stages, Weights, load_plugins, out_path
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,7 +21,9 @@ def run(
     weights: Weights = None,
     *,
     inputs: Annotated[Path, typer.Option("--input", metavar="IN.npz", help="An array for each input, N, C, H, W.")],
-    out: Annotated[Path, typer.Option("--out", "-o", metavar="OUT.npz", help="Every blob, in Caffe's axis order.")],
+    out: Annotated[
+        Path, typer.Option("--out", "-o", metavar="OUT.npz", parser=out_path, help="Every blob, in Caffe's axis order.")
+    ],
     phase: Phase = "TEST",
     stage: Stages = None,
     level: Level = 0,

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from caffe2tf.cli.options import Json
+from caffe2tf.cli.options import Json, out_path
 
 __all__ = ["upgrade"]
 
@@ -18,7 +18,11 @@ def upgrade(
     out: Annotated[
         Path,
         typer.Option(
-            "--out", "-o", metavar="NEW", help="The file to write: *.prototxt is text, any other name is as OLD is."
+            "--out",
+            "-o",
+            metavar="NEW",
+            parser=out_path,
+            help="The file to write: *.prototxt is text, any other name is as OLD is.",
         ),
     ],
     json: Json = False,

@@ -11,6 +11,7 @@ import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -39,10 +40,11 @@ def hash_file(path: str | os.PathLike[str]) -> str:
 def hash_early(path: str | os.PathLike[str]) -> None:
     """Begins what a later `HashJob` of the same path will wait for: the command line does so while it still imports.
 
-    A path that is no file is passed over; whoever needs the file will say so.
+    A path that is no file, or cannot be looked at, is passed over; whoever needs the file will say so.
     """
-    if Path(path).is_file():
-        _early[Path(path)] = _start(path)
+    with suppress(OSError):
+        if Path(path).is_file():
+            _early[Path(path)] = _start(path)
 
 
 _early: dict[Path, Future[str]] = {}

@@ -36,8 +36,8 @@ class Staging:
         self._made: list[Path] = []  # folders that were not there, the innermost first
 
     def __enter__(self) -> Self:
-        missing = [p for p in (self._out, *self._out.absolute().parents) if not p.exists()]
         try:
+            missing = [p for p in (self._out, *self._out.absolute().parents) if not p.exists()]
             self._out.mkdir(parents=True, exist_ok=True)
             self._made = missing
             self._stage = Path(tempfile.mkdtemp(prefix=".caffe2tf-", dir=self._out))

@@ -80,4 +80,11 @@ def _dataset_shapes(source: str, beside: str) -> Mapping[str, tuple[int, ...]]:
 def _find(name: str, beside: str) -> Path | None:
     """A file that is named there: from that folder, from here, or moved into that folder."""
     folder = Path(beside).parent
-    return next((p for p in (folder / name, Path(name), folder / Path(name).name) if name and p.is_file()), None)
+    return next((p for p in (folder / name, Path(name), folder / Path(name).name) if name and _is_file(p)), None)
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # it cannot even be looked at
+        return False

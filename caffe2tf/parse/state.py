@@ -29,7 +29,11 @@ def merged(own: NetState, *, phase: str, stages: Sequence[str], level: int) -> N
     state = caffe_pb2.NetState()
     state.CopyFrom(own)
     state.phase = _PHASES[phase]
-    state.stage.extend(stages)
+    for stage in stages:
+        try:
+            state.stage.append(stage)
+        except (TypeError, ValueError):  # ValueError: it holds a byte that is no UTF-8
+            raise UsageError(f"stage {stage!r}: use the name that the definition uses, which is text") from None
     state.level = level
     return state
 
