@@ -217,7 +217,10 @@ def _check_inputs(program: Program, fed: Mapping[str, npt.NDArray[Any]]) -> None
     missing = [v for v, _ in program.inputs if v.blob not in fed]
     if missing:
         names = ", ".join(f"{v.blob!r} ({format_shape(v.shape)})" for v in missing)
-        raise UsageError(f"no array is given for input {names}")
+        raise UsageError(
+            f"no array is given for input {names}; give one by that name, in the file of --input or from Python in "
+            "`inputs`"
+        )
     misfit = _misfit([v for v, _ in program.inputs], {name: a.shape for name, a in fed.items()})
     if misfit:  # a scalar does not take the place of the definition's shape
         raise UsageError(f"{misfit}; give an array of as many axes")

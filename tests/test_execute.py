@@ -84,7 +84,7 @@ def test_recordings(case: str) -> None:
 def test_a_missing_input_is_named_with_its_shape(tmp_path: Path) -> None:
     net = tmp_path / "n.prototxt"
     net.write_text(inputs_text({"a": (2, 3), "b": (4, 5)}) + 'layer { name: "t" type: "TanH" bottom: "b" top: "t" }')
-    with pytest.raises(caffe2tf.UsageError, match=r"no array is given for input 'b' \(4x5\)"):
+    with pytest.raises(caffe2tf.UsageError, match=r"no array is given for input 'b' \(4x5\); .* --input .* `inputs`"):
         caffe2tf.run(net, None, {"a": np.ones((2, 3))})
 
 

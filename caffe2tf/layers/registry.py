@@ -196,7 +196,8 @@ def without_implementation(definition: LayerDefinition) -> str:
             "with --plugin"
         )
     if not definition.type:
-        return "the layer has no type; add one"
+        words = difflib.get_close_matches("type", [field.path for field in definition.unknown], n=1)
+        return "the layer has no type; " + (f"did you mean `type` by {words[0]!r}?" if words else "add one")
     near = nearest(definition.type)
     hint = f"; the nearest known type is {near!r}" if near else ""
     return f"layer type {definition.type!r} is not supported{hint}"

@@ -14,7 +14,7 @@ from caffe2tf.layers.loss_base import Loss
 from caffe2tf.layers.sources import Input, Source
 from caffe2tf.load.memory import Memory, echo_layer
 from caffe2tf.load.selection import is_source, select_layers, unwritten
-from caffe2tf.load.unknown import judge_unknown
+from caffe2tf.load.unknown import judge_network, judge_unknown
 from caffe2tf.load.weights import attach_weights
 from caffe2tf.parse.blobs import check_shape
 
@@ -109,7 +109,8 @@ class Builder:
             name=definition.name or "network",
             file=definition.file,
         )
-        builder.notes += definition.notes
+        builder.problems, notes = judge_network(definition)
+        builder.notes += [*definition.notes, *notes]
         for layer in definition.layers:
             builder.add(layer)
         builder.check_inputs(definition)

@@ -1,0 +1,80 @@
+"""Fields that the schema does not know: what may be meant by them, and that none is lost without a word."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from caffe2tf.errors import NetworkError, UnsupportedError
+from caffe2tf.load import load_graph
+from caffe2tf.load.unknown import judge_network, judge_unknown
+from caffe2tf.parse import NetworkDefinition, read_network
+
+DATA = 'layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 2 dim: 3 dim: 4 dim: 5 } } }\n'
+
+
+def definition(folder: Path, text: str) -> NetworkDefinition:
+    file = folder / "net.prototxt"
+    file.write_text(text)
+    return read_network(file)
+
+
+@pytest.mark.parametrize(
+    ("block", "hint"),
+    [
+        ("convolution_param { num_outputs: 3 kernel_size: 1 }", "; did you mean `num_output`?"),
+        ("convolution_parm { num_output: 3 }", "; did you mean `convolution_param`?"),
+        ("convolution_param { num_output: 2 kernel_size: 1 deformable: true }", ""),  # nothing is called like that
+        ("convolution_param { num_output: 2 kernel_size: 1 pooled_w: 2 }", ""),  # what another block has is not meant
+        ("convolution_param { num_output: 2 kernel_size: 1 engine: 7 }", ""),  # the value of a field that is known
+        ("convolution_param { num_output: 2 kernel_size: 1 weight_filler { typ: 1 } }", "; did you mean `type`?"),
+        ("param { nmae: 'w' } convolution_param { num_output: 2 kernel_size: 1 }", "; did you mean `name`?"),
+        ("psroi { pooled_wide: 1 }", ""),  # within a block that is itself not known
+    ],
+)
+def test_a_field_that_is_called_nearly_so(tmp_path: Path, block: str, hint: str) -> None:
+    text = DATA + f'layer {{ name: "c" type: "Convolution" bottom: "data" top: "x" {block} }}\n'
+    found, notes = judge_unknown(definition(tmp_path, text).layers[-1])
+    (said,) = [*(p.what for p in found), *notes]
+    assert said.endswith(f"remove it if it does not{hint}" if found else f"left out of account{hint}")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            'layr { name: "r" type: "ReLU" bottom: "data" top: "data" }',
+            "field 'layr' is not known; did you mean `layer`?",
+        ),
+        ('inputs: "x"', "field 'inputs' is not known; did you mean `input`?"),
+    ],
+)
+def test_a_part_of_the_network_under_another_word_is_not_lost(tmp_path: Path, text: str, said: str) -> None:
+    found, notes = judge_network(definition(tmp_path, DATA + text))
+    assert [str(p) for p in found] == [f"{tmp_path}/net.prototxt:2:1: {said}"]
+    assert notes == []
+    with pytest.raises(NetworkError, match=said.split(";", maxsplit=1)[0]):
+        load_graph(definition(tmp_path, DATA + text))
+
+
+def test_what_else_the_schema_lacks_beside_the_layers_is_told(tmp_path: Path) -> None:
+    notes = load_graph(definition(tmp_path, DATA + "forse_backward: true\nprofile { on: true }\n")).notes
+    assert [n.partition("net.prototxt")[2] for n in notes] == [
+        ":2:1: unknown field 'forse_backward' left out of account; did you mean `force_backward`?",
+        ":3:1: unknown field 'profile' left out of account",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("tpye", "the layer has no type; did you mean `type` by 'tpye'?"),
+        ("colour", "the layer has no type; add one"),
+    ],
+)
+def test_a_layer_without_a_type(tmp_path: Path, word: str, said: str) -> None:
+    with pytest.raises(UnsupportedError) as caught:
+        load_graph(definition(tmp_path, f'layer {{ name: "d" {word}: "Input" top: "d" }}'))
+    (found,) = caught.value.problems
+    assert found.what == said
