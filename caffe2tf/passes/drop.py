@@ -80,9 +80,9 @@ def settle_echoes(graph: Graph, *, keep_values: bool) -> Graph:
     for node in reversed(graph.nodes):  # from the end: an echo may be read by a later one
         if node.echo and read.isdisjoint(node.outputs):
             continue
-        nodes.insert(0, node)
+        nodes.append(node)
         read.update(node.inputs)
-    return graph.with_nodes(nodes)
+    return graph.with_nodes(nodes[::-1])
 
 
 def drop_sinks(graph: Graph, *, keep_values: bool) -> Graph:
@@ -91,7 +91,7 @@ def drop_sinks(graph: Graph, *, keep_values: bool) -> Graph:
     A source that reads blobs (one that augments training data) swallows them, too: its tops come from outside. A layer
     that only marks an end goes as well, and what it read stays an output.
     """
-    ends = [n for n in graph.nodes if n.inputs and n.layer.role in (Role.SINK, Role.SOURCE)]
+    ends = {n for n in graph.nodes if n.inputs and n.layer.role in (Role.SINK, Role.SOURCE)}
     if not ends:
         return graph
     kept = [replace(n, inputs=()) if n in ends else n for n in graph.nodes if n.layer.role is not Role.SINK]
@@ -184,15 +184,17 @@ def _without_unread(nodes: list[Node], candidates: Collection[str], *, wanted: C
     What is ``wanted`` stays, whether anybody reads it or not.
     """
     doomed = set(candidates)
-    while True:
-        read = {i for n in nodes for i in n.inputs}
-        useless = doomed - read
-        gone = [n for n in nodes if n.outputs and useless.issuperset(n.outputs)]
-        if not gone:
-            return [_without_tops(n, useless) if n.layer.role is Role.SOURCE else n for n in nodes]
-        behind = {i for n in gone if not n.echo for i in n.inputs}  # what an echo shows is a blob of its own
-        doomed |= behind.difference(wanted)
-        nodes = [n for n in nodes if n not in gone]
+    read: set[str] = set()
+    kept: list[Node] = []
+    for node in reversed(nodes):  # from the end: whoever could read what a node gives is settled before it
+        if node.outputs and doomed.issuperset(node.outputs) and read.isdisjoint(node.outputs):
+            behind = () if node.echo else node.inputs  # what an echo shows is a blob of its own
+            doomed.update(i for i in behind if i not in wanted)
+        else:
+            kept.append(node)
+            read.update(node.inputs)
+    useless = doomed - read
+    return [_without_tops(n, useless) if n.layer.role is Role.SOURCE else n for n in reversed(kept)]
 
 
 def _without_tops(source: Node, useless: Collection[str]) -> Node:
