@@ -12,6 +12,7 @@ from typing import Any
 
 __all__ = ["count", "print_json", "print_line", "print_notes", "print_problem", "print_table", "progress_bar"]
 
+_WIDEST = 120  # characters; a longer cell stands out, and does not widen its column for thousands of others
 _SLOW = 1.0  # seconds after which a person wants to see progress
 
 
@@ -95,7 +96,7 @@ def print_table(
 
 def _print_plain(columns: Sequence[tuple[str, str]], rows: Sequence[Sequence[str]]) -> None:
     table = [[heading for heading, _ in columns], *rows]
-    widths = [max(len(row[i]) for row in table) for i in range(len(columns))]
+    widths = [max(n for row in table if (n := len(row[i])) <= _WIDEST) for i in range(len(columns))]
     for row in table:
         cells = (
             cell.rjust(width) if side == "right" else cell.ljust(width)

@@ -13,7 +13,7 @@ from caffe2tf.emit.source import is_deep, render_build, runtime_classes
 from caffe2tf.ir import Value, format_shape
 from caffe2tf.layers.sources import Source
 
-__all__ = ["Provenance", "is_emitted", "render_module"]
+__all__ = ["Provenance", "is_emitted", "render_module", "with_provenance"]
 
 _MARK = "converted from Caffe by caffe2tf"
 _AXES = {4: "NHWC", 5: "NDHWC", 3: "NLC"}
@@ -43,6 +43,11 @@ def render_module(program: Program, provenance: Provenance, *, stubs: str = "") 
     text = "\n\n".join(parts) + "\n\n\n"
     text += render_build(program, model_name=keras_name(program.graph.name), with_weights=with_weights)
     return text + (f"\n\n{LOADER_SOURCE}" if with_weights else "")
+
+
+def with_provenance(source: str, program: Program, provenance: Provenance) -> str:
+    """What `render_module` gives for another provenance: its docstring alone says where a model comes from."""
+    return _docstring(program, provenance) + source.partition('\n"""')[2]
 
 
 def is_emitted(source: str) -> bool:

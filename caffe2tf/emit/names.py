@@ -54,12 +54,14 @@ class NameMap:
 
     def __init__(self, taken: Iterable[str] = ()) -> None:
         self._taken = set(taken)
+        self._last: dict[tuple[str, str], int] = {}  # where the search for a free number last ended
 
     def claim(self, wanted: str, *, separator: str = ".") -> str:
         """``wanted``, or the first free ``wanted.2``, ``wanted.3``, ..."""
-        name, n = wanted, 1
+        name, n = wanted, self._last.get((wanted, separator), 1)
         while name in self._taken:
             n += 1
             name = f"{wanted}{separator}{n}"
+        self._last[wanted, separator] = n
         self._taken.add(name)
         return name

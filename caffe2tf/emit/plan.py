@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
-from caffe2tf.emit.module import Provenance, render_module
+from caffe2tf.emit.module import Provenance, render_module, with_provenance
 from caffe2tf.emit.names import module_name
 from caffe2tf.emit.order import keras_order, left_out
 from caffe2tf.emit.program import Program, write_program
@@ -43,7 +43,8 @@ class Plan:
 
     def with_digests(self, digests: Sequence[tuple[str, str]]) -> Self:
         """The same with (name, sha256) of the files it was made from in the module's docstring."""
-        return replace(self, module_source=_module_source(self.program, self.module_name, digests))
+        provenance = Provenance(files=tuple(digests), version=__version__)
+        return replace(self, module_source=with_provenance(self.module_source, self.program, provenance))
 
     def weights(self) -> dict[str, Mapping[str, Weight]]:
         """Converted weights by Keras layer, in the order of ``model.layers``: views, nothing is copied yet."""
@@ -88,12 +89,9 @@ def plan_conversion(
     return Plan(
         program=program,
         module_name=name,
-        module_source=_module_source(program, name),
+        module_source=render_module(
+            program, Provenance(files=(), version=__version__), stubs=stubs_module(name) if has_stubs(program) else ""
+        ),
         runtime_source=extract_runtime(classes) if classes else None,
         stubs_source=render_stubs(program),
     )
-
-
-def _module_source(program: Program, name: str, digests: Sequence[tuple[str, str]] = ()) -> str:
-    provenance = Provenance(files=tuple(digests), version=__version__)
-    return render_module(program, provenance, stubs=stubs_module(name) if has_stubs(program) else "")

@@ -56,6 +56,7 @@ class Program:
         taps: where each value can be read, by value id.
         owners: for each node with trained blobs of its own, the Keras layer that holds them.
         aliases: value id to the key of the tensor that holds it.
+        anchor: the first input; None where the network has none.
         ties: weights of different layers that are one.
     """
 
@@ -66,11 +67,12 @@ class Program:
     taps: dict[str, Tap]
     owners: dict[str, str]
     aliases: dict[str, str]
+    anchor: Value | None
     ties: tuple[Tie, ...] = ()
 
     def context(self, node: Node) -> Context:
         """The node's place, as its layer's `convert` sees it."""
-        return _context(self.graph, node, self.owners.get(node.name, ""))
+        return _context(self.graph, node, self.owners.get(node.name, ""), self.anchor)
 
 
 def write_program(graph: Graph) -> Program:
@@ -81,15 +83,14 @@ def write_program(graph: Graph) -> Program:
     return writer.finish()
 
 
-def _context(graph: Graph, node: Node, name: str) -> Context:
-    sources = (v for n in graph.nodes if n.layer.role is Role.SOURCE for v in graph.written(n))
+def _context(graph: Graph, node: Node, name: str, anchor: Value | None) -> Context:
     return Context(
         name=name,
         inputs=graph.read(node),
         outputs=graph.written(node),
         free_batch=graph.free_batch,
         fixed_rows=graph.fixed_rows,
-        anchor=next(sources, None),
+        anchor=anchor,
     )
 
 
@@ -104,10 +105,13 @@ class _Writer:
     holders: dict[str, str] = field(default_factory=dict)  # node -> Keras layer that holds its weights, if it has any
     reused: dict[str, str] = field(default_factory=dict)  # owner node -> key of its layer object
     sharers: set[str] = field(default_factory=set)
+    anchor: Value | None = None
     arguments: set[str] = field(default_factory=set)  # what an exported model calls the inputs
 
     def __post_init__(self) -> None:
         self.sharers = {n.owner for n in self.graph.nodes if n.owner}
+        sources = (v for n in self.graph.nodes if n.layer.role is Role.SOURCE for v in self.graph.written(n))
+        self.anchor = next(sources, None)
 
     def write(self, node: Node) -> None:
         """One node more."""
@@ -119,7 +123,7 @@ class _Writer:
                 self.taps[value.id] = Tap(name)
             return
         main = self.names.claim(keras_name(node.name))
-        context = _context(self.graph, node, main)
+        context = _context(self.graph, node, main, self.anchor)
         try:
             result = node.layer.emit(context, *context.inputs)
         except LayerError as e:  # of what only the conversion asks for, as a fixed number of rows
@@ -146,7 +150,8 @@ class _Writer:
     def finish(self) -> Program:
         """All of it."""
         nodes = {n.name: n for n in self.graph.nodes}
-        ties = find_ties(self.graph, {n: _context(self.graph, nodes[n], name) for n, name in self.holders.items()})
+        contexts = {n: _context(self.graph, nodes[n], name, self.anchor) for n, name in self.holders.items()}
+        ties = find_ties(self.graph, contexts)
         return Program(
             graph=replace(self.graph, notes=(*self.graph.notes, *ties.notes)),
             inputs=tuple(self.inputs),
@@ -155,6 +160,7 @@ class _Writer:
             taps={i: self.taps[k] for i, k in self.keys.items()},
             owners={n: name for n, name in self.holders.items() if nodes[n].blobs},
             aliases=dict(self.keys),
+            anchor=self.anchor,
             ties=ties.found,
         )
 

@@ -28,6 +28,7 @@ _PHASES: dict[str, Phase] = {"TRAIN": 0, "TEST": 1}  # type: ignore[dict-item]  
 AUTOMATIC = "(automatic)"
 """Caffe's name for the top of a loss whose definition names none."""
 
+_COMPARED = 50_000  # names in all, after which no more hints are looked for: a second's work
 _HINT = (
     "a layer type of your own can be added in one file (--plugin my_layers.py), or filled in after the conversion "
     "(--on-unknown stub)"
@@ -96,6 +97,9 @@ class Builder:
     notes: list[str] = field(default_factory=list)
     used_shapes: set[str] = field(default_factory=set)
     unknown_types: bool = False
+    compared: int = 0  # names that missing ones were compared with
+    writes: dict[str, int] = field(default_factory=dict)  # blob -> the number of its latest value
+    namesakes: dict[str, int] = field(default_factory=dict)  # layer name -> the number of the latest layer that has it
 
     @classmethod
     def read(
@@ -174,9 +178,10 @@ class Builder:
             name = f"{definition.type.lower()}{len(self.nodes)}"
         if name not in self.definitions:
             return name
-        n = 2
+        n = self.namesakes.get(name, 1) + 1
         while f"{name}#{n}" in self.definitions:
             n += 1
+        self.namesakes[name] = n
         self.notes.append(
             f"{definition.where}: a layer {name!r} stands before this one; "
             "weights of that name go to the first, as in Caffe"
@@ -189,16 +194,22 @@ class Builder:
             if blob not in self.current and blob in self.shapes:
                 self._add_input(blob, definition)
             elif blob not in self.current:
-                close = difflib.get_close_matches(blob, self.current, n=1)
-                hint = f"; did you mean {close[0]!r}?" if close else ""
                 self._report(
                     definition,
-                    f"bottom {blob!r} is not the top of any layer before it{hint}; if it is an input of the network, "
-                    f"give its shape: --input-shape {blob}=N,C,H,W",
+                    f"bottom {blob!r} is not the top of any layer before it{self._meant(blob)}; if it is an input of "
+                    f"the network, give its shape: --input-shape {blob}=N,C,H,W",
                 )
                 self.current[blob] = None
             ids.append(self.current[blob])
         return ids
+
+    def _meant(self, blob: str) -> str:
+        """A hint at a blob that is called nearly so; where much is missing, only what is missing first gets one."""
+        if self.compared > _COMPARED:
+            return ""
+        self.compared += len(self.writers)
+        close = difflib.get_close_matches(blob, self.writers, n=1)
+        return f"; did you mean {close[0]!r}?" if close else ""
 
     def _add_input(self, blob: str, reader: LayerDefinition) -> None:
         """A part of a network reads blobs of the rest: they are inputs, where the user says what they look like."""
@@ -303,13 +314,14 @@ class Builder:
 
     def _follow_memory(self, definition: LayerDefinition, layer: Layer) -> None:
         """Blobs that are one memory: new names of it, and what a write in place does to the others."""
-        if layer.shares_memory(len(definition.bottoms), len(definition.tops)):
-            self.memory.share(definition.bottoms[0], definition.tops)
-        for bottom, top in zip(definition.bottoms, definition.tops, strict=False):
+        bottoms, tops = definition.bottoms, definition.tops
+        if layer.shares_memory(len(bottoms), len(tops)):
+            self.memory.share(bottoms[0], tops)
+        for bottom, top in zip(bottoms, tops, strict=False):
             written = self.current[top]
             for other in self.memory.others(top) if bottom == top else ():
                 old = self.current.get(other)
-                if old is None or written is None or other in definition.tops:
+                if old is None or written is None or other in tops:
                     continue
                 value = replace(self.values[old], id=self._fresh(other))
                 self.values[value.id] = value
@@ -322,10 +334,12 @@ class Builder:
                 )
 
     def _fresh(self, blob: str) -> str:
-        name, n = blob, 1
+        """An id that no value has: names are never given back, and so the search goes on where it last ended."""
+        name, n = blob, self.writes.get(blob, 1)
         while name in self.values:
             n += 1
             name = f"{blob}#{n}"
+        self.writes[blob] = n
         return name
 
 

@@ -28,6 +28,22 @@ def test_in_a_pipe_a_table_is_plain(capsys: pytest.CaptureFixture[str]) -> None:
     )
 
 
+def test_a_very_long_cell_does_not_widen_its_column(capsys: pytest.CaptureFixture[str]) -> None:
+    """Else one name of a hostile file makes of a thousand lines a flood."""
+    rows = [["long" * 10_000, "1"], *([f"row{i}", "2"] for i in range(1000))]
+    output.print_table(COLUMNS, rows)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "name    count"
+    assert lines[1] == "long" * 10_000 + "      1"
+    assert lines[2:4] == ["row0        2", "row1        2"]
+    assert len(lines) == 1002
+
+
+def test_a_long_cell_still_lines_up(capsys: pytest.CaptureFixture[str]) -> None:
+    output.print_table(COLUMNS, [["n" * 100, "1"], ["m", "2"]])
+    assert {len(line) for line in capsys.readouterr().out.splitlines()} == {107}
+
+
 def test_at_a_terminal_it_is_drawn_and_markup_stays_text(monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = Terminal()
     monkeypatch.setattr(sys, "stdout", terminal)

@@ -16,9 +16,10 @@ import pytest
 from hypothesis import given, settings
 
 from caffe2tf.emit.loader import LOADER_SOURCE
-from caffe2tf.emit.module import is_emitted
+from caffe2tf.emit.module import Provenance, is_emitted, render_module
 from caffe2tf.emit.plan import Plan
 from caffe2tf.execute import build_model
+from caffe2tf.version import __version__
 from tests.conftest import ROOT
 from tests.emit.networks import HOSTILE, chain, fan, plan, tangle
 
@@ -187,3 +188,12 @@ def test_only_a_deep_network_asks_for_a_higher_limit(tmp_path: Path) -> None:
     assert "sys" not in few
     assert "import sys\n" in many
     assert "sys.setrecursionlimit(max(sys.getrecursionlimit(), 15" in many
+
+
+@pytest.mark.parametrize("network", HOSTILE)
+def test_only_the_docstring_tells_where_a_model_comes_from(network: str, tmp_path: Path) -> None:
+    made = plan(chain(network, NAMES[:3], NAMES[:3]), tmp_path)
+    digests = [('a"""b\n.prototxt', "0" * 64), ("c.caffemodel", "1" * 64)]
+    told = made.with_digests(digests).module_source
+    assert told == render_module(made.program, Provenance(files=tuple(digests), version=__version__))
+    assert "1" * 64 in (ast.get_docstring(ast.parse(told)) or "")

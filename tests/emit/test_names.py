@@ -82,3 +82,19 @@ def test_no_two_names_are_the_same(given_names: list[str]) -> None:
 def test_a_second_use_gets_a_number() -> None:
     taken = NameMap()
     assert [taken.claim(n) for n in ("a", "a", "a.2", "a")] == ["a", "a.2", "a.2.2", "a.3"]
+
+
+def test_a_name_that_all_want_is_not_searched_for_from_the_start() -> None:
+    class Searched(set[str]):
+        asked = 0
+
+        def __contains__(self, name: object) -> bool:
+            self.asked += 1
+            return super().__contains__(name)
+
+    taken = NameMap()
+    taken._taken = searched = Searched({"a.3"})
+    claimed = [taken.claim("a") for _ in range(1000)]
+    assert claimed == ["a", "a.2", *(f"a.{n}" for n in range(4, 1002))]
+    assert searched.asked < 3000
+    assert taken.claim("a", separator="_") == "a_2"

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from caffe2tf.emit.program import Program
+from caffe2tf.emit.program import Program, write_program
 from caffe2tf.execute import build_model
+from caffe2tf.ir import Node
 from tests.emit.networks import plan
 from tests.layers.oracle import inputs_text
 
@@ -71,3 +74,23 @@ def test_blobs_that_are_called_like_what_the_converter_adds(tmp_path: Path, blob
 def test_a_comment_bears_caffes_name_where_nobody_could_guess_it(tmp_path: Path) -> None:
     statements = program(IP.format("x/1", "d", "a", "") + IP.format("x-1", "a", "b", ""), tmp_path).statements
     assert [(s.name, s.comment) for s in statements] == [("x-1", ""), ("x-1.2", "x-1")]
+
+
+def test_the_first_input_is_looked_for_once(tmp_path: Path) -> None:
+    """It may stand last, behind very many layers that read constants."""
+
+    class Walked(tuple[Node, ...]):
+        __slots__ = ()
+
+        def __iter__(self) -> Iterator[Node]:
+            walks.append(self)
+            return super().__iter__()
+
+    walks: list[Walked] = []
+    chain = "".join(f'layer {{ name: "t{i}" type: "TanH" bottom: "t{i - 1}" top: "t{i}" }}\n' for i in range(1, 50))
+    constant = 'layer { name: "t0" type: "DummyData" top: "t0" dummy_data_param { shape { dim: 2 dim: 3 } } }\n'
+    graph = program(constant + chain, tmp_path).graph
+    made = write_program(replace(graph, nodes=Walked(graph.nodes)))
+    assert made.anchor is not None
+    assert made.anchor.blob == "d"
+    assert len(walks) < 10

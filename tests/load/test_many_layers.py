@@ -1,0 +1,85 @@
+"""Networks of very many layers: what is done for each one does not grow with the number of those before it."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from caffe2tf.ir import Layout, Value
+from caffe2tf.load.loader import Builder
+from caffe2tf.load.survey import survey
+from caffe2tf.parse import NetworkDefinition, read_network
+
+if TYPE_CHECKING:
+    import pytest
+
+DATA = 'layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 2 dim: 3 } } }\n'
+RELU = 'layer {{ name: "{0}" type: "ReLU" bottom: "{1}" top: "{2}" }}\n'
+
+
+class Searched(dict[str, Value]):
+    """Counts how often it is asked for a key."""
+
+    asked = 0
+
+    def __contains__(self, key: object) -> bool:
+        self.asked += 1
+        return super().__contains__(key)
+
+
+def definition(folder: Path, text: str) -> NetworkDefinition:
+    file = folder / "net.prototxt"
+    file.write_text(DATA + text)
+    return read_network(file)
+
+
+def test_ids_of_a_blob_that_is_written_again_and_again() -> None:
+    values = Searched()
+    builder = Builder(phase="TEST", shapes={}, values=values)
+    values["x#3"] = Value(id="x#3", blob="x#3", shape=(2,), layout=Layout.plain(1))
+    made = []
+    for _ in range(1000):
+        made.append(builder._fresh("x"))
+        values[made[-1]] = Value(id=made[-1], blob="x", shape=(2,), layout=Layout.plain(1))
+    assert made == ["x", "x#2", *(f"x#{n}" for n in range(4, 1002))]
+    assert values.asked < 3000
+
+
+def test_layers_that_all_have_one_name(tmp_path: Path) -> None:
+    builder = Builder(phase="TEST", shapes={})
+    layer = definition(tmp_path, "").layers[0]
+    searched = Searched()
+    builder.definitions = searched  # type: ignore[assignment]
+    made = []
+    for _ in range(1000):
+        made.append(builder._unique(layer))
+        builder.definitions[made[-1]] = layer
+    assert made == ["data", *(f"data#{n}" for n in range(2, 1001))]
+    assert searched.asked < 4000
+
+
+def test_a_hint_is_at_a_blob_that_is_there(tmp_path: Path) -> None:
+    text = RELU.format("a", "data", "features") + RELU.format("b", "featurs", "y") + RELU.format("c", "featursx", "z")
+    found = survey(definition(tmp_path, text))
+    assert [re.findall(r"did you mean '(\w+)'", str(p)) for p in found.problems] == [["features"], ["features"]]
+
+
+def test_where_very_much_is_missing_hints_come_to_an_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    compared = 0
+
+    def compare(_: str, those: Iterable[str], n: int = 3) -> list[str]:
+        nonlocal compared
+        compared += len(list(those))
+        return ["one"] * n
+
+    monkeypatch.setattr(difflib, "get_close_matches", compare)
+    text = "".join(RELU.format(f"l{i}", f"missing{i}", f"t{i}") for i in range(2000))
+    found = survey(definition(tmp_path, text))
+    assert len(found.problems) == 2000
+    hints = ["did you mean 'one'" in str(p) for p in found.problems]
+    assert all(hints[:100])
+    assert not any(hints[-100:])
+    assert compared < 60_000
