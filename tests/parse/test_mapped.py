@@ -44,7 +44,7 @@ def test_a_view_outlives_the_file_that_is_closed_and_released(tmp_path: Path) ->
         ("missing", "no such file; check the path of the trained weights"),
         ("below a file", "the trained weights cannot be read"),
         ("empty", "the file is empty; copy or download the trained weights again"),
-        ("pipe", "not a regular file, so it cannot be mapped; copy it to one first"),
+        ("pipe", "not a regular file; copy it to one first"),
         ("null", "the trained weights cannot be read"),
     ],
 )
