@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from caffe2tf.arguments import checked_shapes, require_choice
 from caffe2tf.atomic import refuse_null, refuse_overwriting, write_text
-from caffe2tf.emit.hashing import HashJob, hash_file
+from caffe2tf.emit.hashing import HashJob, hash_file, hash_jobs
 from caffe2tf.emit.plan import Plan, plan_conversion
 from caffe2tf.emit.source import runtime_classes
 from caffe2tf.emit.staging import RUNTIME_FILE, Staging, has_own_stubs, refuse_foreign, runtime_for
@@ -109,18 +109,17 @@ def convert(  # noqa: PLR0913 - one parameter for each choice
     require_choice("on_unknown", on_unknown, ("refuse", "stub"))
     shapes = checked_shapes(input_shapes)
     definition = read_network(prototxt)
+    stub = on_unknown == "stub"
     with open_source(definition, weights) as source:
         made_from = dict.fromkeys([Path(definition.file), *(source.files if source else ())])
-        jobs = [(file.name, HashJob(file)) for file in made_from]
-        stub = on_unknown == "stub"
-        graph = load_graph(
-            definition, source, phase=phase, stages=stages, level=level, input_shapes=shapes, stub_unknown=stub
-        )
-        plan = plan_conversion(graph, definition, keep_losses=keep_losses, fixed_rows=fixed_rows)
-        files = _Files.of(plan, Path(out), weights_format)
-        for path in files.paths():
-            refuse_overwriting(path, made_from)
-        written = files.write(plan, jobs, progress)
+        with hash_jobs(made_from) as jobs:
+            graph = load_graph(
+                definition, source, phase=phase, stages=stages, level=level, input_shapes=shapes, stub_unknown=stub
+            )
+            plan = plan_conversion(graph, definition, keep_losses=keep_losses, fixed_rows=fixed_rows)
+            files = _Files.of(plan, Path(out), weights_format)
+            files.refuse_sources(made_from)
+            written = files.write(plan, jobs, progress)
     return _conversion(plan, files, written)
 
 
@@ -167,9 +166,12 @@ class _Files:
             weights=weights,
         )
 
-    def paths(self) -> list[Path]:
-        """Where they go."""
-        return [self.folder / name for name in (self.module, self.layers, self.stubs, self.weights) if name]
+    def refuse_sources(self, sources: Iterable[Path]) -> None:
+        """Raises OutputError where one of them would take the place of a file that the conversion reads."""
+        read = list(sources)
+        for name in (self.module, self.layers, self.stubs, self.weights):
+            if name is not None:
+                refuse_overwriting(self.folder / name, read)
 
     def write(
         self,

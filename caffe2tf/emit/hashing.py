@@ -7,24 +7,24 @@ for a thread that computes in Python: pieces are large, so that there are few.
 from __future__ import annotations
 
 import hashlib
+import mmap
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-__all__ = ["HashJob", "TrailingHash", "hash_early", "hash_file"]
+__all__ = ["HashJob", "TrailingHash", "hash_early", "hash_file", "hash_jobs"]
 
-CHUNK = 2 << 20
+CHUNK = 1 << 20  # of a file that is read
+MAPPED_CHUNK = 4 << 20  # of a file that is mapped, and so the most memory that it takes at once
 
 
 def hash_file(path: str | os.PathLike[str]) -> str:
     """SHA-256 of a file as 64 hexadecimal digits; the file is streamed.
-
-    It is read, not mapped: a file that another writes to meanwhile must not end the program.
 
     Raises:
         OSError: it cannot be read.
@@ -38,20 +38,27 @@ def hash_file(path: str | os.PathLike[str]) -> str:
 
 
 def hash_early(path: str | os.PathLike[str]) -> None:
-    """Begins what a later `HashJob` of the same path will wait for: the command line does so while it still imports.
+    """Begins what a later `hash_jobs` of the same path will wait for: the command line does so while it still imports.
 
     A path that is no file, or cannot be looked at, is passed over; whoever needs the file will say so.
     """
     with suppress(OSError):
         if Path(path).is_file():
-            _early[Path(path)] = _start(path)
+            _early[Path(path)] = HashJob(path)
 
 
-_early: dict[Path, Future[str]] = {}
+_early: dict[Path, HashJob] = {}
 
 
-def _start(path: str | os.PathLike[str]) -> Future[str]:
-    return _in_background(lambda: hash_file(path))
+@contextmanager
+def hash_jobs(paths: Iterable[Path]) -> Iterator[list[tuple[str, HashJob]]]:
+    """The (name, job) of each file, for as long as the block lasts: then nothing of them is read any more."""
+    jobs = [(path.name, _early.pop(path) if path in _early else HashJob(path)) for path in paths]
+    try:
+        yield jobs
+    finally:
+        for _, job in jobs:
+            job.give_up()
 
 
 def _in_background(work: Callable[[], str]) -> Future[str]:
@@ -69,11 +76,16 @@ def _in_background(work: Callable[[], str]) -> Future[str]:
 
 
 class HashJob:
-    """`hash_file` in a thread of its own, of a file that is not written to meanwhile."""
+    """`hash_file` in a thread of its own, of a file that is not written to meanwhile.
+
+    A large file is mapped, as its reader does with weights: that spares a copy, and calls that wait for the lock. A
+    file that is cut short while it is mapped ends the process, so that a job must not outlive what it is for.
+    """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        early = _early.pop(Path(path), None)
-        self._future = _start(path) if early is None else early
+        self._path = Path(path)
+        self._given_up = threading.Event()
+        self._future = _in_background(self._hash)
 
     def result(self) -> str:
         """The digest, waited for if need be.
@@ -82,6 +94,26 @@ class HashJob:
             OSError: the file cannot be read.
         """
         return self._future.result()
+
+    def give_up(self) -> None:
+        """Ends the thread, if it has not ended yet, and waits for that."""
+        self._given_up.set()
+        self._future.exception()
+
+    def _hash(self) -> str:
+        if self._path.stat().st_size <= CHUNK:
+            return hash_file(self._path)
+        digest = hashlib.sha256()
+        with self._path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
+            for start in range(0, len(mapped), MAPPED_CHUNK):
+                if self._given_up.is_set():
+                    raise InterruptedError(f"{self._path}: its digest was given up")
+                with memoryview(mapped)[start : start + MAPPED_CHUNK] as piece:
+                    digest.update(piece)
+                    size = len(piece)
+                if hasattr(mmap, "MADV_DONTNEED"):
+                    mapped.madvise(mmap.MADV_DONTNEED, start, size)
+        return digest.hexdigest()
 
 
 class TrailingHash:

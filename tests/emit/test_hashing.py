@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import mmap
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from caffe2tf.conversion import convert
 from caffe2tf.emit import hashing
-from caffe2tf.emit.hashing import CHUNK, HashJob, TrailingHash, hash_early, hash_file
+from caffe2tf.emit.hashing import CHUNK, HashJob, TrailingHash, hash_early, hash_file, hash_jobs
+from caffe2tf.errors import Caffe2TFError
 
 CONTENT = bytes(range(251)) * (3 * CHUNK // 251) + b"end"
 
@@ -24,21 +29,43 @@ def test_a_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("size", [0, 1, 64, 3 * 64, 3 * 64 + 5])
-def test_pieces(tmp_path: Path, size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pieces_of_a_file_that_is_read(tmp_path: Path, size: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hashing, "CHUNK", 64)
     file = tmp_path / "f"
     file.write_bytes(CONTENT[:size])
     assert hash_file(file) == hashlib.sha256(CONTENT[:size]).hexdigest()
 
 
-def test_a_file_that_is_cut_short_meanwhile_does_no_harm(tmp_path: Path) -> None:
-    """As when a conversion has failed and its file is mended at once; were it mapped, the process would be killed."""
+@pytest.mark.parametrize("size", [1, 3 * mmap.PAGESIZE, 3 * mmap.PAGESIZE + 5])
+def test_pieces_of_a_file_that_is_mapped(tmp_path: Path, size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hashing, "CHUNK", 0)
+    monkeypatch.setattr(hashing, "MAPPED_CHUNK", mmap.PAGESIZE)
+    file = tmp_path / "f"
+    file.write_bytes(CONTENT[:size])
+    assert HashJob(file).result() == hashlib.sha256(CONTENT[:size]).hexdigest()
+
+
+def test_a_file_that_is_cut_short_when_its_job_is_over_does_no_harm(tmp_path: Path) -> None:
+    """As when a conversion has failed and its file is mended at once: were it mapped, this would end the process."""
     file = tmp_path / "f"
     for _ in range(20):
         file.write_bytes(CONTENT)
-        job = HashJob(file)
+        with hash_jobs([file]) as jobs:
+            pass
         file.write_bytes(b"")
-        assert len(job.result()) == 64
+        assert [name for name, _ in jobs] == ["f"]
+        with contextlib.suppress(InterruptedError):  # unless it was quicker
+            assert jobs[0][1].result() == hashlib.sha256(CONTENT).hexdigest()
+
+
+def test_a_failed_conversion_leaves_no_file_mapped(tmp_path: Path) -> None:
+    file = tmp_path / "net.prototxt"
+    for _ in range(10):
+        file.write_text('layer { name: "n" type: "Nothing" bottom: "x" top: "y" }\n' + "# filling\n" * 500_000)
+        with pytest.raises(Caffe2TFError):
+            convert(file, out=tmp_path / "out")
+        assert not [t for t in threading.enumerate() if t.name == "sha256"]
+        file.write_text("")
 
 
 def test_a_digest_that_nobody_waits_for_does_not_keep_the_program_running(tmp_path: Path) -> None:
@@ -100,7 +127,8 @@ def test_a_digest_begun_early_is_the_one_that_is_waited_for(tmp_path: Path, monk
     monkeypatch.chdir(tmp_path)
     hash_early("./f")
     hash_early(tmp_path / "nowhere")
-    with monkeypatch.context() as patch:
-        patch.setattr(hashing, "_start", lambda _: pytest.fail("it is hashed a second time"))
-        job = HashJob(Path("f"))
-    assert job.result() == hash_file(file) == HashJob(file).result()
+    early = hashing._early[Path("f")]
+    with hash_jobs([Path("f")]) as jobs, hash_jobs([Path("f")]) as again:
+        assert [job for _, job in jobs] == [early]
+        assert [job for _, job in again] != [early]
+        assert jobs[0][1].result() == again[0][1].result() == hash_file(file)
