@@ -64,10 +64,13 @@ class Files:
         return run_process([*caffe2tf_command(), "convert", self.definition, self.weights, "-o", self.out])
 
     def mnn(self, program: str) -> Run:
-        """``mnnconvert`` to its own format."""
+        """``mnnconvert`` to its own format.
+
+        Its program installs a package with whatever pip is on the PATH, to report to its makers: it finds none.
+        """
         self.empty()
         files = ("--modelFile", self.weights, "--prototxt", self.definition, "--MNNModel", self.out / "net.mnn")
-        return run_process([program, "-f", "CAFFE", *files, "--bizCode", "x"])
+        return run_process([program, "-f", "CAFFE", *files, "--bizCode", "x"], environment={"PATH": ""})
 
 
 def measure_conversion(options: argparse.Namespace) -> Outcome:

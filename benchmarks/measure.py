@@ -121,16 +121,21 @@ def caffe2tf_command() -> list[str]:
     return [str(script)] if script.exists() else [sys.executable, "-m", "caffe2tf"]
 
 
-def run_process(command: Sequence[str | os.PathLike[str]]) -> Run:
+def run_process(command: Sequence[str | os.PathLike[str]], *, environment: Mapping[str, str] | None = None) -> Run:
     """Runs a command to its end, its output thrown away.
+
+    Args:
+        command: the program and its arguments.
+        environment: variables that it gets besides those of this process, or in their place.
 
     Raises:
         RuntimeError: it failed; with what it wrote to standard error.
     """
     # Some environments forbid Python to keep compiled modules, which an installation has.
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    variables = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    variables |= environment or {}
     start = time.perf_counter()
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment) as process:
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=variables) as process:
         assert process.stderr is not None  # noqa: S101 - asked for above
         said = process.stderr.read()
         _, status, used = os.wait4(process.pid, 0)
