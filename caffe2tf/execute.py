@@ -228,16 +228,18 @@ def _check_inputs(program: Program, fed: Mapping[str, npt.NDArray[Any]]) -> None
 
 @contextmanager
 def _enough_memory(program: Program) -> Iterator[None]:
-    """Tells of a network that is larger than the machine, or than TensorFlow, can compute."""
+    """Tells of a network that is larger than the machine, or than TensorFlow, can compute: of many axes, say."""
     import tensorflow as tf  # noqa: PLC0415 - takes seconds, and is needed here
 
     try:
         yield
-    except (MemoryError, tf.errors.ResourceExhaustedError, tf.errors.AbortedError) as e:
+    except (MemoryError, tf.errors.ResourceExhaustedError, tf.errors.AbortedError, tf.errors.UnimplementedError) as e:
         layer = _keras_layer(e)
         nodes = {program.taps[i].layer: n.name for n in program.graph.nodes for i in n.outputs if i in program.taps}
         place = f"layer {nodes.get(layer, layer)!r}: " if layer else ""
-        raise UsageError(f"{place}this needs more memory than there is: {_reason(e)}") from e
+        memory = isinstance(e, MemoryError | tf.errors.ResourceExhaustedError)
+        what = "this needs more memory than there is" if memory else "TensorFlow cannot compute this"
+        raise UsageError(f"{place}{what}: {_reason(e)}") from e
 
 
 def _keras_layer(error: BaseException) -> str:
