@@ -144,11 +144,13 @@ def refuse_foreign(module: Path, weights: Path | None) -> None:
     text = _read(module)
     if text is not None and is_emitted(text):
         return
-    for foreign in (module if text is not None else None, weights if weights and weights.exists() else None):
-        if foreign is not None:
-            raise OutputError(
-                f"{foreign}: this file was not written by caffe2tf; move it away or choose another folder"
-            )
+    if text is not None:
+        raise OutputError(f"{module}: this file was not written by caffe2tf; move it away or choose another folder")
+    if weights is not None and weights.exists():
+        raise OutputError(
+            f"{weights}: this would be written over, and {module.name}, which a conversion writes beside it, is not "
+            "there: so it is of other making; move it away or choose another folder"
+        )
 
 
 def has_own_stubs(path: Path, source: str | None) -> bool:
