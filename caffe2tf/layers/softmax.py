@@ -53,7 +53,10 @@ class Softmax(Elementwise):
         if x.shape[axis] == 1:
             return runtime("OneClassSoftmax")(x)
         at = x.layout.tensor_axis(axis)
-        return keras("Softmax", axis=unless(-1 if at == x.rank - 1 else at, -1))(x)
+        along = unless(-1 if at == x.rank - 1 else at, -1)
+        if x.rank > 5:  # oneDNN, which TensorFlow calls, takes no more axes
+            return runtime("ManyAxesSoftmax", axis=along)(x)
+        return keras("Softmax", axis=along)(x)
 
     def _axis(self, shape: Shape) -> int:
         if not shape:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import keras
 import tensorflow as tf
 
-__all__ = ["OneClassSoftmax"]
+__all__ = ["ManyAxesSoftmax", "OneClassSoftmax"]
 
 
 @keras.saving.register_keras_serializable(package="caffe2tf")
@@ -19,3 +19,29 @@ class OneClassSoftmax(keras.layers.Layer):
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         """The input's shape."""
         return input_shape
+
+
+@keras.saving.register_keras_serializable(package="caffe2tf")
+class ManyAxesSoftmax(keras.layers.Layer):
+    """Softmax of a tensor with more axes than TensorFlow's own takes on every device, which are 5.
+
+    Args:
+        axis: the axis of the classes.
+    """
+
+    def __init__(self, axis: int = -1, **kwargs: object) -> None:
+        super().__init__(**kwargs)
+        self.axis = axis
+
+    def call(self, x: tf.Tensor) -> tf.Tensor:
+        """Any shape, and the same out."""
+        y = tf.exp(x - tf.reduce_max(x, self.axis, keepdims=True))
+        return y / tf.reduce_sum(y, self.axis, keepdims=True)
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """The input's shape."""
+        return input_shape
+
+    def get_config(self) -> dict[str, object]:
+        """Arguments of the constructor."""
+        return {**super().get_config(), "axis": self.axis}

@@ -39,6 +39,18 @@ def test_any_axis(shape: tuple[int, ...], rng: np.random.Generator) -> None:
         assert_matches(run_layer(layer(axis), {"data": x})["out"], softmax(x, axis), f"axis {axis}")
 
 
+@pytest.mark.parametrize("shape", [(2, 3, 2, 1, 2, 3), (2, 1, 3, 2, 1, 2, 2), (1, 2, 1, 3, 1, 2, 1, 2)])
+def test_more_axes_than_tensorflow_takes(shape: tuple[int, ...], rng: np.random.Generator) -> None:
+    x = (rng.standard_normal(shape) * 50).astype(np.float32)
+    for axis in range(-len(shape), len(shape)):
+        assert_matches(run_layer(layer(axis), {"data": x})["out"], softmax(x, axis), f"axis {axis}")
+
+
+def test_only_then_it_is_a_layer_of_our_own() -> None:
+    assert 'layers.Softmax(name="out")' in emitted(layer(1), {"data": (2, 3, 2, 2, 3)})
+    assert 'ManyAxesSoftmax(name="out")' in emitted(layer(1), {"data": (2, 3, 2, 1, 2, 3)})
+
+
 def test_axis_1_by_default(rng: np.random.Generator) -> None:
     x = rng.standard_normal((2, 3, 4, 5)).astype(np.float32)
     assert_matches(run_layer(layer(None), {"data": x})["out"], softmax(x, 1))
