@@ -58,11 +58,12 @@ def is_emitted(source: str) -> bool:
 def _docstring(program: Program, provenance: Provenance) -> str:
     lines = [f"{_plain(program.graph.name)}, {_MARK} {provenance.version}.", ""]
     lines += [f"{_plain(name)} sha256:{digest}" for name, digest in provenance.files]
-    steps = {n.outputs[0]: n.layer.preparation() for n in program.graph.nodes if isinstance(n.layer, Source)}
+    sources = [n.layer for n in program.graph.nodes if isinstance(n.layer, Source)]
+    steps = {s.names[0]: s.preparation() for s in sources if s.names}  # by blob: a top that nobody needs may be gone
     for value, name in program.inputs:
         lines.append(_describe("Input", value, name, batched=True))
-        if steps.get(value.id):
-            lines.append(f"    Feed what Caffe feeds it: it {_plain(steps[value.id])}.")
+        if steps.get(value.blob):
+            lines.append(f"    Feed what Caffe feeds it: it {_plain(steps[value.blob])}.")
     lines += [_describe("Output", v, v.blob, batched=v.id not in program.graph.unbatched) for v, _ in program.outputs]
     if any("/" in part for node in program.graph.nodes for part in node.parts):
         lines.append("Layers have Caffe's names, with - for /.")

@@ -182,6 +182,21 @@ def test_the_docstring_tells_what_caffe_does_to_images(tmp_path: Path) -> None:
     assert after.endswith(" and multiplies by 0.5.")
 
 
+def test_what_caffe_does_to_images_is_not_told_of_labels(tmp_path: Path) -> None:
+    """Here the images are what a loss compares with, and go with it."""
+    text = (
+        'layer { name: "d" type: "Data" top: "d" top: "l" data_param { batch_size: 2 }'
+        " transform_param { crop_size: 1 force_gray: true scale: 0.5 } }"
+        'layer { name: "t" type: "TanH" bottom: "l" top: "out" }'
+        'layer { name: "r" type: "Reshape" bottom: "d" top: "r" reshape_param { shape { dim: 2 } } }'
+        'layer { name: "loss" type: "EuclideanLoss" bottom: "out" bottom: "r" top: "loss" }'
+    )
+    doc = ast.get_docstring(ast.parse(plan(text, tmp_path).module_source)) or ""
+    assert "Input `l`: float32 N (Caffe: 2)." in doc
+    assert "Input `d`" not in doc
+    assert "Feed what" not in doc
+
+
 def test_only_a_deep_network_asks_for_a_higher_limit(tmp_path: Path) -> None:
     blobs = [f"b{i}" for i in range(503)]
     few, many = (plan(chain("n", blobs[:count], blobs[1 : count + 1]), tmp_path).module_source for count in (400, 502))
