@@ -17,7 +17,7 @@ from caffe2tf.emit.plan import Plan, plan_conversion
 from caffe2tf.emit.program import Program
 from caffe2tf.errors import Caffe2TFError, NetworkError, UnsupportedError, UsageError, WeightsError
 from caffe2tf.ir import Graph, Shape, Value, Weight, format_shape
-from caffe2tf.layers.sources import Source
+from caffe2tf.layers.data.source import Source
 from caffe2tf.load import WeightFiles, load_graph, open_source, source_tops
 from caffe2tf.parse import NetworkDefinition, WeightSource, read_network
 from caffe2tf.verification import Report, Tolerance, compare_blobs, read_reference

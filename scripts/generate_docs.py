@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from caffe2tf.layers import Layer, Role, is_ours, registered
-from caffe2tf.layers.loss_base import Loss
+from caffe2tf.layers.loss.loss_base import Loss
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "layers.md"
 HEAD = """# Layers

@@ -178,7 +178,7 @@ def test_weights_that_are_larger_than_the_memory(tmp_path: Path, monkeypatch: py
     def fail(*_: object, **__: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr("caffe2tf.layers.fillers.Filler.fill", fail)
+    monkeypatch.setattr("caffe2tf.ir.filler.Filler.fill", fail)
     net = tmp_path / "n.prototxt"
     net.write_text(
         inputs_text({"a": (2, 3)})

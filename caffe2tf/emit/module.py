@@ -11,7 +11,7 @@ from caffe2tf.emit.names import RUNTIME_MODULE, keras_name
 from caffe2tf.emit.program import Program
 from caffe2tf.emit.source import is_deep, render_build, runtime_classes
 from caffe2tf.ir import Value, format_shape
-from caffe2tf.layers.sources import Source
+from caffe2tf.layers.data.source import Source
 
 __all__ = ["Provenance", "is_emitted", "render_module", "with_provenance"]
 

@@ -24,7 +24,7 @@ MARK = "Keras layers that networks converted from Caffe by caffe2tf need."
 _PACKAGE = "caffe2tf.runtime"
 _HEADING = "Layers:"
 _APART = "\n\n"  # between definitions
-_SIBLING = re.compile(rf"^from {re.escape(_PACKAGE)}\.(\w+) import ", re.MULTILINE)
+_SIBLING = re.compile(rf"^from {re.escape(_PACKAGE)}(?:\.\w+)*\.(\w+) import ", re.MULTILINE)
 _FOR_OUR_TOOLS = re.compile(r"\s+# (noqa|type: ignore)\b.*")  # says nothing to those who get the emitted file
 
 
@@ -127,9 +127,16 @@ def _in_order(definitions: Sequence[_Definition]) -> list[_Definition]:
 
 @functools.cache
 def _own_files() -> Mapping[str, Traversable]:
-    """The files of `caffe2tf.runtime` by module name, in order."""
-    own = (e for e in resources.files(_PACKAGE).iterdir() if e.name.endswith(".py") and e.name != "__init__.py")
-    return {e.name.removesuffix(".py"): e for e in sorted(own, key=lambda e: e.name)}
+    """The files of `caffe2tf.runtime` and its families by module name, in alphabetical order."""
+    own: dict[str, Traversable] = {}
+    queue: list[Traversable] = [resources.files(_PACKAGE)]
+    while queue:
+        for entry in queue.pop().iterdir():
+            if entry.is_dir():
+                queue.append(entry)
+            elif entry.name.endswith(".py") and entry.name != "__init__.py":
+                own[entry.name.removesuffix(".py")] = entry
+    return dict(sorted(own.items()))
 
 
 def _files_of(classes: Sequence[str]) -> tuple[str, ...] | None:

@@ -10,7 +10,7 @@ from caffe2tf.emit.program import Program
 from caffe2tf.ir import Node, Value
 
 if TYPE_CHECKING:
-    from caffe2tf.layers.stub import Stub
+    from caffe2tf.ir.stub import Stub
 
 __all__ = ["has_stubs", "is_stubs", "render_stubs", "stubs_module"]
 

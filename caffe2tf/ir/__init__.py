@@ -1,9 +1,10 @@
 """The network between reading and emission: frozen data, without protobuf and TensorFlow."""
 
-from caffe2tf.ir.graph import Graph, Node, NodeBlob, Value
+from caffe2tf.ir.graph import Graph, Node
 from caffe2tf.ir.layout import Block, Layout
 from caffe2tf.ir.parameter import Member, Parameter
 from caffe2tf.ir.shape import Shape, canonical_axis, count, format_shape
+from caffe2tf.ir.value import NodeBlob, Value
 from caffe2tf.ir.weight import Array, Releasable, Weight
 
 __all__ = [

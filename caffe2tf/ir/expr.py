@@ -7,7 +7,7 @@ from typing import Final, TypeAlias
 
 import numpy as np
 
-from caffe2tf.ir.graph import Value
+from caffe2tf.ir.value import Value
 
 __all__ = ["OMIT", "Call", "Construct", "Expr", "Literal", "keras", "runtime", "short", "stub", "unless"]
 

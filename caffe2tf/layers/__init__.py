@@ -1,6 +1,6 @@
 """Caffe's layers: one file for each family, found and registered on first use."""
 
-from caffe2tf.layers.base import Arrangement, BlobSpec, Context, Elementwise, Layer, Role
+from caffe2tf.ir.layer import Arrangement, BlobSpec, Context, Elementwise, Layer, Role
 from caffe2tf.layers.registry import (
     find,
     find_offered,

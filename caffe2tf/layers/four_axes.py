@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from caffe2tf.errors import LayerError
 from caffe2tf.ir.expr import Expr, keras
-from caffe2tf.ir.graph import Value
 from caffe2tf.ir.layout import Layout
 from caffe2tf.ir.shape import Shape, format_shape
+from caffe2tf.ir.value import Value
 
 __all__ = ["four_axes", "to_four_axes", "widened"]
 

@@ -6,15 +6,14 @@ import difflib
 import functools
 import importlib
 import os
-import pkgutil
-import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeVar
 
 from caffe2tf.errors import Caffe2TFError, UsageError
-from caffe2tf.layers.base import Layer
+from caffe2tf.ir.layer import Layer
+from caffe2tf.layers.index import MODULES
 
 if TYPE_CHECKING:
     from caffe2tf.parse import LayerDefinition
@@ -23,6 +22,7 @@ __all__ = [
     "find",
     "find_offered",
     "is_ours",
+    "loaded",
     "nearest",
     "register",
     "register_runtime",
@@ -37,7 +37,6 @@ L = TypeVar("L", bound=Layer)
 _types: dict[str, type[Layer]] = {}
 _runtime_files: dict[Path, None] = {}  # in the order in which they were registered
 _ANY_LOSS = "RegionLoss"  # what a loss of any other name is taken for
-_DECORATOR = re.compile(rb"\n@register\(([^()]*)\)")  # begins with a literal: found ten times as fast as a line's start
 
 
 def register(*types: str) -> Callable[[type[L]], type[L]]:
@@ -90,41 +89,30 @@ def runtime_files() -> tuple[Path, ...]:
     return tuple(_runtime_files)
 
 
-@functools.cache
-def _homes() -> Mapping[str, str]:
-    """The module of each type that caffe2tf implements, read off the sources.
+def _import_home(type_: str, *, asking: str = "") -> None:
+    """Imports the module of ours that implements a type, unless it is the module ``asking``, which is being imported.
 
     A network needs few of the modules, and importing all of them would take longer than converting most networks.
     """
-    return {
-        name: f"caffe2tf.layers.{file.stem}"
-        for file in sorted(Path(__file__).parent.glob("*.py"))
-        for names in _DECORATOR.findall(file.read_bytes())
-        for name in re.findall(r'"([^"]+)"', names.decode())
-    }
-
-
-def _import_home(type_: str, *, asking: str = "") -> None:
-    """Imports the module of ours that implements a type, if there is one; ``asking`` is a module that need not be."""
-    home = _homes().get(type_)
-    if home is not None and home != asking and type_ not in _types:
-        importlib.import_module(home)
+    home = MODULES.get(type_)
+    if home is not None and asking != f"caffe2tf.layers.{home}" and type_ not in _types:
+        importlib.import_module(f"caffe2tf.layers.{home}")
 
 
 @functools.cache
-def _discover() -> None:
-    package = importlib.import_module("caffe2tf.layers")
-    for module in pkgutil.iter_modules(package.__path__):
-        importlib.import_module(f"caffe2tf.layers.{module.name}")
-    ours = {name: cls.__module__ for name, cls in _types.items() if is_ours(cls)}
-    if ours != _homes():
-        wrong = sorted({name for name, _ in ours.items() ^ _homes().items()})
-        raise RuntimeError(f'registered otherwise than by a line @register("...") of literals: {", ".join(wrong)}')
+def _import_all() -> None:
+    for home in sorted(set(MODULES.values())):
+        importlib.import_module(f"caffe2tf.layers.{home}")
 
 
 def registered() -> Mapping[str, type[Layer]]:
     """Every known layer type and its class."""
-    _discover()
+    _import_all()
+    return MappingProxyType(_types)
+
+
+def loaded() -> Mapping[str, type[Layer]]:
+    """The layer types whose modules have been imported so far, and their classes."""
     return MappingProxyType(_types)
 
 

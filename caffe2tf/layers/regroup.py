@@ -9,10 +9,10 @@ from typing import TypeAlias
 
 from caffe2tf.errors import LayerError, LayerUnsupportedError
 from caffe2tf.ir.expr import Construct, Expr, keras, runtime
-from caffe2tf.ir.graph import Value
+from caffe2tf.ir.layer import Arrangement, Context, Layer
 from caffe2tf.ir.layout import Block, Layout
 from caffe2tf.ir.shape import Shape, canonical_axis
-from caffe2tf.layers.base import Arrangement, Context, Layer
+from caffe2tf.ir.value import Value
 
 __all__ = ["UNSETTLED", "Extents", "Regroup", "axis_of", "is_known", "regroup", "reshaping", "revealed", "stand_ins"]
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from caffe2tf.errors import LayerError, ParseError
 from caffe2tf.ir import Shape
 from caffe2tf.layers import Layer
-from caffe2tf.layers.data_sources import HDF5Data, ImageSource
-from caffe2tf.layers.sources import Source
+from caffe2tf.layers.data.data_sources import HDF5Data, ImageSource
+from caffe2tf.layers.data.source import Source
 from caffe2tf.parse.hdf5_data import read_dataset_shapes
 from caffe2tf.parse.mean import read_mean
 

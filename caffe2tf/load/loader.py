@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from caffe2tf.errors import LayerError, LayerUnsupportedError, NetworkError, Problem, UnsupportedError
 from caffe2tf.ir import Graph, Layout, Node, Shape, Value, format_shape
 from caffe2tf.layers import Layer, find, without_implementation
-from caffe2tf.layers.loss_base import Loss
-from caffe2tf.layers.sources import Input, Source
+from caffe2tf.layers.data.source import Input, Source
+from caffe2tf.layers.loss.loss_base import Loss
 from caffe2tf.load.memory import Memory, echo_layer
 from caffe2tf.load.selection import is_source, select_layers, unwritten
 from caffe2tf.load.unknown import judge_network, judge_unknown
@@ -246,8 +246,8 @@ class Builder:
 
     def _stub(self, definition: LayerDefinition) -> Layer:
         """What stands for a layer of unknown type; one that reads nothing is an input."""
-        from caffe2tf.layers.fork_sources import ForkData  # noqa: PLC0415 - few networks have such layers
-        from caffe2tf.layers.stub import Stub  # noqa: PLC0415 - likewise
+        from caffe2tf.ir.stub import Stub  # noqa: PLC0415 - likewise
+        from caffe2tf.layers.data.fork_sources import ForkData  # noqa: PLC0415 - few networks have such layers
 
         self.used_shapes.update(t for t in definition.tops if t in self.shapes)
         if not definition.bottoms:

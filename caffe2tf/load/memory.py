@@ -10,8 +10,8 @@ from collections.abc import Iterable, Sequence
 
 from caffe2tf.ir import Shape
 from caffe2tf.layers import Layer
-from caffe2tf.layers.reshape import Reshape
-from caffe2tf.layers.split import Split
+from caffe2tf.layers.shape.reshape import Reshape
+from caffe2tf.layers.shape.split import Split
 
 __all__ = ["Memory", "echo_layer"]
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from caffe2tf.errors import Problem, UnsupportedError
 from caffe2tf.ir import Graph, Node, Value
 from caffe2tf.layers import Role, type_of
-from caffe2tf.layers.loss_base import Loss
+from caffe2tf.layers.loss.loss_base import Loss
 
 __all__ = ["drop_losses", "drop_sinks", "settle_echoes"]
 

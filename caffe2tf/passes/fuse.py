@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from caffe2tf.ir import Graph, Node
-from caffe2tf.layers.activations import activation_name
-from caffe2tf.layers.batch_norm import BatchNorm
-from caffe2tf.layers.scale import Scale
+from caffe2tf.layers.activation.activations import activation_name
+from caffe2tf.layers.arithmetic.scale import Scale
+from caffe2tf.layers.normalization.batch_norm import BatchNorm
 
 __all__ = ["fuse_activations", "fuse_scale"]
 

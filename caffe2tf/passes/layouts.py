@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from caffe2tf.ir import Graph, Layout, Node, Value
 from caffe2tf.layers import Role
-from caffe2tf.layers.reorder import Reorder
+from caffe2tf.passes.reorder import Reorder
 
 __all__ = ["assign_layouts"]
 

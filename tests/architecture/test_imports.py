@@ -143,15 +143,15 @@ def test_a_module_imports_only_what_stands_above_it(module: str) -> None:
         ("caffe2tf.ir.graph", "from ..layers import find"),
         ("caffe2tf.ir.graph", "from caffe2tf import layers"),
         ("caffe2tf.ir.graph", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    pass\nelse:\n    import keras"),
-        ("caffe2tf.layers.pooling", "def f():\n    import keras"),
-        ("caffe2tf.layers.pooling", "import importlib\ntf = importlib.import_module('tensorflow')"),
+        ("caffe2tf.layers.vision.pooling", "def f():\n    import keras"),
+        ("caffe2tf.layers.vision.pooling", "import importlib\ntf = importlib.import_module('tensorflow')"),
         ("caffe2tf.emit.source", "import tensorflow as tf"),
         ("caffe2tf.execute", "try:\n    import keras.ops\nexcept ImportError:\n    pass"),
         ("caffe2tf.execute", "class C:\n    import keras"),
         ("caffe2tf.conversion", "def f():\n    import keras"),
         ("caffe2tf.conversion", "from caffe2tf import cli"),
         ("caffe2tf.__main__", "from caffe2tf.errors import ParseError"),
-        ("caffe2tf.runtime.lrn", "from caffe2tf import errors"),
+        ("caffe2tf.runtime.normalization.lrn", "from caffe2tf import errors"),
         ("caffe2tf.errors", "import caffe2tf"),
     ],
 )
@@ -163,10 +163,10 @@ def test_a_forbidden_import_is_found(module: str, source: str) -> None:
     ("module", "source"),
     [
         ("caffe2tf.parse.text", "from google.protobuf import text_format"),
-        ("caffe2tf.runtime.lrn", "import keras\nfrom caffe2tf.runtime import pool"),
+        ("caffe2tf.runtime.normalization.lrn", "import keras\nfrom caffe2tf.runtime import pool"),
         ("caffe2tf.alexnet.network", "def f():\n    import tensorflow.keras"),
-        ("caffe2tf.layers.base", "if TYPE_CHECKING:\n    from caffe2tf.proto import caffe_pb2"),
-        ("caffe2tf.layers.base", "from caffe2tf.errors import Problem\nfrom . import registry\nimport kerastuner"),
+        ("caffe2tf.ir.layer", "if TYPE_CHECKING:\n    from caffe2tf.proto import caffe_pb2"),
+        ("caffe2tf.ir.layer", "from caffe2tf.errors import Problem\nfrom . import registry\nimport kerastuner"),
         ("caffe2tf.execute", "from caffe2tf import conversion\nfrom caffe2tf.load import load_graph"),
         ("caffe2tf.__main__", "from caffe2tf.cli import main"),
     ],
@@ -204,8 +204,8 @@ def test_a_module_imports_only_what_another_offers(module: str) -> None:
 
 def test_what_is_not_offered_is_found() -> None:
     assert hidden(ast.parse("from caffe2tf.errors import Caffe2TFError\nfrom caffe2tf import layers")) == []
-    source = "def f():\n    from caffe2tf.runtime.losses import HingeLoss, _batch_of"
-    assert hidden(ast.parse(source)) == ["caffe2tf.runtime.losses._batch_of"]
+    source = "def f():\n    from caffe2tf.runtime.loss.losses import HingeLoss, _batch_of"
+    assert hidden(ast.parse(source)) == ["caffe2tf.runtime.loss.losses._batch_of"]
 
 
 def documented() -> dict[str, set[str]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from caffe2tf.ir import Graph, Layout, Node, NodeBlob, Value
-from caffe2tf.layers.activations import TanH
+from caffe2tf.layers.activation.activations import TanH
 
 SHAPE = (2, 3)
 

@@ -16,7 +16,7 @@ from caffe2tf.errors import LayerError
 from caffe2tf.ir import Value
 from caffe2tf.ir.expr import Expr
 from caffe2tf.layers import Context, Elementwise
-from caffe2tf.layers.data_sources import Data, HDF5Data
+from caffe2tf.layers.data.data_sources import Data, HDF5Data
 from caffe2tf.load.inputs import read_files, settle_shapes
 from caffe2tf.proto import caffe_pb2
 

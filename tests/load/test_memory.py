@@ -11,8 +11,8 @@ import numpy.typing as npt
 import pytest
 
 import caffe2tf
-from caffe2tf.layers.reshape import Reshape
-from caffe2tf.layers.split import Split
+from caffe2tf.layers.shape.reshape import Reshape
+from caffe2tf.layers.shape.split import Split
 from caffe2tf.load.memory import Memory, echo_layer
 
 Floats = npt.NDArray[np.float32]

@@ -12,10 +12,10 @@ from dataclasses import replace
 
 from caffe2tf.ir import Graph, Layout, Node, Value
 from caffe2tf.layers import Layer
-from caffe2tf.layers.activations import ReLU
-from caffe2tf.layers.losses import EuclideanLoss
-from caffe2tf.layers.silence import Silence
-from caffe2tf.layers.sources import Input
+from caffe2tf.layers.activation.activations import ReLU
+from caffe2tf.layers.data.sinks import Silence
+from caffe2tf.layers.data.source import Input
+from caffe2tf.layers.loss.pair_losses import EuclideanLoss
 from caffe2tf.passes.drop import drop_losses, drop_sinks
 
 

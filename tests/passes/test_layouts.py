@@ -9,10 +9,10 @@ import pytest
 
 import caffe2tf
 from caffe2tf.ir import Graph, Layout
-from caffe2tf.layers.reorder import Reorder
 from caffe2tf.load import load_graph
 from caffe2tf.parse import read_network
 from caffe2tf.passes import prepare
+from caffe2tf.passes.reorder import Reorder
 
 CONV = "convolution_param { num_output: 4 kernel_size: 1 }"
 INPUT = 'layer {{ name: "{0}" type: "Input" top: "{0}" input_param {{ shape {{ {1} }} }} }}\n'

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from caffe2tf.ir import Graph
-from caffe2tf.layers.reorder import Reorder
 from caffe2tf.load import load_graph
 from caffe2tf.parse import read_network
 from caffe2tf.passes import prepare
+from caffe2tf.passes.reorder import Reorder
 from tests.published.definitions import NETWORKS
 
 FLATTEN_CONCAT = """

@@ -30,7 +30,9 @@ CASES = {
 def result(name: str, x: keras.KerasTensor) -> keras.KerasTensor:
     import keras
 
-    from caffe2tf.runtime import batch_norm, embed, flatten, parameter, scale
+    from caffe2tf.runtime.arithmetic import embed, parameter, scale
+    from caffe2tf.runtime.normalization import batch_norm
+    from caffe2tf.runtime.shape import flatten
 
     def means() -> keras.KerasTensor:
         return keras.layers.GlobalAveragePooling1D()(x)
@@ -78,7 +80,7 @@ def test_saved_and_traced(name: str, free: bool, tmp_path: Path, rng: np.random.
 def test_several_extents_that_are_not_known(rng: np.random.Generator) -> None:
     import keras
 
-    from caffe2tf.runtime.flatten import FlattenFrom
+    from caffe2tf.runtime.shape.flatten import FlattenFrom
 
     inputs = keras.Input((None, 3, 4))
     model = keras.Model(inputs, FlattenFrom(2)(inputs))
@@ -89,7 +91,7 @@ def test_several_extents_that_are_not_known(rng: np.random.Generator) -> None:
 def test_extents_that_must_be_known() -> None:
     import keras
 
-    from caffe2tf.runtime.scale import Scale
+    from caffe2tf.runtime.arithmetic.scale import Scale
 
     with pytest.raises(ValueError, match="must be known"):
         Scale(axis=1)(keras.Input((None, 3)))

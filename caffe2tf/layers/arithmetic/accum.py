@@ -1,0 +1,115 @@
+"""Accum: images of several sizes brought to one size and joined along the channels (FlowNet)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Self
+
+from caffe2tf.errors import LayerError
+from caffe2tf.ir.expr import Expr, keras, runtime
+from caffe2tf.ir.layer import Arrangement, Context, Layer
+from caffe2tf.ir.layout import Layout
+from caffe2tf.ir.shape import Shape, format_shape
+from caffe2tf.ir.value import Value
+from caffe2tf.layers.registry import register
+from caffe2tf.layers.resizing.resize_base import image_size
+
+if TYPE_CHECKING:
+    from caffe2tf.parse import LayerDefinition as LayerProto
+
+__all__ = ["Accum"]
+
+
+@register("Accum")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accum(Layer):
+    """The bottoms, each bilinearly interpolated to one size with corners on corners, joined along the channels.
+
+    | parameter | default | meaning |
+    |---|---|---|
+    | have_reference | false | the last bottom only tells the size |
+    | size_divisible_by | | else the largest extents of the bottoms, raised to multiples of this |
+    | top_height, top_width | 0 | else these |
+
+    A size that is stated, or raised, counts only if its height *and* its width are above the largest of the bottoms;
+    else both are those of the bottoms.
+    """
+
+    bottoms: ClassVar[tuple[int, int | None]] = (1, None)
+
+    have_reference: bool
+    divisor: int | None
+    stated: tuple[int, int]
+
+    @classmethod
+    def read(cls, proto: LayerProto) -> Self:
+        """Parameters."""
+        p = proto.message.accum_param
+        if p.have_reference and len(proto.bottoms) < 2:
+            raise LayerError("accum_param.have_reference needs two bottoms or more, the last of which is the reference")
+        divisor = p.size_divisible_by if p.HasField("size_divisible_by") else None
+        if divisor == 0 and not p.have_reference:
+            raise LayerError("accum_param.size_divisible_by must be 1 or more, not 0; or leave it out")
+        return cls(have_reference=p.have_reference, divisor=divisor, stated=(p.top_height, p.top_width))
+
+    def infer(self, *inputs: Shape) -> tuple[Shape, ...]:
+        """All channels, in one size."""
+        sizes = [image_size(s) for s in inputs]
+        height, width = size = sizes[-1] if self.have_reference else self._size(sizes)
+        joined = self._joined(inputs)
+        batches = {s[0] for s in joined} - {None}
+        if len(batches) > 1:
+            listed = ", ".join(format_shape(s) for s in joined)
+            raise LayerError(f"all bottoms that are joined must have one batch size: they are {listed}")
+        if 1 in size:
+            raise LayerError(
+                "height and width of an Accum's top must be 2 or more, as it divides by one less: "
+                f"they are {format_shape(size)}"
+            )
+        channels = [s[1] for s in joined]
+        total = None if None in channels else sum(c or 0 for c in channels)
+        return ((joined[0][0], total, height, width),)
+
+    def keeps_batch(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> bool:
+        """Whatever the batch of the reference."""
+        return Layer.keeps_batch(self, self._joined(inputs), outputs)
+
+    def carries_batch(self, batched: Sequence[bool], inputs: Sequence[Shape], outputs: Sequence[Shape]) -> bool | None:
+        """As the bottoms that are joined do."""
+        joined = batched[: len(self._joined(inputs))]
+        if not any(joined):
+            return False
+        return True if all(joined) and self.keeps_batch(inputs, outputs) else None
+
+    def arrange(self, inputs: Sequence[Value], outputs: Sequence[Value]) -> Arrangement:
+        """Channels last; of a reference it reads no value."""
+        layout = Layout.channels_last(4)
+        layouts = [layout] * len(inputs)
+        if self.have_reference:
+            layouts[-1] = inputs[-1].layout
+        return Arrangement(inputs=tuple(layouts), outputs=(layout,))
+
+    def emit(self, ctx: Context, *inputs: Value) -> Expr:
+        """A runtime layer for each bottom of another size, and Concatenate."""
+        size = image_size(ctx.outputs[0].shape)
+        joined = inputs[:-1] if self.have_reference else inputs
+        several = len(joined) > 1
+        resized = [
+            x
+            if image_size(x.shape) == size
+            else runtime("ResizeAligned", size, role=f"resize_{i}" if several else "")(x)
+            for i, x in enumerate(joined)
+        ]
+        return keras("Concatenate", axis=3)(*resized) if several else resized[0]
+
+    def _joined(self, shapes: Sequence[Shape]) -> Sequence[Shape]:
+        return shapes[:-1] if self.have_reference else shapes
+
+    def _size(self, sizes: Sequence[tuple[int, int]]) -> tuple[int, int]:
+        """The size where no bottom tells it."""
+        height, width = (max(extents) for extents in zip(*sizes, strict=True))
+        wanted = self.stated
+        if self.divisor:
+            wanted = (-(-height // self.divisor) * self.divisor, -(-width // self.divisor) * self.divisor)
+        return wanted if wanted[0] > height and wanted[1] > width else (height, width)

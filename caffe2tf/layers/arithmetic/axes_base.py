@@ -1,0 +1,133 @@
+"""What Scale and Bias have in common: a blob that covers some axes of another, and is repeated along the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from caffe2tf.errors import LayerError
+from caffe2tf.ir.expr import OMIT, Call, Expr, Literal, keras, runtime
+from caffe2tf.ir.layer import Arrangement, Layer
+from caffe2tf.ir.layout import Layout
+from caffe2tf.ir.shape import Shape, canonical_axis, format_shape
+from caffe2tf.ir.value import Value
+from caffe2tf.ir.weight import Array
+from caffe2tf.layers.extents import known
+
+__all__ = ["AlongAxes"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlongAxes(Layer):
+    """A layer that joins its first bottom with a blob which covers `num_axes` axes of it, from `axis` on.
+
+    Class attributes:
+        block: the parameter block, for messages.
+
+    Attributes:
+        axis: the first axis covered; may be negative.
+        num_axes: how many axes are covered; -1 for all from `axis` on, 0 for a single number. Caffe reads it for a
+            trained blob alone: a computed one tells by its own axes.
+        computed: whether the blob is a second bottom, not a trained one.
+    """
+
+    bottoms: ClassVar[tuple[int, int | None]] = (1, 2)
+    block: ClassVar[str]
+
+    axis: int
+    num_axes: int
+    computed: bool
+
+    def infer(self, *inputs: Shape) -> tuple[Shape, ...]:
+        """The shape of the first bottom."""
+        covered = self.covered(*inputs)
+        if self.computed:
+            for axis, own in zip(covered, inputs[1], strict=True):
+                extent = inputs[0][axis]
+                if extent != own and extent is not None and own is not None:
+                    raise LayerError(
+                        f"from axis {covered.start} on, the second bottom ({format_shape(inputs[1])}) must have the "
+                        f"extents of the first ({format_shape(inputs[0])}); set {self.block}.axis to where they agree"
+                    )
+        return (inputs[0],)
+
+    def keeps_batch(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> bool:
+        """Not where a trained blob tells the indices of axis 0 apart, nor where a computed one has none of them."""
+        over_batch = 0 in self.covered(*inputs)
+        return over_batch == self.computed and Layer.keeps_batch(self, inputs, outputs)
+
+    def arrange(self, inputs: Sequence[Value], outputs: Sequence[Value]) -> Arrangement:
+        """Any order of the first bottom; a second one follows it along the axes that it covers."""
+        del outputs
+        x = inputs[0].layout
+        if not self.computed:
+            return Arrangement(inputs=(x,), outputs=(x,))
+        covered = self.covered(*(v.shape for v in inputs))
+        if x.blocks and covered == range(1, 2):
+            x = Layout.plain(2)  # a blob of one axis has no layout but Caffe's
+        blocks = x.blocks if 1 in covered else ()
+        other = Layout(tuple(a - covered.start for a in x.axes if a in covered), blocks)
+        return Arrangement(inputs=(x, other), outputs=(x,))
+
+    def covered(self, *inputs: Shape) -> range:
+        """The axes of the first bottom that the blob covers; raises LayerError where the bottom has none such."""
+        rank = len(inputs[0])
+        if self.computed and not inputs[1]:
+            return range(0)  # Caffe does not look at `axis` for a single number
+        first = self.canonical(rank)
+        count = len(inputs[1]) if self.computed else rank - first if self.num_axes == -1 else self.num_axes
+        if first + count > rank:
+            whose = "second bottom's" if self.computed else f"{self.block}.num_axes"
+            raise LayerError(f"{whose} {count} axes, from axis {first} on, extend past the {rank} axes of the bottom")
+        return range(first, first + count)
+
+    def canonical(self, rank: int) -> int:
+        """`axis` of a bottom of ``rank`` axes; raises LayerError where it is out of range."""
+        try:
+            return canonical_axis(self.axis, rank)
+        except ValueError as e:
+            raise LayerError(f"{self.block}.axis: {e}") from None
+
+    def trained_shape(self, *inputs: Shape) -> tuple[int, ...]:
+        """Caffe's shape of a trained blob."""
+        covered = self.covered(*inputs)
+        return known(inputs[0][covered.start : covered.stop], "the extents that the layer's trained blob covers")
+
+    def tensor_axes(self, inputs: Sequence[Value]) -> tuple[int, ...]:
+        """The axes of the first tensor that the blob covers, ascending."""
+        covered = self.covered(*(v.shape for v in inputs))
+        return tuple(i for i, a in enumerate(inputs[0].layout.axes) if a in covered)
+
+    def argument(self, inputs: Sequence[Value]) -> Literal:
+        """The argument ``axis`` of the runtime layers: one axis or several; the last one alone is the default."""
+        axes = self.tensor_axes(inputs)
+        if axes == (inputs[0].rank - 1,):
+            return OMIT
+        return axes[0] if len(axes) == 1 else axes
+
+    def ordered(self, array: Array, inputs: Sequence[Value]) -> Array:
+        """A trained blob in the order of the first tensor's axes."""
+        layout = inputs[0].layout
+        covered = self.covered(*(v.shape for v in inputs))
+        if layout.blocks and 1 in covered:
+            array = array.take(layout.indices(), axis=1 - covered.start)
+        return np.transpose(array, [a - covered.start for a in layout.axes if a in covered])
+
+    def join(self, merge: str, fallback: str, inputs: Sequence[Value], *, role: str = "") -> Call:
+        """The two bottoms joined by Keras' layer ``merge``, else by the runtime layer ``fallback``.
+
+        Keras' merging layers want the batch in front of both; the runtime layer takes any axes.
+        """
+        x, a = inputs
+        axes = self.tensor_axes(inputs)
+        rest = a.tensor_shape[1:]
+        if not axes or axes[0] != 0 or x.layout.axes[0] != 0 or None in rest:
+            return runtime(fallback, axis=self.argument(inputs), role=role)(x, a)
+        extents = dict(zip(axes, a.tensor_shape, strict=True))
+        target = tuple(extents.get(i, 1) for i in range(1, x.rank))
+        same: Expr = a if len(axes) == x.rank else keras("Reshape", target, role="reshape")(a)
+        # Keras' Add takes a second input with one axis longer than 1 for a bias of axis 1 or the last, wherever it is
+        return keras(merge, role=role)(*((same, x) if merge == "Add" else (x, same)))

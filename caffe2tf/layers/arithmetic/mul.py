@@ -1,0 +1,142 @@
+"""Mul: two blobs multiplied, each repeated along the axes that it lacks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Self
+
+from caffe2tf.errors import LayerError
+from caffe2tf.ir.expr import OMIT, Expr, keras, runtime
+from caffe2tf.ir.filler import Filler
+from caffe2tf.ir.layer import Arrangement, BlobSpec, Context, Layer
+from caffe2tf.ir.layout import Layout
+from caffe2tf.ir.shape import Shape, format_shape
+from caffe2tf.ir.value import NodeBlob, Value
+from caffe2tf.ir.weight import Weight
+from caffe2tf.layers.arithmetic.eltwise import agreed_layout
+from caffe2tf.layers.registry import register
+
+if TYPE_CHECKING:
+    from caffe2tf.parse import LayerDefinition as LayerProto
+
+__all__ = ["Mul"]
+
+
+@register("Mul")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mul(Layer):
+    """``y = x * m``, m being the second bottom, or else a trained blob; of Synopsys' Caffe.
+
+    The axes of the two are compared from behind. Along each, both extents are equal, or one of them is 1 or missing:
+    its values serve for all indices.
+
+    | parameter | default | meaning |
+    |---|---|---|
+    | mul_param.mul_shape | no axes: a single number | shape of the trained blob |
+
+    Trained blobs, with one bottom: m; untrained, zeros. Its top must not be the first bottom.
+    """
+
+    bottoms: ClassVar[tuple[int, int | None]] = (1, 2)
+    reads_unknown: ClassVar[tuple[str, ...]] = ("mul_param",)
+
+    shape: tuple[int, ...] | None = None
+
+    @classmethod
+    def read(cls, proto: LayerProto) -> Self:
+        """The shape of a trained blob; none where there are two bottoms."""
+        if proto.tops[0] == proto.bottoms[0]:
+            raise LayerError(f"Mul must not be computed in place: give its top another name than {proto.tops[0]!r}")
+        shape = proto.extra.block("mul_param").only("mul_shape").whole_numbers("mul_shape", least=1)
+        return cls(shape=None if len(proto.bottoms) > 1 else shape)
+
+    def infer(self, *inputs: Shape) -> tuple[Shape, ...]:
+        """The larger extent along each axis."""
+        x, m = self._both(inputs)
+        top: list[int | None] = []
+        for a, b in zip(_padded(x, len(m)), _padded(m, len(x)), strict=True):
+            if a is not None and b is not None and a != b and 1 not in (a, b):
+                raise LayerError(
+                    f"compared from behind, the extents along each axis must be equal, or one of them 1: "
+                    f"{format_shape(x)} and {format_shape(m)} do not fit"
+                )
+            larger = a if b in (1, None) and a != 1 else b
+            top.append(larger)
+        return (tuple(top),)
+
+    def blobs(self, *inputs: Shape) -> tuple[BlobSpec, ...]:
+        """The factor, with one bottom."""
+        del inputs
+        return () if self.shape is None else (BlobSpec(name="factor", shape=self.shape, filler=Filler()),)
+
+    def keeps_batch(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> bool:
+        """Not where a trained blob tells items apart, or brings axes of its own in front."""
+        if self.shape is None:
+            return len({len(s) for s in inputs}) == 1 and Layer.keeps_batch(self, inputs, outputs)
+        rank = len(inputs[0])
+        apart = len(self.shape) == rank and self.shape[:1] != (1,)
+        return not apart and len(self.shape) <= rank and Layer.keeps_batch(self, inputs, outputs)
+
+    def carries_batch(self, batched: Sequence[bool], inputs: Sequence[Shape], outputs: Sequence[Shape]) -> bool | None:
+        """Constants may join in that are the same for all of the batch."""
+        of_items = [s for s, is_batch in zip(inputs, batched, strict=True) if is_batch]
+        same = [s for s, is_batch in zip(inputs, batched, strict=True) if not is_batch]
+        rank = len(outputs[0])
+        if self.shape is not None or not same:
+            return Layer.carries_batch(self, batched, inputs, outputs)
+        serves_all = all(len(s) < rank or s[0] == 1 for s in same)
+        return True if serves_all and all(len(s) == rank and s[0] == outputs[0][0] for s in of_items) else None
+
+    def arrange(self, inputs: Sequence[Value], outputs: Sequence[Value]) -> Arrangement:
+        """Any one order of the axes that the blobs have in common."""
+        rank = outputs[0].rank
+        largest = [v for v in inputs if v.rank == rank]
+        if not largest or not rank:
+            return Layer.arrange(self, inputs, outputs)
+        whole = [v for v in largest if v.shape == outputs[0].shape]
+        layout = agreed_layout(whole or largest)
+        own = [_padded(v.shape, rank) for v in inputs]
+        if layout.blocks and any(s[1] != 1 and v.rank < rank for s, v in zip(own, inputs, strict=True)):
+            layout = Layout.plain(2)  # a blob of one axis has no layout but Caffe's
+        return Arrangement(inputs=tuple(_behind(layout, v.shape, rank) for v in inputs), outputs=(layout,))
+
+    def emit(self, ctx: Context, *inputs: Value) -> Expr:
+        """Keras' Multiply where both have all axes and the same items; else a layer of our own."""
+        layout, rank = ctx.outputs[0].layout, ctx.outputs[0].rank
+        if self.shape is not None:
+            shape = _padded(self.shape, rank) if self.shape else ()
+            extents = tuple(shape[a] or 0 for a in layout.axes) if shape else ()
+            return runtime("MultiplyByWeight", extents)(inputs[0])
+        same_items = all(v.rank == rank and v.shape[:1] == ctx.outputs[0].shape[:1] for v in inputs)
+        if rank > 1 and same_items and layout.axes[0] == 0:
+            return keras("Multiply")(*inputs)
+        missing = tuple(tuple(i for i, a in enumerate(layout.axes) if a < rank - v.rank) for v in inputs)
+        return runtime("MultiplyBroadcast", missing=missing if any(missing) else OMIT)(*inputs)
+
+    def convert(self, blobs: Sequence[NodeBlob], ctx: Context) -> Mapping[str, Weight]:
+        """The factor, with all axes of the top, in the order of the tensor's."""
+        if not blobs:
+            return {}
+        layout, rank = ctx.outputs[0].layout, ctx.outputs[0].rank
+        array = blobs[0].array
+        if array.ndim:
+            array = array.reshape((1,) * (rank - array.ndim) + array.shape).transpose(layout.axes)
+            if layout.blocks and array.shape[1] != 1:
+                array = array[:, layout.indices()]
+        return {"factor": blobs[0].weight(array)}
+
+    def _both(self, inputs: Sequence[Shape]) -> tuple[Shape, Shape]:
+        return inputs[0], inputs[1] if self.shape is None else self.shape
+
+
+def _padded(shape: Shape, rank: int) -> Shape:
+    """``shape`` with axes of extent 1 in front, up to ``rank`` axes."""
+    return (1,) * (rank - len(shape)) + tuple(shape)
+
+
+def _behind(layout: Layout, shape: Shape, rank: int) -> Layout:
+    """The order in which a blob of ``shape`` is read beside one of ``rank`` axes in ``layout``."""
+    missing = rank - len(shape)
+    blocks = layout.blocks if missing == 0 and len(shape) > 1 and shape[1] != 1 else ()
+    return Layout(tuple(a - missing for a in layout.axes if a >= missing), blocks)

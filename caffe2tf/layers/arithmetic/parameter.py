@@ -1,0 +1,68 @@
+"""Parameter: a trained blob as a value of the network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Self
+
+from caffe2tf.errors import LayerError, LayerUnsupportedError
+from caffe2tf.ir.expr import Expr, runtime
+from caffe2tf.ir.filler import Filler
+from caffe2tf.ir.layer import BlobSpec, Context, Layer, Role
+from caffe2tf.ir.shape import Shape
+from caffe2tf.ir.value import NodeBlob, Value
+from caffe2tf.ir.weight import Weight
+from caffe2tf.layers.registry import register
+
+if TYPE_CHECKING:
+    from caffe2tf.parse import LayerDefinition as LayerProto
+
+__all__ = ["Parameter"]
+
+
+@register("Parameter")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parameter(Layer):
+    """A trained blob that other layers read like any other.
+
+    | parameter | default | meaning |
+    |---|---|---|
+    | shape | no axes: a single number | the blob's shape |
+
+    Trained blobs: the one that it gives; untrained, zeros. Keras weight: ``value``.
+    """
+
+    bottoms: ClassVar[tuple[int, int | None]] = (0, 0)
+    role: ClassVar[Role] = Role.CONSTANT
+
+    shape: tuple[int, ...]
+
+    @classmethod
+    def read(cls, proto: LayerProto) -> Self:
+        """The shape; no extent below 1."""
+        shape = tuple(proto.message.parameter_param.shape.dim)
+        if any(d < 1 for d in shape):
+            raise LayerError(f"every extent of parameter_param.shape must be 1 or more, not {list(shape)}")
+        return cls(shape=shape)
+
+    def infer(self, *inputs: Shape) -> tuple[Shape, ...]:
+        """The shape it was given."""
+        del inputs
+        return (self.shape,)
+
+    def blobs(self, *inputs: Shape) -> tuple[BlobSpec, ...]:
+        """The blob itself."""
+        del inputs
+        return (BlobSpec(name="value", shape=self.shape, filler=Filler()),)
+
+    def emit(self, ctx: Context, *inputs: Value) -> Expr:
+        """The runtime layer Parameter, called on an input of the network."""
+        del inputs
+        if ctx.anchor is None:
+            raise LayerUnsupportedError(f"{ctx.name}: a network without any input cannot be a Keras model")
+        return runtime("Parameter", tuple(d or 0 for d in ctx.outputs[0].tensor_shape))(ctx.anchor)
+
+    def convert(self, blobs: Sequence[NodeBlob], ctx: Context) -> Mapping[str, Weight]:
+        """The blob in the order in which others read it."""
+        return {"value": blobs[0].weight(ctx.outputs[0].layout.from_caffe(blobs[0].array))}

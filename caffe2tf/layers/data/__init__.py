@@ -1,0 +1,1 @@
+"""Inputs of a network, and the sinks at its ends."""

@@ -1,0 +1,100 @@
+"""Where a network's data comes from: its inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, ClassVar, Self
+
+from caffe2tf.errors import LayerError
+from caffe2tf.ir.expr import Expr
+from caffe2tf.ir.layer import Context, Layer, Role
+from caffe2tf.ir.shape import Shape, format_shape
+from caffe2tf.ir.value import Value
+from caffe2tf.ir.weight import Array
+from caffe2tf.layers.registry import register
+
+if TYPE_CHECKING:
+    from caffe2tf.parse import LayerDefinition as LayerProto
+
+__all__ = ["Input", "Source", "check_extents"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source(Layer):
+    """A layer whose tops come from outside the network.
+
+    Attributes:
+        shapes: the shape of each top; None where the definition does not tell it.
+        names: the tops, for messages.
+    """
+
+    bottoms: ClassVar[tuple[int, int | None]] = (0, 0)
+    tops: ClassVar[tuple[int, int | None]] = (1, None)
+    role: ClassVar[Role] = Role.SOURCE
+
+    shapes: tuple[Shape | None, ...]
+    names: tuple[str, ...] = ()
+
+    def preparation(self) -> str:
+        """What Caffe does to the data before the first top has them: verbs, for a sentence; empty for nothing."""
+        return ""
+
+    def remarks(self) -> tuple[str, ...]:
+        """The preparation, which is left to the user."""
+        steps = self.preparation()
+        return (f"feed {self.names[0]!r} what Caffe feeds it: it {steps}",) if steps else ()
+
+    def infer(self, *inputs: Shape) -> tuple[Shape, ...]:
+        """The shapes it was given."""
+        del inputs
+        names = self.names or ("NAME",) * len(self.shapes)
+        unknown = [name for name, shape in zip(names, self.shapes, strict=True) if shape is None]
+        if unknown:
+            listed = ", ".join(map(repr, unknown))
+            options = " ".join(f"--input-shape {name}=N,C,H,W" for name in unknown)
+            raise LayerError(f"the definition does not tell the shape of {listed}; give it: {options}")
+        return tuple(s for s in self.shapes if s is not None)
+
+    def emit(self, ctx: Context, *inputs: Value) -> Expr | tuple[Expr, ...]:
+        """Nothing: inputs are declared at the head of the emitted function."""
+        del ctx, inputs
+        return ()
+
+    def with_shapes(self, given: Sequence[Shape | None]) -> Self:
+        """The layer with the shapes that are ``given``, one for each top; None leaves a top as it is."""
+        return replace(self, shapes=tuple(g or s for g, s in zip(given, self.shapes, strict=True)))
+
+    def default(self, top: int, shape: tuple[int, ...]) -> Array | None:
+        """What the layer itself puts into a top, in ``shape``; None where that comes from outside."""
+        del top, shape
+        return None
+
+
+@register("Input")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Input(Source):
+    """A network input.
+
+    | parameter | default | meaning |
+    |---|---|---|
+    | shape | required | the shape of every top, or one for each top |
+    """
+
+    @classmethod
+    def read(cls, proto: LayerProto) -> Self:
+        """One shape for all tops, or one for each; every extent positive."""
+        shapes = [tuple(s.dim) for s in proto.message.input_param.shape]
+        tops = len(proto.tops)
+        if len(shapes) not in (0, 1, tops):
+            raise LayerError(f"input_param.shape must be given once, or once for each of the {tops} tops")
+        check_extents("input_param.shape", shapes)
+        one_each: tuple[Shape | None, ...] = tuple(shapes * tops if len(shapes) == 1 else shapes) or (None,) * tops
+        return cls(shapes=one_each, names=proto.tops)
+
+
+def check_extents(what: str, shapes: Sequence[Sequence[int]]) -> None:
+    """Raises LayerError where an extent is below 1."""
+    for shape in shapes:
+        if any(d < 1 for d in shape):
+            raise LayerError(f"every extent of {what} must be 1 or more, not {format_shape(shape)}")

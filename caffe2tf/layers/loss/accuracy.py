@@ -1,0 +1,86 @@
+"""Accuracy: the share of predictions that are right."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Self
+
+from caffe2tf.errors import LayerError
+from caffe2tf.ir.expr import OMIT, Expr, runtime, unless
+from caffe2tf.ir.layer import Arrangement, Context
+from caffe2tf.ir.layout import Layout
+from caffe2tf.ir.shape import Shape
+from caffe2tf.ir.value import Value
+from caffe2tf.layers.loss.loss_base import Loss, check_labels, class_axis, layout_by_class, layout_in_order
+from caffe2tf.layers.registry import register
+
+if TYPE_CHECKING:
+    from caffe2tf.parse import LayerDefinition as LayerProto
+
+__all__ = ["Accuracy"]
+
+
+@register("Accuracy")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accuracy(Loss):
+    """The share of labels whose class is among the `top_k` with the highest scores.
+
+    A class of the same score counts as higher. A second top has the share for each class, 0 for a class without labels.
+
+    | parameter | default | meaning |
+    |---|---|---|
+    | top_k | 1 | how many classes may score as high |
+    | axis | 1 | the axis of the classes; may be negative |
+    | ignore_label | none | labels of this value do not count |
+
+    A label that names no class gives NaN; Caffe reads past the end of the scores.
+    """
+
+    tops: ClassVar[tuple[int, int | None]] = (1, 2)
+
+    top_k: int
+    axis: int
+    ignore_label: int | None
+
+    @classmethod
+    def read(cls, proto: LayerProto) -> Self:
+        """Parameters."""
+        p = proto.message.accuracy_param
+        ignored = p.ignore_label if p.HasField("ignore_label") else None
+        return cls(top_k=p.top_k, axis=p.axis, ignore_label=ignored)
+
+    def infer(self, *inputs: Shape) -> tuple[Shape, ...]:
+        """A scalar, and one value for each class."""
+        scores, labels = inputs
+        axis = self._axis(scores)
+        check_labels(scores, labels, axis)
+        classes = scores[axis]
+        if classes is not None and self.top_k > classes:
+            raise LayerError(f"accuracy_param.top_k ({self.top_k}) must not be above the number of classes ({classes})")
+        return (), (classes,)
+
+    def keeps_batch(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> bool:
+        """Unless the classes are along axis 0."""
+        return Loss.keeps_batch(self, inputs, outputs) and self._axis(inputs[0]) != 0
+
+    def arrange(self, inputs: Sequence[Value], outputs: Sequence[Value]) -> Arrangement:
+        """Scores and labels whose places follow each other in the same order."""
+        scores = layout_by_class(inputs[0], self._axis(inputs[0].shape))
+        return Arrangement(
+            inputs=(scores, layout_in_order(inputs[1])), outputs=tuple(Layout.plain(v.rank) for v in outputs)
+        )
+
+    def emit(self, ctx: Context, *inputs: Value) -> Expr:
+        """A layer of our own."""
+        at = inputs[0].layout.tensor_axis(self._axis(inputs[0].shape))
+        return runtime(
+            "Accuracy",
+            top_k=unless(self.top_k, 1),
+            axis=unless(-1 if at == inputs[0].rank - 1 else at, -1),
+            ignore_label=OMIT if self.ignore_label is None else self.ignore_label,
+            per_class=len(ctx.outputs) > 1 or OMIT,
+        )(*inputs)
+
+    def _axis(self, scores: Shape) -> int:
+        return class_axis(self.axis, scores, "accuracy_param.axis")

@@ -1,0 +1,1 @@
+"""Batch, channel, response and vector normalization."""

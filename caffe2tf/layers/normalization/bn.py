@@ -1,0 +1,269 @@
+"""BN: two layers of one name, SegNet's and PSPNet's, told apart by their fields, or by their trained blobs."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, ClassVar, Final, Self
+
+from caffe2tf.errors import LayerError, LayerUnsupportedError
+from caffe2tf.ir.expr import OMIT, Construct, Expr, keras, runtime, short, unless
+from caffe2tf.ir.filler import Filler
+from caffe2tf.ir.layer import Arrangement, BlobSpec, Context, Layer
+from caffe2tf.ir.layout import Layout
+from caffe2tf.ir.shape import Shape, format_shape
+from caffe2tf.ir.value import NodeBlob, Value
+from caffe2tf.ir.weight import Weight
+from caffe2tf.layers.extents import known
+from caffe2tf.layers.registry import register
+
+if TYPE_CHECKING:
+    from caffe2tf.parse import LayerDefinition as LayerProto
+    from caffe2tf.parse import Parameters
+    from caffe2tf.proto.caffe_pb2 import BNParameter
+
+__all__ = ["BN", "Form"]
+
+_SEGNET_EPS: Final = 1e-9
+_FIRST_EPS: Final = 1e-10
+_FIRST_DECAY: Final = 0.05
+_OF_PSPNET: Final = ("slope_filler", "bias_filler", "momentum", "eps", "frozen")
+_OF_FIRST_PSPNET: Final = ("moving_average", "decay", "var_eps", "axis")
+
+
+class Form(enum.Enum):
+    """What is done with the values before the factor and the offset."""
+
+    NOTHING = "nothing"
+    BATCH = "batch"  # normalised by the statistics of the batch
+    STORED = "stored"  # normalised by stored statistics, or in training by Keras' rule
+
+
+@register("BN")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BN(Layer):
+    """``y = a * (x - mean) / sqrt(variance + eps) + b`` for each channel (axis 1): two layers of one name.
+
+    SegNet and ENet: with bn_mode LEARN, mean and variance are those of the batch at hand, in TEST as well, and eps is
+    1e-9; with INFERENCE, ``y = a * x + b``, for statistics that are in a and b already. Trained blobs: scale a, shift b
+    (each 1, channels, 1, 1). The top has four axes, ones being added to a bottom of fewer.
+
+    PSPNet: mean and variance are stored. In TRAIN they are those of the batch, unless the layer is frozen. Trained
+    blobs: slope a, bias b, mean, variance (each 1, channels, 1, 1). Its first version, which SegNet's fields and
+    moving_average tell, uses the batch's statistics in TEST, too, unless moving_average is true.
+
+    | parameter | default | meaning |
+    |---|---|---|
+    | bn_mode | LEARN | SegNet: LEARN or INFERENCE |
+    | scale_filler, shift_filler | constant 0 | SegNet: what fills an untrained scale and shift |
+    | slope_filler, bias_filler | constant 0 | PSPNet: likewise for slope and bias |
+    | momentum | 0.9 | PSPNet: weight of the old statistics in training |
+    | eps | 1e-5 | PSPNet |
+    | frozen | false | PSPNet: nothing learns, and the stored statistics are used in training, too |
+    | moving_average | false | PSPNet's first version: whether TEST uses the stored statistics |
+    | decay | 0.05 | PSPNet's first version: weight of the new statistics in training |
+    | var_eps | 1e-10 | PSPNet's first version: its eps |
+    | axis | 1 | PSPNet's first version: the axis that stands for the channels, 1 or 2 |
+    | icnet | false | Synopsys: true for PSPNet's layer |
+
+    Where no field tells, four trained blobs are PSPNet's and two are SegNet's; without any, it is SegNet's.
+
+    A layer that uses the batch's statistics also does where nothing is trained. In training it keeps PSPNet's moving
+    averages, for the network in TEST. SegNet's tops for mean and variance are not supported.
+    """
+
+    tops: ClassVar[tuple[int, int | None]] = (1, 3)
+    reads_unknown: ClassVar[tuple[str, ...]] = ("bn_param",)
+
+    form: Form
+    segnet: bool
+    told: bool
+    training: bool
+    frozen: bool = False
+    axis: int = 1
+    momentum: float = 0.9
+    epsilon: float = _SEGNET_EPS
+    fillers: tuple[Filler, Filler] = field(default_factory=lambda: (Filler(), Filler()))
+    chosen: str = ""
+
+    @classmethod
+    def read(cls, proto: LayerProto) -> Self:
+        """Whose layer it is, and its parameters."""
+        p = proto.message.bn_param
+        training = proto.message.phase == 0
+        old = _first_fields(proto)
+        pspnet = old.boolean("icnet") or not p.HasField("bn_mode")
+        if pspnet and any(name in old for name in _OF_FIRST_PSPNET):
+            layer = cls._read_first(p, old, training=training)
+        elif pspnet and ("icnet" in old or any(p.HasField(name) for name in _OF_PSPNET)):
+            layer = cls._read_pspnet(p, training=training)
+        else:
+            layer = cls._read_segnet(p, training=training)
+        if len(proto.tops) > 1:
+            if not layer.segnet or layer.form is not Form.BATCH:
+                raise LayerError(f"only SegNet's BN in mode LEARN has tops beside its first; remove {proto.tops[1]!r}")
+            raise LayerUnsupportedError(
+                f"the batch's mean and variance as tops of a BN are not supported; remove {proto.tops[1]!r}"
+            )
+        return layer
+
+    def infer(self, *inputs: Shape) -> tuple[Shape, ...]:
+        """The shape of the bottom; SegNet's has four axes."""
+        rank = len(inputs[0])
+        if not max(2, self.axis + 1) <= rank <= 4:
+            raise LayerError(
+                f"the bottom of a BN must have 2 to 4 axes, and the one that holds its channels, "
+                f"not {format_shape(inputs[0]) or 'none'}"
+            )
+        return ((*inputs[0], *(1,) * (4 - rank)),) if self.segnet else (inputs[0],)
+
+    def blobs(self, *inputs: Shape) -> tuple[BlobSpec, ...]:
+        """Scale and shift; PSPNet's statistics."""
+        channels = known(inputs[0][self.axis : self.axis + 1], "the channels of a BN's input")
+        shape = (*(1,) * self.axis, *channels, *(1,) * (3 - self.axis))
+        names = ("scale", "shift") if self.segnet else ("slope", "bias", "mean", "variance")
+        variance = Filler(value=1.0 if self.frozen else 0.0)
+        fillers = (*self.fillers, Filler(), variance)
+        return tuple(BlobSpec(name=n, shape=shape, filler=f) for n, f in zip(names, fillers, strict=False))
+
+    def with_blobs(self, shapes: Sequence[tuple[int, ...]]) -> BN:
+        """Whose layer it is, by the count of its blobs, where its fields do not tell."""
+        if self.told or len(shapes) not in (2, 4):
+            return self
+        if len(shapes) == 2:
+            return replace(self, told=True)
+        if any(f.given for f in self.fillers):
+            chosen = (
+                "its 4 blobs are read as those of PSPNet's first BN; without `moving_average: true` it does not use "
+            )
+            return replace(self, segnet=False, epsilon=_FIRST_EPS, chosen=f"{chosen}the stored statistics")
+        return replace(
+            self,
+            form=Form.BATCH if self.training else Form.STORED,
+            segnet=False,
+            epsilon=1e-5,
+            chosen="its 4 blobs are read as those of PSPNet's BN: slope, bias, mean, variance",
+        )
+
+    def remarks(self) -> tuple[str, ...]:
+        """Whose layer it was taken for, and why."""
+        if self.chosen:
+            return (self.chosen,)
+        if not self.segnet:
+            return ("by its fields, this BN is read as PSPNet's",)
+        if self.told or any(f.given for f in self.fillers):
+            return ("by its fields or blobs, this BN is read as SegNet's",)
+        whose = "no field tells SegNet's BN from PSPNet's: it is taken for SegNet's in mode LEARN"
+        return (f"{whose}, which normalises by the batch's statistics",)
+
+    def keeps_batch(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> bool:
+        """Not where the batch's own statistics are used; in training, any batch will do."""
+        return (self.form is not Form.BATCH or self.training) and Layer.keeps_batch(self, inputs, outputs)
+
+    def arrange(self, inputs: Sequence[Value], outputs: Sequence[Value]) -> Arrangement:
+        """Any order, which stays; channels last where axes are added."""
+        layout = inputs[0].layout
+        if inputs[0].rank == outputs[0].rank and (self.axis == 1 or not layout.blocks):
+            return Arrangement(inputs=(layout,), outputs=(layout,))
+        return Arrangement(
+            inputs=(Layout.channels_last(inputs[0].rank),), outputs=(Layout.channels_last(outputs[0].rank),)
+        )
+
+    def emit(self, ctx: Context, *inputs: Value) -> Expr:
+        """BatchNormalization of Keras where statistics are stored; else a layer of our own."""
+        x, out = inputs[0], ctx.outputs[0]
+        if x.rank == out.rank:
+            return self._layer(x)(x)
+        target = tuple(-1 if d is None else d for d in out.tensor_shape[1:])
+        return keras("Reshape", target)(self._layer(x, role="norm")(x))
+
+    def convert(self, blobs: Sequence[NodeBlob], ctx: Context) -> Mapping[str, Weight]:
+        """All blobs as vectors, in the order in which the channels arrive."""
+        names = ["gamma", "beta"]
+        if not self.segnet and (self.form is Form.STORED or self.training):
+            names += ["moving_mean", "moving_variance"]
+        layout = ctx.inputs[0].layout
+        vectors = (b.array.reshape(-1) for b in blobs)
+        return {
+            name: blob.weight(v[layout.indices()] if layout.blocks else v)
+            for name, blob, v in zip(names, blobs, vectors, strict=False)
+        }
+
+    def _layer(self, x: Value, *, role: str = "") -> Construct:
+        tensor_axis = x.layout.tensor_axis(self.axis)
+        axis = unless(tensor_axis, x.rank - 1)
+        if self.form is Form.NOTHING:
+            return runtime("Scale", axis=axis, role=role, owns_weights=bool(role))
+        if self.form is Form.BATCH:
+            return runtime(
+                "NormalizeBatch",
+                axis=axis,
+                epsilon=short(self.epsilon),
+                scale=True,
+                center=True,
+                momentum=OMIT if self.segnet or not self.training else short(self.momentum),
+                role=role,
+                owns_weights=bool(role),
+            )
+        return keras(
+            "BatchNormalization",
+            axis=axis,
+            momentum=unless(short(self.momentum), 0.99),
+            epsilon=unless(short(self.epsilon), 1e-3),
+            trainable=False if self.training and self.frozen else OMIT,
+            role=role,
+            owns_weights=bool(role),
+        )
+
+    @classmethod
+    def _read_segnet(cls, p: BNParameter, *, training: bool) -> Self:
+        return cls(
+            form=Form.BATCH if p.bn_mode == type(p).LEARN else Form.NOTHING,
+            segnet=True,
+            told=p.HasField("bn_mode"),
+            training=training,
+            fillers=_fillers(p, "scale_filler", "shift_filler"),
+        )
+
+    @classmethod
+    def _read_pspnet(cls, p: BNParameter, *, training: bool) -> Self:
+        return cls(
+            form=Form.BATCH if training and not p.frozen else Form.STORED,
+            segnet=False,
+            told=True,
+            training=training,
+            frozen=p.frozen,
+            momentum=p.momentum,
+            epsilon=p.eps,
+            fillers=_fillers(p, "slope_filler", "bias_filler"),
+        )
+
+    @classmethod
+    def _read_first(cls, p: BNParameter, old: Parameters, *, training: bool) -> Self:
+        stored = old.boolean("moving_average") and not training
+        axis = old.whole_number("axis", 1)
+        if axis not in (1, 2):
+            raise LayerError(f"bn_param.axis must be 1 or 2, not {axis}")
+        return cls(
+            form=Form.STORED if stored else Form.BATCH,
+            segnet=False,
+            told=True,
+            training=training,
+            axis=axis,
+            momentum=1 - old.number("decay", _FIRST_DECAY),
+            epsilon=old.number("var_eps", _FIRST_EPS),
+            fillers=_fillers(p, "scale_filler", "shift_filler"),
+        )
+
+
+def _first_fields(proto: LayerProto) -> Parameters:
+    """The fields that only PSPNet's first version and Synopsys' have."""
+    block = proto.extra.block("bn_param")
+    fillers = (name for name in block if name.endswith("_filler"))  # of no account for a trained layer
+    return block.only(*_OF_FIRST_PSPNET, "icnet", *fillers)
+
+
+def _fillers(p: BNParameter, *names: str) -> tuple[Filler, Filler]:
+    first, second = (Filler.read(getattr(p, name), given=p.HasField(name)) for name in names)
+    return first, second

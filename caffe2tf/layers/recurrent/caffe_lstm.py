@@ -1,0 +1,149 @@
+"""Lstm: the layer of caffe-lstm, older than Caffe's own LSTM."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Self
+
+from caffe2tf.errors import LayerError
+from caffe2tf.ir.expr import Expr, runtime, unless
+from caffe2tf.ir.filler import Filler
+from caffe2tf.ir.layer import BlobSpec, Context, Layer
+from caffe2tf.ir.shape import Shape, format_shape
+from caffe2tf.ir.value import NodeBlob, Value
+from caffe2tf.ir.weight import Weight
+from caffe2tf.layers.extents import values_after
+from caffe2tf.layers.registry import register
+
+if TYPE_CHECKING:
+    from caffe2tf.parse import LayerDefinition as LayerProto
+
+__all__ = ["Lstm"]
+
+
+@register("Lstm")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lstm(Layer):
+    """Long short-term memory, without peepholes, over the rows of a matrix; of caffe-lstm.
+
+    ``i, f, o, g = W_x x[t] + keep[t] W_h h[t - 1] + b``; ``c[t] = keep[t] sigmoid(f) c[t - 1] + sigmoid(i) tanh(g)``;
+    ``h[t] = sigmoid(o) tanh(c[t])``.
+
+    Bottoms: x (steps times streams, ...), of which row ``t batch_size + n`` is step t of stream n, and optionally
+    markers (count, 1, ...): ``keep`` is 1 where the marker is not 0. Without markers it is 0 at the first step alone.
+    Top: h (steps times streams, num_output).
+
+    | parameter | default | meaning |
+    |---|---|---|
+    | num_output | required | values of h and of c |
+    | batch_size | 1 | streams |
+    | clipping_threshold | 0 | bounds gradients: changes nothing here |
+    | weight_filler, bias_filler | constant 0 | what fills a blob that was not trained |
+
+    Trained blobs: W_x (4 num_output, values of x), W_h (4 num_output, num_output), b (4 num_output).
+
+    With several streams Caffe reads marker ``t + n`` for step t of stream n, and so does the model. Deviations: with
+    markers, Caffe begins a forward pass with h and c of the last one; here each begins with zeros. Where the first
+    marker is 0, as it is for whole sequences, there is no difference. With several streams, caffe-lstm gives each
+    stream its own ``W_h h[t - 1]`` on a GPU, and so does the model; on a CPU it gives all streams that of the first.
+    """
+
+    bottoms: ClassVar[tuple[int, int | None]] = (1, 2)
+
+    num_output: int
+    streams: int
+    marked: bool
+    weight_filler: Filler
+    bias_filler: Filler
+
+    @classmethod
+    def read(cls, proto: LayerProto) -> Self:
+        """Parameters."""
+        p = proto.message.lstm_param
+        for field, value in (("num_output", p.num_output), ("batch_size", p.batch_size)):
+            if value < 1:
+                raise LayerError(f"lstm_param.{field} must be 1 or more, not {value}")
+        return cls(
+            num_output=p.num_output,
+            streams=p.batch_size,
+            marked=len(proto.bottoms) > 1,
+            weight_filler=Filler.read(p.weight_filler, given=p.HasField("weight_filler")),
+            bias_filler=Filler.read(p.bias_filler, given=p.HasField("bias_filler")),
+        )
+
+    def remarks(self) -> tuple[str, ...]:
+        """Which markers Caffe reads, and where its two implementations differ."""
+        if self.streams == 1:
+            return ()
+        markers = (
+            "with several streams, Caffe reads for step t of stream n the marker t + n of its second bottom, "
+            "not t * batch_size + n; so does the model"
+        )
+        state = (
+            "with several streams, the model computes what caffe-lstm does on a GPU; on a CPU that gives every stream "
+            "the recurrent part of the first one, so recordings made there differ"
+        )
+        return (markers, state) if self.marked else (state,)
+
+    def infer(self, *inputs: Shape) -> tuple[Shape, ...]:
+        """(rows, num_output)."""
+        x = inputs[0]
+        if not 1 <= len(x) <= 4:
+            raise LayerError(f"the first bottom must have 1 to 4 axes, the first for its rows; it is {format_shape(x)}")
+        rows = x[0]
+        if rows is not None and rows % self.streams:
+            raise LayerError(
+                f"the first bottom's {rows} rows must be a multiple of lstm_param.batch_size ({self.streams})"
+            )
+        values_after(x, 1, "the first bottom's extents")
+        if self.marked:
+            self._check_markers(inputs[1], rows)
+        return ((rows, self.num_output),)
+
+    def blobs(self, *inputs: Shape) -> tuple[BlobSpec, ...]:
+        """Weight of x, weight of h, bias."""
+        wide = 4 * self.num_output
+        shapes = (wide, values_after(inputs[0], 1)), (wide, self.num_output)
+        return (
+            BlobSpec(name="weight of x", shape=shapes[0], filler=self.weight_filler),
+            BlobSpec(name="weight of h", shape=shapes[1], filler=self.weight_filler),
+            BlobSpec(name="bias", shape=(wide,), filler=self.bias_filler),
+        )
+
+    def keeps_batch(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> bool:
+        """Axis 0 is time."""
+        del inputs, outputs
+        return False
+
+    def emit(self, ctx: Context, *inputs: Value) -> Expr:
+        """A layer of our own: Keras' LSTM has other gates, and no streams that begin anew."""
+        del ctx
+        return runtime("SequenceLSTM", self.num_output, streams=unless(self.streams, 1))(*inputs)
+
+    def convert(self, blobs: Sequence[NodeBlob], ctx: Context) -> Mapping[str, Weight]:
+        """Matrices are transposed."""
+        del ctx
+        w_x, w_h, bias = blobs
+        return {
+            "kernel": w_x.weight(w_x.array.T),
+            "bias": bias.weight(),
+            "recurrent_kernel": w_h.weight(w_h.array.T),
+        }
+
+    def multiply_adds(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> int:
+        """One for each weight and row."""
+        del outputs
+        w_x, w_h, _ = self.blobs(*inputs)
+        return (inputs[0][0] or 1) * w_x.shape[0] * (w_x.shape[1] + w_h.shape[1])
+
+    def _check_markers(self, shape: Shape, rows: int | None) -> None:
+        if not 1 <= len(shape) <= 4 or any(d != 1 for d in shape[1:]):
+            raise LayerError(
+                "the second bottom must hold one marker for each index along axis 0, and its other axes have extent 1; "
+                f"it is {format_shape(shape)}"
+            )
+        if rows is not None and shape[0] is not None and shape[0] < rows // self.streams + self.streams - 1:
+            raise LayerError(
+                f"the second bottom must hold a marker for each of the first bottom's {rows} rows, not {shape[0]}"
+            )

@@ -1,0 +1,1 @@
+"""Layers that change the size of images."""

@@ -1,0 +1,113 @@
+"""Crop: a part of one blob, as large as another blob."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Self
+
+from caffe2tf.errors import LayerError
+from caffe2tf.ir.expr import Expr, keras, runtime
+from caffe2tf.ir.layer import Arrangement, Context, Layer
+from caffe2tf.ir.layout import Layout
+from caffe2tf.ir.shape import Shape, format_shape
+from caffe2tf.ir.value import Value
+from caffe2tf.layers.registry import register
+from caffe2tf.layers.regroup import axis_of
+
+if TYPE_CHECKING:
+    from caffe2tf.parse import LayerDefinition as LayerProto
+
+__all__ = ["Crop"]
+
+
+@register("Crop")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Crop(Layer):
+    """The part of the first bottom that begins at `offset` and has the second bottom's extents from `axis` on.
+
+    | parameter | default | meaning |
+    |---|---|---|
+    | axis | 2 | first axis that is cropped; may be negative |
+    | offset | 0 | where the part begins: once for all cropped axes, or once for each of them |
+
+    Of the second bottom only the shape matters. Where all extents are known beforehand, it is not read at all.
+    """
+
+    bottoms: ClassVar[tuple[int, int | None]] = (2, 2)
+
+    axis: int
+    offset: tuple[int, ...]
+
+    @classmethod
+    def read(cls, proto: LayerProto) -> Self:
+        """Parameters."""
+        p = proto.message.crop_param
+        return cls(axis=p.axis, offset=tuple(p.offset))
+
+    def infer(self, *inputs: Shape) -> tuple[Shape, ...]:
+        """From the axis on, the second bottom's extents."""
+        shape, like = inputs
+        axis, offsets = self._offsets(shape)
+        if len(like) < len(shape):
+            raise LayerError(
+                f"the second bottom ({format_shape(like)}) must have all axes of the first ({format_shape(shape)})"
+            )
+        for i, (have, want, offset) in enumerate(zip(shape[axis:], like[axis:], offsets, strict=False), axis):
+            if have is not None and want is not None and have - offset < want:
+                raise LayerError(
+                    f"the part must lie inside the first bottom: along axis {i}, {want} values from offset {offset} on "
+                    f"reach beyond its {have}"
+                )
+        return ((*shape[:axis], *like[axis : len(shape)]),)
+
+    def keeps_batch(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> bool:
+        """Unless the batch itself is cropped."""
+        axis, offsets = self._offsets(inputs[0])
+        uncropped = axis > 0 or (offsets[0] == 0 and inputs[0][0] == inputs[1][0])
+        return uncropped and Layer.keeps_batch(self, inputs[:1], outputs)
+
+    def arrange(self, inputs: Sequence[Value], outputs: Sequence[Value]) -> Arrangement:
+        """Any order of the axes; a flattened axis must be in Caffe's order if it is cropped."""
+        x, like = inputs
+        cropped = self._cropped(x.shape, like.shape)
+        layout = Layout.plain(2) if x.layout.blocks and 1 in cropped else x.layout
+        return Arrangement(inputs=(layout, like.layout), outputs=(layout,))
+
+    def emit(self, ctx: Context, *inputs: Value) -> Expr:
+        """Cropping1D to 3D along spatial axes, else a runtime layer; nothing where nothing is cut off."""
+        x, like = inputs
+        offsets = self._cropped(x.shape, like.shape)
+        if not offsets:
+            return x
+        extents = [(x.shape[a], like.shape[a]) for a in offsets]
+        if any(d is None for pair in extents for d in pair):
+            axes = sorted(offsets, key=x.layout.tensor_axis)
+            at = tuple((x.layout.tensor_axis(a), like.layout.tensor_axis(a), offsets[a]) for a in axes)
+            return runtime("CropLike", at)(x, like)
+        margins = {
+            x.layout.tensor_axis(a): (offset, (x.shape[a] or 0) - (like.shape[a] or 0) - offset)
+            for a, offset in offsets.items()
+        }
+        inner = range(1, x.rank - 1)
+        if 1 <= len(inner) <= 3 and set(margins) <= set(inner):
+            sides = tuple(margins.get(a, (0, 0)) for a in inner)
+            return keras(f"Cropping{len(inner)}D", sides[0] if len(inner) == 1 else sides)(x)
+        return runtime("Crop", tuple(margins.get(a, (0, 0)) for a in range(x.rank)))(x)
+
+    def _offsets(self, shape: Shape) -> tuple[int, tuple[int, ...]]:
+        """The first axis that is cropped, and the offset along each from there on."""
+        axis = axis_of(shape, self.axis, "crop_param.axis")
+        count = len(shape) - axis
+        if len(self.offset) > 1 and len(self.offset) != count:
+            raise LayerError(
+                f"crop_param.offset must be given once, or once for each of the {count} axes from axis {axis} on; "
+                f"{len(self.offset)} are given"
+            )
+        return axis, self.offset if len(self.offset) > 1 else (self.offset or (0,)) * count
+
+    def _cropped(self, shape: Shape, like: Shape) -> dict[int, int]:
+        """Caffe's axes along which something is, or may be, cut off, and the offset along each."""
+        axis, offsets = self._offsets(shape)
+        pairs = dict(enumerate(offsets, axis))
+        return {a: o for a, o in pairs.items() if o or shape[a] is None or shape[a] != like[a]}

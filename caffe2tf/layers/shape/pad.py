@@ -1,0 +1,87 @@
+"""Pad: a constant put around a blob."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+from caffe2tf.errors import LayerError
+from caffe2tf.ir.expr import Expr, keras, runtime, short, unless
+from caffe2tf.ir.layer import Arrangement, Context, Layer
+from caffe2tf.ir.layout import Layout
+from caffe2tf.ir.shape import Shape, format_shape
+from caffe2tf.ir.value import Value
+from caffe2tf.layers.registry import register
+from caffe2tf.layers.shape.split import forbid_in_place
+from caffe2tf.layers.window import brief
+
+if TYPE_CHECKING:
+    from caffe2tf.parse import LayerDefinition as LayerProto
+
+__all__ = ["Pad"]
+
+
+@register("Pad")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pad(Layer):
+    """The bottom with values of `constant_values` before and after it along each axis; of Synopsys' Caffe.
+
+    | parameter | default | meaning |
+    |---|---|---|
+    | paddings | required | for each axis, the batch included, how many before and how many after |
+    | constant_values | 0 | |
+
+    Not computed in place.
+    """
+
+    paddings: tuple[tuple[int, int], ...]
+    value: float = 0.0
+
+    @classmethod
+    def read(cls, proto: LayerProto) -> Self:
+        """The counts, in pairs, and the value."""
+        forbid_in_place(proto)
+        p = proto.message.pad_param
+        counts = tuple(p.paddings)
+        if len(counts) % 2:
+            raise LayerError(f"pad_param.paddings must be given twice for each axis, not {len(counts)} times")
+        return cls(paddings=tuple(zip(counts[::2], counts[1::2], strict=True)), value=p.constant_values)
+
+    def infer(self, *inputs: Shape) -> tuple[Shape, ...]:
+        """More along each axis."""
+        shape = inputs[0]
+        if not shape:
+            raise LayerError("a Pad must have a bottom with axes, not a single number")
+        if len(self.paddings) != len(shape):
+            raise LayerError(
+                f"pad_param.paddings must be given twice for each of the {len(shape)} axes of the bottom "
+                f"({format_shape(shape)}), not {2 * len(self.paddings)} times"
+            )
+        return (tuple(None if d is None else d + sum(p) for d, p in zip(shape, self.paddings, strict=True)),)
+
+    def keeps_batch(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> bool:
+        """Unless the batch itself is padded."""
+        return not any(self.paddings[0]) and Layer.keeps_batch(self, inputs, outputs)
+
+    def arrange(self, inputs: Sequence[Value], outputs: Sequence[Value]) -> Arrangement:
+        """Any order of the axes; a flattened axis must be in Caffe's order if it is padded."""
+        del outputs
+        layout = inputs[0].layout
+        if layout.blocks and any(self.paddings[1]):
+            layout = Layout.plain(2)
+        return Arrangement(inputs=(layout,), outputs=(layout,))
+
+    def emit(self, ctx: Context, *inputs: Value) -> Expr:
+        """ZeroPadding1D to 3D along spatial axes, else a runtime layer; nothing where nothing is put around."""
+        del ctx
+        x = inputs[0]
+        counts = tuple(self.paddings[a] for a in x.layout.axes)
+        if not any(n for pair in counts for n in pair):
+            return x
+        sides = counts[1:-1]
+        if self.value != 0 or not 1 <= len(sides) <= 3 or any((*counts[0], *counts[-1])):
+            return runtime("Pad", counts, value=unless(short(self.value), 0.0))(x)
+        if all(before == after for before, after in sides):
+            return keras(f"ZeroPadding{len(sides)}D", brief([before for before, _ in sides]))(x)
+        return keras(f"ZeroPadding{len(sides)}D", sides[0] if len(sides) == 1 else sides)(x)

@@ -1,0 +1,156 @@
+"""Reshape: other axes for the same values."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+from caffe2tf.errors import LayerError
+from caffe2tf.ir.expr import Expr
+from caffe2tf.ir.layer import Arrangement, Context
+from caffe2tf.ir.shape import Shape, format_shape
+from caffe2tf.ir.value import Value
+from caffe2tf.layers.registry import register
+from caffe2tf.layers.regroup import UNSETTLED, Extents, Regroup, is_known, revealed
+from caffe2tf.layers.shape.depth_to_space import CHANNELS_FIRST, image_layout, spread, spread_shape
+from caffe2tf.layers.shape.split import forbid_in_place
+
+if TYPE_CHECKING:
+    from caffe2tf.parse import LayerDefinition as LayerProto
+
+__all__ = ["Reshape"]
+
+
+@register("Reshape")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reshape(Regroup):
+    """The axes from `axis` on, `num_axes` of them, are replaced by `shape`; Caffe's order of the values stays.
+
+    | parameter | default | meaning |
+    |---|---|---|
+    | shape | no axes | new extents; 0 copies the bottom's extent at the same place, -1 (once) is worked out |
+    | axis | 0 | first axis that is replaced; negative ones count from behind the last axis (-1: nothing is replaced) |
+    | num_axes | -1 | count of axes that are replaced; -1 for all from `axis` on |
+    | pixelshuffler | 1 | of Synopsys' Caffe, see below |
+
+    Not computed in place.
+
+    With a `pixelshuffler` r other than 1, the rest is left out of account, and channels become places of an image
+    whose sides are r times as long: ``y[c, r h + i, r w + j] = x[(r c + i) r + j, h, w]``.
+    """
+
+    shape: tuple[int, ...]
+    axis: int
+    num_axes: int
+    pixelshuffler: int = 1
+
+    @classmethod
+    def read(cls, proto: LayerProto) -> Self:
+        """Parameters; at most one -1."""
+        forbid_in_place(proto)
+        p = proto.message.reshape_param
+        if p.pixelshuffler < 1:
+            raise LayerError(f"reshape_param.pixelshuffler must be 1 or more, not {p.pixelshuffler}")
+        shape = tuple(p.shape.dim)
+        if p.pixelshuffler != 1:
+            return cls(shape=shape, axis=p.axis, num_axes=p.num_axes, pixelshuffler=p.pixelshuffler)
+        if shape.count(-1) > 1:
+            raise LayerError(f"reshape_param.shape may hold -1 once, not {shape.count(-1)} times")
+        if any(d < -1 for d in shape):
+            raise LayerError(f"reshape_param.shape must hold positive extents, 0 or -1, not {min(shape)}")
+        if p.num_axes < -1:
+            raise LayerError(f"reshape_param.num_axes must be 0 or more, or -1 for all, not {p.num_axes}")
+        return cls(shape=shape, axis=p.axis, num_axes=p.num_axes)
+
+    def shares_memory(self, bottoms: int, tops: int) -> bool:
+        """Unless values move."""
+        return self.pixelshuffler == 1 and Regroup.shares_memory(self, bottoms, tops)
+
+    def keeps_batch(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> bool:
+        """Unless axes are put in front of axis 0, which a batch of 1 does not show."""
+        in_front = self.pixelshuffler == 1 and self.shape and self._replaced(len(inputs[0])) == (0, 0)
+        return not in_front and Regroup.keeps_batch(self, inputs, outputs)
+
+    def infer(self, *inputs: Shape) -> tuple[Shape, ...]:
+        """The new axes; or fewer channels and a larger image."""
+        if self.pixelshuffler == 1:
+            return Regroup.infer(self, *inputs)
+        return (spread_shape(inputs[0], self.pixelshuffler, CHANNELS_FIRST, "reshape_param.pixelshuffler"),)
+
+    def arrange(self, inputs: Sequence[Value], outputs: Sequence[Value]) -> Arrangement:
+        """Whatever order a plain reshape of the tensor can keep; channels first or last where values move."""
+        if self.pixelshuffler == 1:
+            return Regroup.arrange(self, inputs, outputs)
+        layout = image_layout(inputs[0])
+        return Arrangement(inputs=(layout,), outputs=(layout,))
+
+    def emit(self, ctx: Context, *inputs: Value) -> Expr:
+        """Reshape, Flatten or nothing; a layer of our own where values move."""
+        if self.pixelshuffler == 1:
+            return Regroup.emit(self, ctx, *inputs)
+        return spread(inputs[0], self.pixelshuffler, inner=True)
+
+    def top(self, bottom: Extents) -> Extents:
+        """The axes before, the new ones, the axes behind."""
+        start, end = self._replaced(len(bottom))
+        new = [self._copied(bottom, start + i) if d == 0 else d for i, d in enumerate(self.shape)]
+        if -1 in new:
+            fixed = math.prod((*bottom[:start], *(d for d in new if d != -1), *bottom[end:]))
+            new[new.index(-1)] = self._worked_out(bottom, fixed)
+        top = (*bottom[:start], *new, *bottom[end:])
+        if math.prod(top) != math.prod(bottom) and not _may_be_equal(top, bottom):
+            raise LayerError(
+                f"the top must hold as many values as the bottom: {format_shape(revealed(bottom))} cannot become "
+                f"{format_shape(revealed(top))}"
+            )
+        return top
+
+    def _replaced(self, rank: int) -> tuple[int, int]:
+        """First and behind the last axis that is replaced."""
+        start = self.axis if self.axis >= 0 else rank + self.axis + 1
+        if not 0 <= start <= rank:
+            raise LayerError(
+                f"reshape_param.axis {self.axis} is out of range for a blob of {rank} axes "
+                f"(allowed: {-rank - 1} to {rank})"
+            )
+        end = rank if self.num_axes == -1 else start + self.num_axes
+        if end > rank:
+            raise LayerError(
+                f"reshape_param.axis ({self.axis}) and num_axes ({self.num_axes}) reach beyond the bottom's {rank} axes"
+            )
+        return start, end
+
+    @staticmethod
+    def _copied(bottom: Extents, axis: int) -> int:
+        if axis >= len(bottom):
+            raise LayerError(
+                f"a 0 in reshape_param.shape copies axis {axis} of the bottom, which has {len(bottom)} axes: "
+                "give the extent itself"
+            )
+        return bottom[axis]
+
+    @staticmethod
+    def _worked_out(bottom: Extents, fixed: int) -> int:
+        """The extent that -1 stands for, `fixed` being the product of the others."""
+        count = math.prod(bottom)
+        if count % fixed == 0:
+            return count // fixed
+        if not is_known(count // math.gcd(count, fixed)) or not is_known(fixed // math.gcd(count, fixed)):
+            return UNSETTLED
+        raise LayerError(
+            f"-1 cannot be worked out: the product of the other extents ({_amount(fixed)}) must divide the bottom's "
+            f"{_amount(count)} values"
+        )
+
+
+def _may_be_equal(first: Extents, second: Extents) -> bool:
+    """Whether the products of the extents could agree once the network runs."""
+    a, b = math.prod(first), math.prod(second)
+    common = math.gcd(a, b)
+    return not (is_known(a // common) and is_known(b // common))
+
+
+def _amount(count: int) -> str:
+    return str(count) if is_known(count) else "unknown number of"

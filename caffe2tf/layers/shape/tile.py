@@ -1,0 +1,72 @@
+"""Tile: a blob repeated along one axis."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+from caffe2tf.errors import LayerError
+from caffe2tf.ir.expr import Expr, runtime
+from caffe2tf.ir.layer import Arrangement, Context, Layer
+from caffe2tf.ir.layout import Layout
+from caffe2tf.ir.shape import Shape
+from caffe2tf.ir.value import Value
+from caffe2tf.layers.registry import register
+from caffe2tf.layers.regroup import axis_of
+
+if TYPE_CHECKING:
+    from caffe2tf.parse import LayerDefinition as LayerProto
+
+__all__ = ["Tile"]
+
+
+@register("Tile")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tile(Layer):
+    """The bottom `tiles` times behind itself along one axis: 1, 2 becomes 1, 2, 1, 2.
+
+    | parameter | default | meaning |
+    |---|---|---|
+    | axis | 1 | axis along which it is repeated; may be negative |
+    | tiles | required | how often |
+    """
+
+    axis: int
+    tiles: int
+
+    @classmethod
+    def read(cls, proto: LayerProto) -> Self:
+        """Parameters."""
+        p = proto.message.tile_param
+        if not p.HasField("tiles"):
+            raise LayerError("tile_param.tiles must be given")
+        if p.tiles < 1:
+            raise LayerError(f"tile_param.tiles must be positive, not {p.tiles}")
+        return cls(axis=p.axis, tiles=p.tiles)
+
+    def infer(self, *inputs: Shape) -> tuple[Shape, ...]:
+        """A multiple along the axis."""
+        shape = inputs[0]
+        axis = axis_of(shape, self.axis, "tile_param.axis")
+        extent = shape[axis]
+        return ((*shape[:axis], None if extent is None else extent * self.tiles, *shape[axis + 1 :]),)
+
+    def keeps_batch(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> bool:
+        """Unless the batch itself is repeated."""
+        axis = axis_of(inputs[0], self.axis, "tile_param.axis")
+        return (axis != 0 or self.tiles == 1) and Layer.keeps_batch(self, inputs, outputs)
+
+    def arrange(self, inputs: Sequence[Value], outputs: Sequence[Value]) -> Arrangement:
+        """Any order; that along a flattened axis is repeated with it."""
+        layout = inputs[0].layout
+        repeated = axis_of(inputs[0].shape, self.axis, "tile_param.axis") == 1 and layout.blocks
+        after = Layout.flat(layout.blocks * self.tiles) if repeated else layout
+        return Arrangement(inputs=(layout,), outputs=(after,))
+
+    def emit(self, ctx: Context, *inputs: Value) -> Expr:
+        """A runtime layer: Keras has none; nothing for one tile."""
+        x = inputs[0]
+        if self.tiles == 1:
+            return x
+        return runtime("Tile", x.layout.tensor_axis(axis_of(x.shape, self.axis, "tile_param.axis")), self.tiles)(x)

@@ -1,0 +1,1 @@
+"""Sums, products and fully connected layers."""

@@ -1,0 +1,251 @@
+"""Pooling over boxes: recordings of Caffe, loops in its order, boxes of every kind, every error."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from caffe2tf.errors import Caffe2TFError, LayerError, UsageError
+from caffe2tf.layers.detection.roi_pooling import PSROIPooling, ROIPooling
+from tests.layers.emitted import built, calls, check_saved, emitted
+from tests.layers.oracle import Array, assert_matches, check_recorded, recorded, run_layer
+
+F = np.float32
+
+
+def layer(type_: str, parameters: str) -> str:
+    return f'layer {{ name: "out" type: "{type_}" bottom: "data" bottom: "rois" top: "out" {parameters} }}'
+
+
+def max_layer(rows: int, columns: int, scale: float = 1.0) -> str:
+    return layer("ROIPooling", f"roi_pooling_param {{ pooled_h: {rows} pooled_w: {columns} spatial_scale: {scale} }}")
+
+
+def mean_layer(channels: int, group: int, scale: float = 1.0) -> str:
+    return layer(
+        "PSROIPooling",
+        f"psroi_pooling_param {{ spatial_scale: {scale} output_dim: {channels} group_size: {group} }}",
+    )
+
+
+def half_up(x: np.floating) -> int:
+    """C's round: halves away from zero."""
+    return int(math.copysign(math.floor(abs(float(x)) + 0.5), float(x)))
+
+
+def clip(value: float, most: int) -> int:
+    return min(max(int(value), 0), most)
+
+
+def max_of_boxes(x: Array, rois: Array, rows: int, columns: int, scale: float) -> Array:
+    """Caffe's loops, float32."""
+    _, channels, height, width = x.shape
+    out = np.zeros((len(rois), channels, rows, columns), F)
+    for n, roi in enumerate(rois):
+        left, top, right, bottom = (half_up(F(v) * F(scale)) for v in roi[1:])
+        step_h = F(max(bottom - top + 1, 1)) / F(rows)
+        step_w = F(max(right - left + 1, 1)) / F(columns)
+        for c in range(channels):
+            for i in range(rows):
+                h0, h1 = (clip(v + top, height) for v in (math.floor(F(i) * step_h), math.ceil(F(i + 1) * step_h)))
+                for j in range(columns):
+                    w0, w1 = (clip(v + left, width) for v in (math.floor(F(j) * step_w), math.ceil(F(j + 1) * step_w)))
+                    cell = x[int(roi[0]), c, h0:h1, w0:w1]
+                    out[n, c, i, j] = cell.max() if cell.size else 0
+    return out
+
+
+def mean_of_boxes(x: Array, rois: Array, channels: int, group: int, scale: float) -> Array:
+    """Caffe's loops, float32."""
+    _, _, height, width = x.shape
+    out = np.zeros((len(rois), channels, group, group), F)
+    for n, roi in enumerate(rois):
+        left, top = (F(half_up(v)) * F(scale) for v in roi[1:3])
+        right, bottom = ((F(half_up(v)) + F(1)) * F(scale) for v in roi[3:5])
+        step_h, step_w = (max(v, F(0.1)) / F(group) for v in (bottom - top, right - left))
+        for k in range(channels):
+            for i in range(group):
+                ends = math.floor(F(i) * step_h + top), math.ceil(F(i + 1) * step_h + top)
+                h0, h1 = (clip(v, height) for v in ends)
+                for j in range(group):
+                    ends = math.floor(F(j) * step_w + left), math.ceil(F(j + 1) * step_w + left)
+                    w0, w1 = (clip(v, width) for v in ends)
+                    cell = x[int(roi[0]), (k * group + i) * group + j, h0:h1, w0:w1]
+                    out[n, k, i, j] = cell.astype(np.float64).mean() if cell.size else 0
+    return out
+
+
+def boxes(rng: np.random.Generator, count: int, images: int, width: float, height: float) -> Array:
+    """Boxes in and around images: some end before they begin, some lie outside, some on halves."""
+    corners = rng.uniform(-0.3, 1.3, (count, 4)) * [width, height, width, height]
+    ordered = rng.uniform(size=count) < 0.7
+    low, high = np.minimum(corners[:, :2], corners[:, 2:]), np.maximum(corners[:, :2], corners[:, 2:])
+    corners[ordered] = np.concatenate([low, high], axis=1)[ordered]
+    corners[::3] = np.round(corners[::3] * 2) / 2
+    return np.concatenate([rng.integers(0, images, (count, 1)), corners], axis=1).astype(F)
+
+
+def features(rng: np.random.Generator, *shape: int) -> Array:
+    return (rng.standard_normal(shape) - 1).astype(F)  # mostly negative: an empty cell, 0, is no maximum
+
+
+@pytest.mark.parametrize("case", recorded("fork_roipooling", "fork_psroipooling"))
+def test_recorded(case: str) -> None:
+    check_recorded(case)
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns", "scale"),
+    [(1, 1, 1.0), (3, 5, 1.0), (7, 7, 0.0625), (2, 9, 0.3), (6, 1, 0.5), (14, 7, 0.125), (4, 3, 2.0)],
+)
+@pytest.mark.parametrize("size", [(5, 9), (23, 6), (1, 17)])
+def test_max(rows: int, columns: int, scale: float, size: tuple[int, int], rng: np.random.Generator) -> None:
+    x = features(rng, 2, 3, *size)
+    rois = boxes(rng, 23, 2, size[1] / scale, size[0] / scale)
+    have = run_layer(max_layer(rows, columns, scale), {"data": x, "rois": rois})["out"]
+    assert np.array_equal(have, max_of_boxes(x, rois, rows, columns, scale))
+
+
+@pytest.mark.parametrize(
+    ("channels", "group", "scale"), [(1, 1, 1.0), (2, 3, 1.0), (3, 7, 0.0625), (5, 2, 0.3), (2, 4, 0.5)]
+)
+@pytest.mark.parametrize("size", [(5, 9), (23, 6)])
+def test_mean(channels: int, group: int, scale: float, size: tuple[int, int], rng: np.random.Generator) -> None:
+    x = features(rng, 2, channels * group**2, *size)
+    rois = boxes(rng, 17, 2, size[1] / scale, size[0] / scale)
+    have = run_layer(mean_layer(channels, group, scale), {"data": x, "rois": rois})["out"]
+    assert_matches(have, mean_of_boxes(x, rois, channels, group, scale))
+
+
+def test_a_mean_keeps_its_digits_far_from_the_corner(rng: np.random.Generator) -> None:
+    x = features(rng, 1, 4, 90, 110) + F(1000)
+    x[:, :, 80:, 100:] = rng.standard_normal((1, 4, 10, 10))
+    rois = np.array([[0, 101, 82, 108, 88]], F)
+    have = run_layer(mean_layer(1, 2), {"data": x, "rois": rois})["out"]
+    assert_matches(have, mean_of_boxes(x, rois, 1, 2, 1.0))
+
+
+def test_boxes_with_four_axes(rng: np.random.Generator) -> None:
+    x, rois = features(rng, 2, 3, 6, 7), boxes(rng, 4, 2, 7, 6)
+    have = run_layer(max_layer(2, 3), {"data": x, "rois": rois[:, :, None, None]})["out"]
+    assert np.array_equal(have, max_of_boxes(x, rois, 2, 3, 1.0))
+
+
+def test_features_of_a_network_are_not_transposed() -> None:
+    convolution = (
+        'layer { name: "conv" type: "Convolution" bottom: "image" top: "data" '
+        "convolution_param { num_output: 4 kernel_size: 3 } }"
+    )
+    product = 'layer { name: "fc" type: "InnerProduct" bottom: "out" top: "fc" inner_product_param { num_output: 3 } }'
+    shapes = {"image": (1, 3, 9, 8), "rois": (2, 5)}
+    found = calls(convolution + max_layer(2, 3) + product, shapes)
+    assert found == ["Conv2D", "ROIPooling", "Flatten", "Dense"]
+
+
+def test_any_number_of_images_and_boxes(rng: np.random.Generator) -> None:
+    model = built(max_layer(2, 3), {"data": (1, 3, 6, 7), "rois": (1, 5)})
+    assert [i.shape[0] for i in model.inputs] == [None, None]
+    x, rois = features(rng, 3, 3, 6, 7), boxes(rng, 8, 3, 7, 6)
+    fed = {"data": x.transpose(0, 2, 3, 1), "rois": rois}
+    have = np.asarray(model(fed)["out"]).transpose(0, 3, 1, 2)
+    assert np.array_equal(have, max_of_boxes(x, rois, 2, 3, 1.0))
+
+
+def test_no_boxes() -> None:
+    from caffe2tf.runtime.detection import roi_pooling as runtime
+
+    x, rois = np.ones((1, 4, 5, 8), F), np.zeros((0, 5), F)
+    assert runtime.ROIPooling(2, 3)([x, rois]).shape == (0, 2, 3, 8)
+    assert runtime.PSROIPooling(1.0, 2, 2)([x, rois]).shape == (0, 2, 2, 2)
+
+
+def test_graphs_round_as_single_calls_do(rng: np.random.Generator) -> None:
+    """An optimized graph multiplies by reciprocals, which would move the borders of cells."""
+    import tensorflow as tf
+
+    from caffe2tf.runtime.detection import roi_pooling as runtime
+
+    x, rois = features(rng, 1, 38, 63, 18), boxes(rng, 300, 1, 1000, 600)
+    for one in (runtime.ROIPooling(7, 7, 0.0625), runtime.ROIPooling(3, 6, 0.1), runtime.PSROIPooling(0.0625, 2, 3)):
+        assert np.array_equal(one([x, rois]), tf.function(one)([tf.constant(x), tf.constant(rois)]))
+
+
+def test_saved_and_loaded(rng: np.random.Generator, tmp_path: Path) -> None:
+    import keras
+    import tensorflow as tf
+
+    from caffe2tf.runtime.detection import roi_pooling as runtime
+
+    x, rois = features(rng, 2, 6, 7, 18), boxes(rng, 8, 2, 14, 12)
+    for one in (runtime.ROIPooling(2, 3, 0.5, name="max"), runtime.PSROIPooling(0.5, 2, 3, name="mean")):
+        check_saved(one, x, rois)
+        inputs = [keras.Input(x.shape[1:], name="x"), keras.Input((5,), name="rois")]
+        keras.Model(inputs, one(inputs)).export(tmp_path / one.name, verbose=False)
+        served = tf.saved_model.load(tmp_path / one.name).serve([tf.constant(x), tf.constant(rois)])
+        assert np.array_equal(served, one([x, rois]))
+
+
+def test_gradients_reach_the_features() -> None:
+    import tensorflow as tf
+
+    from caffe2tf.runtime.detection import roi_pooling as runtime
+
+    x, rois = tf.reshape(tf.range(20, dtype=tf.float32), [1, 4, 5, 1]), tf.constant([[0.0, 1, 0, 2, 1]])
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch(x)
+        largest, mean = runtime.ROIPooling(1, 1)([x, rois]), runtime.PSROIPooling(1.0, 1, 1)([x, rois])
+    want = np.zeros((1, 4, 5, 1))
+    want[0, 1, 2] = 1
+    assert_matches(tape.gradient(largest, x), want)
+    want[0, :2, 1:3] = 0.25
+    assert_matches(tape.gradient(mean, x), want)
+
+
+def test_what_is_emitted() -> None:
+    shapes = {"data": (1, 18, 6, 7), "rois": (4, 5)}
+    assert "ROIPooling(2, 3, name=" in emitted(max_layer(2, 3), shapes)
+    assert "ROIPooling(2, 3, spatial_scale=0.0625, name=" in emitted(max_layer(2, 3, 0.0625), shapes)
+    assert "PSROIPooling(0.0625, 2, 3, name=" in emitted(mean_layer(2, 3, 0.0625), shapes)
+
+
+def test_shapes() -> None:
+    largest = ROIPooling(pooled_h=2, pooled_w=3, spatial_scale=1.0)
+    assert largest.infer((1, 8, None, None), (None, 5)) == ((None, 8, 2, 3),)
+    assert largest.carries_batch([True, True], [], []) is True
+    assert largest.carries_batch([True, False], [], []) is False
+    mean = PSROIPooling(spatial_scale=1.0, output_dim=2, group_size=3)
+    assert mean.infer((None, None, 4, 5), (7, 5)) == ((7, 2, 3, 3),)
+    with pytest.raises(LayerError, match="must be known before the network runs"):
+        largest.infer((1, 8, 4, 4), (7, None))
+
+
+def test_an_image_that_is_not_there(rng: np.random.Generator) -> None:
+    x, rois = features(rng, 2, 3, 6, 7), np.array([[2, 0, 0, 3, 3]], F)
+    with pytest.raises(UsageError, match="cannot be computed on these inputs"):
+        run_layer(max_layer(2, 3), {"data": x, "rois": rois})
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (max_layer(0, 3), "pooled_h must be greater than 0"),
+        (max_layer(3, 0), "pooled_w must be greater than 0"),
+        (layer("ROIPooling", ""), "pooled_h must be greater than 0"),
+        (max_layer(2, 2).replace('bottom: "rois"', ""), "takes 2 bottoms, 1 given"),
+        (max_layer(2, 2).replace('"rois"', '"flat"'), "five values for each box .*: it is 6x3"),
+        (max_layer(2, 2).replace('"data"', '"flat"'), "four axes N, C, H, W: it is 6x3"),
+        (layer("PSROIPooling", "psroi_pooling_param { output_dim: 2 group_size: 3 }"), "spatial_scale is required"),
+        (max_layer(2, 2, float("inf")), "roi_pooling_param.spatial_scale must be finite, not inf"),
+        (mean_layer(2, 2, float("nan")), "psroi_pooling_param.spatial_scale must be finite, not nan"),
+        (mean_layer(0, 3), "output_dim must be greater than 0, not 0"),
+        (mean_layer(2, 0), "group_size must be greater than 0, not 0"),
+        (mean_layer(2, 2), "output_dim . group_size . group_size = 8 channels, not 3"),
+    ],
+)
+def test_errors(text: str, message: str, rng: np.random.Generator) -> None:
+    fed = {"data": features(rng, 2, 3, 6, 7), "rois": boxes(rng, 4, 2, 7, 6), "flat": features(rng, 6, 3)}
+    with pytest.raises(Caffe2TFError, match=message):
+        run_layer(text, fed)

@@ -1,0 +1,248 @@
+"""BN of SegNet and of PSPNet: recordings of Caffe, plain loops in Caffe's order, and which of them a layer is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from caffe2tf.emit.plan import plan_conversion
+from caffe2tf.errors import Caffe2TFError
+from caffe2tf.load import load_graph
+from caffe2tf.parse import open_weights, read_network
+from tests.layers.oracle import Array, assert_matches, caffemodel, check_recorded, inputs_text, recorded, run_layer
+
+SHAPES = [(3, 4), (2, 3, 5), (2, 4, 3, 5)]
+FIRST = "scale_filler { } shift_filler { } moving_average: true"
+RNG = np.random.default_rng(11)
+
+
+def layer(parameters: str, more: str = "") -> str:
+    block = f"bn_param {{ {parameters} }}" if parameters else ""
+    return f'layer {{ name: "bn" type: "BN" bottom: "data" top: "bn" {block} {more} }}\n'
+
+
+def transform(x: Array, blobs: Sequence[Array], eps: float, *, stored: bool, axis: int = 1) -> Array:
+    """One value after the other, in doubles; nothing is normalised with an eps of 0."""
+    y = np.empty(x.shape, np.float64)
+    for place in np.ndindex(x.shape):
+        c = place[axis]
+        every = np.take(x, c, axis).astype(np.float64)
+        mean = float(blobs[2].reshape(-1)[c]) if stored else float(np.sum(every)) / every.size
+        variance = float(blobs[3].reshape(-1)[c]) if stored else float(np.sum((every - mean) ** 2)) / every.size
+        value = (float(x[place]) - mean) / np.sqrt(variance + eps) if eps else float(x[place])
+        y[place] = value * float(blobs[0].reshape(-1)[c]) + float(blobs[1].reshape(-1)[c])
+    return y.astype(np.float32)
+
+
+def draw(shape: tuple[int, ...], axis: int = 1) -> Array:
+    along = np.arange(1, shape[axis] + 1).reshape([-1 if i == axis else 1 for i in range(len(shape))])
+    return (RNG.normal(-2, 3, shape) * along).astype(np.float32)
+
+
+def trained(channels: int, count: int, axis: int = 1) -> list[Array]:
+    shape = [1, 1, 1, 1]
+    shape[axis] = channels
+    kinds = [RNG.normal(0, 2, shape), RNG.normal(0, 2, shape), RNG.normal(-5, 9, shape), RNG.uniform(0.1, 9, shape)]
+    return [a.astype(np.float32) for a in kinds[:count]]
+
+
+def remarked(folder: Path, text: str, blobs: Sequence[Array] | None = None, shape: Sequence[int] = (2, 3, 4, 5)) -> str:
+    (folder / "net.prototxt").write_text(inputs_text({"data": shape}) + text, encoding="utf-8")
+    definition = read_network(folder / "net.prototxt")
+    if blobs is None:
+        return "\n".join(load_graph(definition).notes)
+    (folder / "net.caffemodel").write_bytes(caffemodel({"bn": blobs}))
+    return "\n".join(load_graph(definition, open_weights(folder / "net.caffemodel")).notes)
+
+
+def source(folder: Path, text: str, shape: tuple[int, ...] = (2, 3, 4, 5), *, phase: str = "TEST") -> str:
+    (folder / "net.prototxt").write_text(inputs_text({"data": shape}) + text, encoding="utf-8")
+    definition = read_network(folder / "net.prototxt")
+    return plan_conversion(load_graph(definition, phase=phase), definition).module_source
+
+
+def refused(text: str, shape: tuple[int, ...] = (2, 3, 4, 5)) -> str:
+    with pytest.raises(Caffe2TFError) as caught:
+        run_layer(text, {"data": np.ones(shape)})
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("case", recorded("fork_bn"))
+def test_what_caffe_computed(case: str) -> None:
+    check_recorded(case)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize(("mode", "eps"), [("LEARN", 1e-9), ("INFERENCE", 0.0)])
+def test_segnet(shape: tuple[int, ...], mode: str, eps: float) -> None:
+    x, blobs = draw(shape), trained(shape[1], 2)
+    out = run_layer(layer(f"bn_mode: {mode}"), {"data": x}, {"bn": blobs})["bn"]
+    want = transform(x, blobs, eps, stored=False)
+    assert_matches(out, want.reshape(*shape, *(1,) * (4 - len(shape))), tolerance=3e-6)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize(
+    ("parameters", "more", "eps", "stored"),
+    [
+        ("frozen: true eps: 0.5", "", 0.5, True),
+        ("frozen: true momentum: 0.95", "phase: TRAIN", 1e-5, True),
+        ("momentum: 0.95", "phase: TRAIN", 1e-5, False),
+        ("eps: 2", "phase: TRAIN", 2.0, False),
+        ("slope_filler { } bias_filler { }", "", 1e-5, True),
+        ("icnet: true bn_mode: INFERENCE", "", 1e-5, True),
+        ("icnet: true", "", 1e-5, True),
+        (FIRST, "", 1e-10, True),
+        (f"{FIRST} var_eps: 0.25 decay: 0.1", "", 0.25, True),
+        ("moving_average: false var_eps: 0.25", "", 0.25, False),
+        (f"{FIRST} var_eps: 3", "phase: TRAIN", 3.0, False),
+    ],
+)
+def test_pspnet(shape: tuple[int, ...], parameters: str, more: str, eps: float, stored: bool) -> None:
+    x, blobs = draw(shape), trained(shape[1], 4)
+    out = run_layer(layer(parameters, more), {"data": x}, {"bn": blobs})["bn"]
+    assert_matches(out, transform(x, blobs, eps, stored=stored), tolerance=3e-6)
+
+
+@pytest.mark.parametrize("stored", [True, False])
+def test_another_axis(stored: bool) -> None:
+    x, blobs = draw((2, 3, 4, 5), axis=2), trained(4, 4, axis=2)
+    text = layer(f"axis: 2 moving_average: {str(stored).lower()} var_eps: 0.1")
+    out = run_layer(text, {"data": x}, {"bn": blobs})["bn"]
+    assert_matches(out, transform(x, blobs, 0.1, stored=stored, axis=2), tolerance=3e-6)
+
+
+@pytest.mark.parametrize("parameters", ["eps: 0.3", FIRST, "bn_mode: LEARN", "bn_mode: INFERENCE"])
+def test_of_a_flattened_blob_the_channels_are_reordered(parameters: str) -> None:
+    before = (
+        'layer { name: "pool" type: "Pooling" bottom: "data" top: "pool" pooling_param { kernel_size: 2 stride: 2 } }\n'
+        'layer { name: "flat" type: "Flatten" bottom: "pool" top: "flat" }\n'
+    )
+    x, blobs = draw((3, 3, 4, 6)), trained(18, 2 if "mode" in parameters else 4)
+    out = run_layer(before + layer(parameters).replace('"data"', '"flat"'), {"data": x}, {"bn": blobs})
+    flat = x.reshape(3, 3, 2, 2, 3, 2).max(axis=(3, 5)).reshape(3, 18)
+    eps = {"eps: 0.3": 0.3, FIRST: 1e-10, "bn_mode: LEARN": 1e-9}.get(parameters, 0.0)
+    want = transform(flat, blobs, eps, stored="mode" not in parameters)
+    assert_matches(out["bn"], want.reshape(out["bn"].shape), tolerance=3e-6)
+    assert out["bn"].ndim == (4 if "mode" in parameters else 2)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "count", "eps", "stored", "remark"),
+    [
+        ("", 4, 1e-5, True, "read as those of PSPNet's BN: slope, bias, mean, variance"),
+        ("", 2, 1e-9, False, "read as SegNet's"),
+        ("engine: CUDNN", 4, 1e-5, True, "read as those of PSPNet's BN"),
+        (
+            "scale_filler { value: 1 } shift_filler { value: 0.1 }",
+            2,
+            1e-9,
+            False,
+            "by its fields or blobs, this BN is read as SegNet's",
+        ),
+        ("scale_filler { value: 1 } shift_filler { value: 0.1 }", 4, 1e-10, False, "PSPNet's first BN"),
+        ("momentum: 0.95", 4, 1e-5, True, "by its fields, this BN is read as PSPNet's"),
+    ],
+)
+def test_told_apart_by_their_blobs(
+    parameters: str, count: int, eps: float, stored: bool, remark: str, tmp_path: Path
+) -> None:
+    x, blobs = draw((2, 3, 4, 5)), trained(3, count)
+    out = run_layer(layer(parameters), {"data": x}, {"bn": blobs})["bn"]
+    assert_matches(out, transform(x, blobs, eps, stored=stored), tolerance=3e-6)
+    notes = remarked(tmp_path, layer(parameters), blobs)
+    assert remark in notes
+
+
+def test_without_fields_or_blobs_it_is_segnets(tmp_path: Path) -> None:
+    assert "taken for SegNet's in mode LEARN" in remarked(tmp_path, layer(""))
+    for told in ("scale_filler { value: 1 }", "bn_mode: LEARN"):
+        assert "by its fields or blobs, this BN is read as SegNet's" in remarked(tmp_path, layer(told))
+    assert "NormalizeBatch" in source(tmp_path, layer(""))
+
+
+def test_untrained() -> None:
+    x = draw((2, 3, 4, 5))
+    text = layer("bn_mode: INFERENCE scale_filler { value: 2 } shift_filler { value: -0.5 }")
+    assert_matches(run_layer(text, {"data": x})["bn"], x * 2 - 0.5, tolerance=1e-6)
+    text = layer("frozen: true eps: 3 slope_filler { value: 4 } bias_filler { value: 1 }")
+    assert_matches(run_layer(text, {"data": x})["bn"], x * 2 + 1, tolerance=1e-6)
+    text = layer("eps: 4 slope_filler { value: 4 } bias_filler { value: 1 }")
+    assert_matches(run_layer(text, {"data": x})["bn"], x * 2 + 1, tolerance=1e-6)
+    assert not run_layer(layer("eps: 4"), {"data": x})["bn"].any()
+
+
+def test_what_is_emitted(tmp_path: Path) -> None:
+    text = source(tmp_path, layer("frozen: true"))
+    assert 'layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name="bn")' in text
+    assert "batch_shape" not in text
+    assert 'Scale(name="bn")' in source(tmp_path, layer("bn_mode: INFERENCE"))
+    text = source(tmp_path, layer("bn_mode: LEARN"))
+    assert "batch_shape=(2, 4, 5, 3)" in text, "the statistics are those of this batch size"
+
+
+def test_in_training(tmp_path: Path) -> None:
+    frozen = source(tmp_path, layer("frozen: true"), phase="TRAIN")
+    assert "trainable=False" in frozen
+    text = source(tmp_path, layer("momentum: 0.8"), phase="TRAIN")
+    assert "NormalizeBatch(epsilon=1e-5, scale=True, center=True, momentum=0.8" in text
+    assert "batch_shape" not in text
+    assert "momentum=0.9" in source(tmp_path, layer("moving_average: true decay: 0.1"), phase="TRAIN")
+    assert "momentum" not in source(tmp_path, layer("bn_mode: LEARN"), phase="TRAIN")
+
+
+def test_own_layer_in_training(tmp_path: Path) -> None:
+    """It learns, keeps moving averages, and hands its weights over to BatchNormalization."""
+    import keras
+
+    from caffe2tf.runtime.normalization.batch_norm import NormalizeBatch
+
+    inputs = keras.Input((4, 5, 3))
+    model = keras.Model(inputs, NormalizeBatch(epsilon=0.1, scale=True, center=True, momentum=0.75)(inputs))
+    names = [w.name for w in model.weights]
+    assert names == ["gamma", "beta", "moving_mean", "moving_variance"]
+    assert len(model.trainable_weights) == 2
+    x = draw((6, 4, 5, 3), axis=3)
+    model.compile(keras.optimizers.SGD(0.1), "mse")
+    model.fit(x, np.zeros_like(x), batch_size=6, epochs=1, verbose=0)
+    mean, variance = (f(x, axis=(0, 1, 2)) for f in (np.mean, np.var))
+    assert_matches(model.weights[2].numpy(), mean / 4)
+    assert_matches(model.weights[3].numpy(), 0.75 + variance / 4)
+    assert not np.array_equal(model.weights[0].numpy(), np.ones(3))
+    model.save(tmp_path / "m.keras")
+    again = keras.models.load_model(tmp_path / "m.keras")
+    gamma, beta = (w.numpy() for w in again.weights[:2])
+    want = (x - mean) / np.sqrt(variance + 0.1) * gamma + beta
+    assert_matches(again.predict(x, verbose=0), want)
+    assert_matches(model.weights[2].numpy(), mean / 4)
+    stored = keras.layers.BatchNormalization(epsilon=0.1)
+    stored.build(x.shape)
+    stored.set_weights(again.get_weights())
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        (layer("axis: 3"), "bn_param.axis must be 1 or 2, not 3"),
+        (layer("colour: 3"), "'bn_param.colour' is not known"),
+        (layer("decay: BIG"), "decay must be one finite number"),
+        (layer("bn_mode: LEARN", 'top: "mean"'), "mean and variance as tops of a BN are not supported; remove 'mean'"),
+        (layer("bn_mode: INFERENCE", 'top: "mean"'), "only SegNet's BN in mode LEARN has tops beside its first"),
+        (layer("frozen: true", 'top: "mean" top: "v"'), "only SegNet's BN in mode LEARN has tops beside its first"),
+    ],
+)
+def test_errors(text: str, wanted: str) -> None:
+    assert wanted in refused(text)
+
+
+def test_errors_of_shapes(tmp_path: Path) -> None:
+    for shape in ((3,), (2, 3, 4, 5, 6)):
+        assert "must have 2 to 4 axes" in refused(layer("frozen: true"), shape)
+    assert "must have 2 to 4 axes, and the one that holds its channels, not 2x3" in refused(layer("axis: 2"), (2, 3))
+    with pytest.raises(Caffe2TFError, match=r"scale is 1x3x1x1 in the network, 3 in the file"):
+        remarked(tmp_path, layer("bn_mode: LEARN"), [np.ones(3, np.float32)] * 2)
+    with pytest.raises(Caffe2TFError, match=r"needs 4 blobs \(slope 1x3x1x1, .*\), the file holds 2"):
+        remarked(tmp_path, layer("frozen: true"), trained(3, 2))

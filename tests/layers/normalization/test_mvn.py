@@ -1,0 +1,117 @@
+"""MVN: recordings of Caffe, and every combination of parameters, ranks and layouts in double precision."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from caffe2tf.errors import Caffe2TFError
+from tests.layers.oracle import Array, assert_matches, check_recorded, recorded, run_layer
+
+
+def normalize(x: Array, *, variance: bool, across: bool, eps: float) -> Array:
+    y = x.astype(np.float64).reshape(*x.shape, *(1,) * (4 - x.ndim))
+    shape = y.shape
+    rows = y.reshape(shape[0] if across else shape[0] * shape[1], -1)
+    rows = rows - rows.sum(1, keepdims=True) / rows.shape[1]
+    if variance:
+        rows = rows / (np.sqrt((rows**2).sum(1, keepdims=True) / rows.shape[1]) + eps)
+    return np.asarray(rows.reshape(shape), np.float32)
+
+
+def layer(parameters: str) -> str:
+    return f'layer {{ name: "out" type: "MVN" bottom: "data" top: "out" mvn_param {{ {parameters} }} }}'
+
+
+def draw(shape: tuple[int, ...], seed: int = 1) -> Array:
+    return (np.random.default_rng(seed).standard_normal(shape) * 3 - 2).astype(np.float32)
+
+
+@pytest.mark.parametrize("case", recorded("mvn_"))
+def test_recorded(case: str) -> None:
+    check_recorded(case)
+
+
+@pytest.mark.parametrize("shape", [(3, 4, 5, 6), (2, 3, 1, 7), (3, 4, 5), (3, 4), (5,)])
+@pytest.mark.parametrize("variance", [True, False])
+@pytest.mark.parametrize("across", [True, False])
+@pytest.mark.parametrize("eps", [None, 0.5])
+def test_parameters(shape: tuple[int, ...], variance: bool, across: bool, eps: float | None) -> None:
+    x = draw(shape)
+    text = f"normalize_variance: {variance} across_channels: {across}".lower()
+    text += "" if eps is None else f" eps: {eps}"
+    out = run_layer(layer(text), {"data": x})["out"]
+    want = normalize(x, variance=variance, across=across, eps=1e-9 if eps is None else eps)
+    assert_matches(out, want, tolerance=2e-6)
+
+
+def test_epsilon_is_added_to_the_deviation() -> None:
+    """Where the deviation is as small as eps, it matters on which side of the root eps stands."""
+    x = draw((2, 3, 4, 5)) * 1e-3
+    out = run_layer(layer("eps: 1e-3"), {"data": x})["out"]
+    assert_matches(out, normalize(x, variance=True, across=False, eps=1e-3))
+
+
+def test_constant_channels_give_zero() -> None:
+    x = np.zeros((2, 3, 4, 5), np.float32)
+    x[:, 1] = -2.5
+    assert not run_layer(layer(""), {"data": x})["out"].any()
+
+
+@pytest.mark.parametrize("across", ["true", "false"])
+def test_after_a_convolution_and_before_a_dense_layer(across: str) -> None:
+    """Any order of the axes in the tensor gives the same values."""
+    x, rng = draw((2, 3, 4, 5)), np.random.default_rng(2)
+    kernel = rng.standard_normal((4, 3, 1, 1)).astype(np.float32)
+    weight = rng.standard_normal((2, 4 * 4 * 5)).astype(np.float32)
+    text = (
+        'layer { name: "conv" type: "Convolution" bottom: "data" top: "conv" convolution_param '
+        "{ num_output: 4 kernel_size: 1 bias_term: false } }\n"
+        f'layer {{ name: "mvn" type: "MVN" bottom: "conv" top: "mvn" mvn_param {{ across_channels: {across} }} }}\n'
+        'layer { name: "ip" type: "InnerProduct" bottom: "mvn" top: "ip" '
+        "inner_product_param { num_output: 2 bias_term: false } }"
+    )
+    out = run_layer(text, {"data": x}, {"conv": [kernel], "ip": [weight]})
+    conv = np.einsum("oc,nchw->nohw", kernel[:, :, 0, 0], x).astype(np.float32)
+    want = normalize(conv, variance=True, across=across == "true", eps=1e-9)
+    assert_matches(out["mvn"], want)
+    assert_matches(out["ip"], want.reshape(2, -1) @ weight.T)
+
+
+def test_a_single_number() -> None:
+    text = (
+        'layer { name: "r" type: "Reduction" bottom: "data" top: "r" reduction_param { axis: 0 } }\n'
+        'layer { name: "mvn" type: "MVN" bottom: "r" top: "out" }\n'
+    )
+    out = run_layer(text, {"data": draw((2, 3))})["out"]
+    assert out.tolist() == [[[[0]]]]
+
+
+def test_more_than_four_axes() -> None:
+    with pytest.raises(Caffe2TFError, match="MVN takes an input of at most 4 axes, not 5"):
+        run_layer(layer(""), {"data": draw((2, 2, 2, 2, 2))})
+
+
+def test_own_layer_in_a_model(tmp_path: Path) -> None:
+    import keras
+    import tensorflow as tf
+
+    from caffe2tf.runtime.normalization.mvn import MVN
+
+    inputs = keras.Input((None, 5, None))
+    model = keras.Model(inputs, MVN((1, 2), epsilon=0.1)(inputs))
+    assert model.output.shape == (None, None, 5, None)
+    assert MVN((2, 3)).compute_output_shape((None, 3)) == (None, 3, 1, 1)
+    model.save(tmp_path / "m.keras")
+    again = keras.models.load_model(tmp_path / "m.keras")
+    x = draw((2, 4, 5, 6))
+    want = normalize(x.transpose(0, 3, 1, 2), variance=True, across=False, eps=0.1).transpose(0, 2, 3, 1)
+    for run in (again, tf.function(again, jit_compile=True)):
+        assert_matches(run(tf.constant(x)).numpy(), want, tolerance=1e-6)
+    x[1, ..., 2] = 0  # nothing varies, and still there is a slope
+    variable = tf.Variable(x)
+    with tf.GradientTape() as tape:
+        y = tf.reduce_sum(again(variable) ** 2)
+    assert np.isfinite(tape.gradient(y, variable).numpy()).all()

@@ -1,0 +1,185 @@
+"""Normalize: recordings of Caffe, and every combination of parameters, ranks and layouts in double precision."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from caffe2tf.errors import Caffe2TFError
+from tests.layers.emitted import check_saved, emitted
+from tests.layers.oracle import Array, assert_matches, check_recorded, recorded, run_layer
+
+ONE = np.ones(1, np.float32)
+
+
+def normalize(x: Array, scale: Array, *, across: bool, eps: float) -> Array:
+    """One place after the other, as in Caffe's loops."""
+    y = x.astype(np.float64).reshape(*x.shape, *(1,) * (4 - x.ndim))
+    out = np.empty_like(y)
+    factors = np.broadcast_to(scale.astype(np.float64).reshape(-1), y.shape[1])
+    for n, image in enumerate(y):
+        whole = np.sqrt(sum(v * v for v in image.reshape(-1)) + eps)
+        for h in range(y.shape[2]):
+            for w in range(y.shape[3]):
+                norm = whole if across else np.sqrt(sum(v * v for v in image[:, h, w]) + eps)
+                out[n, :, h, w] = image[:, h, w] / norm * factors
+    return out.reshape(x.shape).astype(np.float32)
+
+
+def layer(parameters: str, *, name: str = "out", bottom: str = "data", top: str | None = None) -> str:
+    return (
+        f'layer {{ name: "{name}" type: "Normalize" bottom: "{bottom}" top: "{top or name}" '
+        f"norm_param {{ {parameters} }} }}\n"
+    )
+
+
+def flags(*, across: bool, shared: bool) -> str:
+    return f"across_spatial: {across} channel_shared: {shared}".lower()
+
+
+def draw(rng: np.random.Generator, *shape: int) -> Array:
+    return (rng.standard_normal(shape) * 3 - 1).astype(np.float32)
+
+
+@pytest.mark.parametrize("case", recorded("fork_normalize_"))
+def test_recorded(case: str) -> None:
+    check_recorded(case)
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 4, 5), (3, 4, 1, 2), (2, 3, 5), (3, 4)])
+@pytest.mark.parametrize("across", [True, False])
+@pytest.mark.parametrize("shared", [True, False])
+@pytest.mark.parametrize("eps", [None, 2.5])
+def test_parameters(
+    shape: tuple[int, ...], across: bool, shared: bool, eps: float | None, rng: np.random.Generator
+) -> None:
+    x, scale = draw(rng, *shape), draw(rng) if shared else draw(rng, shape[1])
+    text = flags(across=across, shared=shared) + ("" if eps is None else f" eps: {eps}")
+    out = run_layer(layer(text), {"data": x}, {"out": [scale]})["out"]
+    assert_matches(out, normalize(x, scale, across=across, eps=1e-10 if eps is None else eps), tolerance=2e-6)
+
+
+def test_defaults_without_a_block(rng: np.random.Generator) -> None:
+    x = draw(rng, 2, 3, 4, 5)
+    out = run_layer('layer { name: "out" type: "Normalize" bottom: "data" top: "out" }', {"data": x})["out"]
+    assert_matches(out, normalize(x, ONE, across=True, eps=1e-10), tolerance=2e-6)
+
+
+def test_epsilon_is_added_inside_the_root(rng: np.random.Generator) -> None:
+    """Where the norm is as small as eps, it matters on which side of the root eps stands."""
+    x = draw(rng, 2, 3, 4, 5) * np.float32(1e-3)
+    for across in (True, False):
+        text = layer(flags(across=across, shared=True) + " eps: 1e-5")
+        assert_matches(run_layer(text, {"data": x})["out"], normalize(x, ONE, across=across, eps=1e-5))
+
+
+@pytest.mark.parametrize("across", [True, False])
+def test_zeros_give_zeros(across: bool, rng: np.random.Generator) -> None:
+    x = draw(rng, 2, 3, 4, 5)
+    x[1] = 0
+    out = run_layer(layer(flags(across=across, shared=True)), {"data": x})["out"]
+    assert not out[1].any()
+    assert out[0].all()
+
+
+@pytest.mark.parametrize("across", [True, False])
+@pytest.mark.parametrize("shared", [True, False])
+def test_in_every_layout(across: bool, shared: bool, rng: np.random.Generator) -> None:
+    """After a convolution, after axes have moved, and on a flattened blob; before layers that see the order."""
+    x, kernel = draw(rng, 2, 3, 4, 5), draw(rng, 6, 3, 1, 1)
+    text = (
+        'layer { name: "c" type: "Convolution" bottom: "data" top: "c" '
+        "convolution_param { num_output: 6 kernel_size: 1 bias_term: false } }\n"
+        'layer { name: "p" type: "Permute" bottom: "c" top: "p" permute_param { order: 0 order: 3 } }\n'
+        'layer { name: "q" type: "Permute" bottom: "c" top: "q" permute_param { order: 3 order: 2 } }\n'
+        'layer { name: "f" type: "Flatten" bottom: "c" top: "f" }\n'
+    )
+    c = np.einsum("nchw,oc->nohw", x, kernel[..., 0, 0]).astype(np.float32)
+    moved = {"c": c, "p": c.transpose(0, 3, 1, 2), "q": c.transpose(3, 2, 0, 1), "f": c.reshape(2, -1)}
+    blobs, want = {"c": [kernel]}, {}
+    for name, y in moved.items():
+        n, scale = f"{name}n", draw(rng) if shared else draw(rng, y.shape[1])
+        weight = draw(rng, 2, y[0].size)
+        text += layer(flags(across=across, shared=shared), name=n, bottom=name)
+        text += (
+            f'layer {{ name: "{name}i" type: "InnerProduct" bottom: "{n}" top: "{name}i" '
+            "inner_product_param { num_output: 2 bias_term: false } }\n"
+        )
+        blobs |= {n: [scale], f"{name}i": [weight]}
+        want[n] = normalize(y, scale, across=across, eps=1e-10)
+        want[f"{name}i"] = want[n].reshape(len(y), -1) @ weight.T
+    out = run_layer(text, {"data": x}, blobs)
+    for name, array in want.items():
+        assert_matches(out[name], array, name, tolerance=5e-6)
+
+
+def test_in_place_as_in_an_early_ssd(rng: np.random.Generator) -> None:
+    x, scale = draw(rng, 2, 3, 4, 5), draw(rng, 3)
+    text = (
+        'layer { name: "c" type: "Power" bottom: "data" top: "c" power_param { scale: -2 shift: 0.25 } }\n'
+        'layer { name: "n" type: "NormalizeBBox" bottom: "c" top: "c" '
+        "normalize_bbox_param { across_spatial: false channel_shared: false eps: 0.75 } }\n"
+    )
+    out = run_layer(text, {"data": x}, {"n": [scale]})["c"]
+    assert_matches(out, normalize(np.float32(0.25) - 2 * x, scale, across=False, eps=0.75))
+
+
+def test_untrained_it_is_filled(rng: np.random.Generator) -> None:
+    x = draw(rng, 2, 3, 4, 5)
+    text = layer(flags(across=False, shared=False) + ' scale_filler { type: "constant" value: 20 }')
+    out = run_layer(text, {"data": x})["out"]
+    assert_matches(out, normalize(x, np.full(3, 20, np.float32), across=False, eps=1e-10))
+
+
+def test_what_is_emitted() -> None:
+    usual = emitted(layer(flags(across=False, shared=False)), {"data": (2, 3, 4, 5)})
+    assert 'Normalize(name="out")(' in usual
+    other = emitted(layer("eps: 0.5"), {"data": (2, 3, 4, 5)})
+    assert 'Normalize(axis=(1, 2, 3), scale_axis=None, epsilon=0.5, name="out")(' in other
+
+
+@pytest.mark.parametrize("shape", [(5,), (2, 2, 2, 2, 2)])
+def test_counts_of_axes(shape: tuple[int, ...]) -> None:
+    with pytest.raises(Caffe2TFError, match="the bottom of a Normalize must have 2 to 4 axes, not"):
+        run_layer(layer(""), {"data": np.ones(shape)})
+
+
+def test_a_scale_that_does_not_fit() -> None:
+    text, x = layer(flags(across=True, shared=False)), np.ones((2, 3, 4, 5))
+    with pytest.raises(Caffe2TFError, match="scale"):
+        run_layer(text, {"data": x}, {"out": [np.ones(4)]})
+
+
+@pytest.mark.parametrize("axis", [-1, 2, (1, 2, 3)])
+@pytest.mark.parametrize("scale_axis", [-1, 1, None])
+def test_own_layer_in_a_model(axis: int | tuple[int, ...], scale_axis: int | None, rng: np.random.Generator) -> None:
+    import tensorflow as tf
+
+    from caffe2tf.runtime.normalization.normalize import Normalize
+
+    layer_ = Normalize(axis, scale_axis=scale_axis, epsilon=0.5)
+    x = draw(rng, 2, 3, 4, 5)
+    layer_.build(x.shape)
+    scale = draw(rng, *layer_.scale.shape)
+    layer_.scale.assign(scale)
+    check_saved(layer_, x)
+    norm = np.sqrt((x.astype(np.float64) ** 2).sum(axis, keepdims=True) + 0.5)
+    factor = scale.reshape(-1, 1, 1) if scale_axis == 1 else scale
+    assert_matches(layer_(x), x / norm * factor)
+    x[0] = 0  # the root has a slope there too
+    variable = tf.Variable(x)
+    with tf.GradientTape() as tape:
+        y = tf.reduce_sum(layer_(variable) ** 2)
+    found = tape.gradient(y, [variable, *layer_.trainable_variables])
+    assert len(found) == 2
+    assert all(np.isfinite(g).all() and np.any(g) for g in found)
+
+
+def test_unknown_channels_cannot_have_a_scale_each() -> None:
+    import keras
+
+    from caffe2tf.runtime.normalization.normalize import Normalize
+
+    assert Normalize(scale_axis=None)(keras.Input((4, None))).shape == (None, 4, None)
+    with pytest.raises(ValueError, match="must be known"):
+        Normalize()(keras.Input((4, None)))

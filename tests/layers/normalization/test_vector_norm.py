@@ -1,0 +1,141 @@
+"""Normalization and ChannelNorm: recordings of Caffe, plain loops, and what is emitted."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from caffe2tf.errors import Caffe2TFError
+from caffe2tf.ir import Layout, Value
+from caffe2tf.layers import Context
+from caffe2tf.layers.normalization.vector_norm import ChannelNorm, Normalization
+from tests.layers.emitted import calls, check_saved
+from tests.layers.oracle import Array, assert_matches, check_recorded, recorded, run_layer
+
+Shape = tuple[int, ...]
+
+POOL = 'layer { name: "p" type: "Pooling" bottom: "data" top: "p" pooling_param { kernel_size: 1 } }'
+FLATTEN = 'layer { name: "f" type: "Flatten" bottom: "p" top: "f" }'
+
+
+def layer(type_: str, bottom: str = "data") -> str:
+    return f'layer {{ name: "out" type: "{type_}" bottom: "{bottom}" top: "out" }}'
+
+
+def draw(rng: np.random.Generator, shape: Shape) -> Array:
+    return (rng.standard_normal(shape) * 3).astype(np.float32)
+
+
+def normalized(x: Array) -> Array:
+    out = np.zeros(x.shape)
+    for n in range(x.shape[0]):
+        out[n] = x[n] * sum(float(v) ** 2 for v in x[n].reshape(-1)) ** -0.5
+    return out.astype(np.float32)
+
+
+def lengths(x: Array) -> Array:
+    wide = x.reshape(*x.shape, *(1,) * (4 - x.ndim)).astype(np.float64)
+    n, channels, height, width = wide.shape
+    out = np.zeros((n, 1, height, width))
+    for c in range(channels):
+        out[:, 0] += wide[:, c] ** 2
+    return np.sqrt(out).astype(np.float32)
+
+
+@pytest.mark.parametrize("case", recorded("fork_normalization_", "fork_channel_norm_"))
+def test_recorded(case: str) -> None:
+    check_recorded(case)
+
+
+@pytest.mark.parametrize("shape", [(3, 4), (2, 3, 4, 5), (4, 2, 3), (1, 6), (5,), (2, 3, 2, 2, 3)])
+def test_normalization(shape: Shape, rng: np.random.Generator) -> None:
+    x = draw(rng, shape)
+    assert_matches(run_layer(layer("Normalization"), {"data": x})["out"], normalized(x), tolerance=1e-6)
+
+
+def test_normalization_of_many_small_and_large_values(rng: np.random.Generator) -> None:
+    x = draw(rng, (3, 512)) * np.array([[1e-12], [1e12], [1]], np.float32)
+    assert_matches(run_layer(layer("Normalization"), {"data": x})["out"], normalized(x), tolerance=1e-6)
+
+
+def test_zeros_have_no_direction() -> None:
+    x = np.array([[3, -4], [0, 0]], np.float32)
+    out = run_layer(layer("Normalization"), {"data": x})["out"]
+    assert_matches(out, np.array([[0.6, -0.8], [np.nan, np.nan]], np.float32))
+
+
+def test_normalization_keeps_any_order(rng: np.random.Generator) -> None:
+    x = draw(rng, (2, 3, 4, 5))
+    text = POOL + FLATTEN + layer("Normalization", "f")
+    assert_matches(run_layer(text, {"data": x})["out"], normalized(x).reshape(2, 60), tolerance=1e-6)
+    assert calls(POOL + layer("Normalization", "p"), {"data": x.shape})[-1] == "Normalization"
+    odd = Value(id="x", blob="x", shape=(2, 3), layout=Layout((1, 0)))
+    expression = Normalization().emit(Context(name="out", inputs=(odd,), outputs=(odd,)), odd)
+    assert getattr(expression, "construct").kwargs == (("axis", 1),)  # noqa: B009 - of a union, which has no such name
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 4, 5), (3, 4), (2, 5, 3), (2, 1, 3, 4)])
+def test_channel_norm(shape: Shape, rng: np.random.Generator) -> None:
+    x = draw(rng, shape)
+    assert_matches(run_layer(layer("ChannelNorm"), {"data": x})["out"], lengths(x), tolerance=1e-6)
+
+
+def test_channel_norm_of_what_is_flattened(rng: np.random.Generator) -> None:
+    x = draw(rng, (2, 3, 2, 4))
+    out = run_layer(POOL + FLATTEN + layer("ChannelNorm", "f"), {"data": x})["out"]
+    assert_matches(out, lengths(x.reshape(2, 24)), tolerance=1e-6)
+
+
+def test_channel_norm_keeps_the_order() -> None:
+    text = POOL + layer("ChannelNorm", "p") + POOL.replace('"p"', '"q"').replace('"data"', '"out"')
+    assert [c for c in calls(text, {"data": (2, 3, 4, 5)}) if "Pool" not in c] == ["ChannelNorm"]
+
+
+def test_lengths_of_special_values() -> None:
+    x = np.array([[[[0, np.nan, -np.inf]], [[0, 2, 1]]]], np.float32)
+    assert_matches(run_layer(layer("ChannelNorm"), {"data": x})["out"], np.array([[[[0, np.nan, np.inf]]]], np.float32))
+
+
+def test_unknown_extents() -> None:
+    assert ChannelNorm().infer((None, None, 3, None)) == ((None, 1, 3, None),)
+    assert Normalization().infer((None, None)) == ((None, None),)
+
+
+@pytest.mark.parametrize("shape", [(4,), (2, 3, 4, 5, 2)])
+def test_channel_norm_rules(shape: Shape) -> None:
+    with pytest.raises(Caffe2TFError, match="ChannelNorm takes an input of 2 to 4 axes"):
+        run_layer(layer("ChannelNorm"), {"data": np.ones(shape, np.float32)})
+
+
+def test_in_place(rng: np.random.Generator) -> None:
+    x = draw(rng, (2, 3, 4, 5))
+    out = run_layer(layer("Normalization").replace('top: "out"', 'top: "data"'), {"data": x})
+    assert_matches(out["data"], normalized(x), tolerance=1e-6)
+    with pytest.raises(Caffe2TFError, match="ChannelNorm must not be computed in place"):
+        run_layer(layer("ChannelNorm").replace('top: "out"', 'top: "data"'), {"data": x})
+
+
+def test_which_normalization_it_is_is_said() -> None:
+    (remark,) = Normalization().remarks()
+    assert "length of all its values" in remark
+
+
+@pytest.mark.parametrize("axis", [0, 2])
+def test_normalization_is_saved(axis: int, rng: np.random.Generator) -> None:
+    from caffe2tf.runtime.normalization.vector_norm import Normalization as Own
+
+    check_saved(Own(axis), draw(rng, (2, 3, 4)))
+
+
+@pytest.mark.parametrize("axis", [1, -1])
+def test_channel_norm_is_saved_and_has_a_slope_everywhere(axis: int, rng: np.random.Generator) -> None:
+    import tensorflow as tf
+
+    from caffe2tf.runtime.normalization.vector_norm import ChannelNorm as Own
+
+    check_saved(Own(axis), draw(rng, (2, 3, 4, 5)))
+    x = tf.constant([[[3.0, -4.0], [0.0, 0.0]]])
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        y = Own(-1)(x)
+    assert_matches(tape.gradient(y, x), np.array([[[0.6, -0.8], [0, 0]]], np.float32))

@@ -1,0 +1,107 @@
+"""ArgMax: recordings of Caffe, and every parameter, axis and rank against sorted pairs, as Caffe has them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from caffe2tf.errors import Caffe2TFError
+from caffe2tf.layers.reduction.argmax import ArgMax
+from tests.layers.emitted import check_saved
+from tests.layers.oracle import Array, check_recorded, recorded, run_layer
+
+
+def largest(values: Array, count: int) -> list[tuple[float, int]]:
+    """Pairs of value and index in falling order: of equal values the last stands first."""
+    return sorted(((float(v), i) for i, v in enumerate(values)), reverse=True)[:count]
+
+
+def argmax(x: Array, axis: int | None, top_k: int, *, values: bool) -> Array:
+    if axis is None:
+        top = np.empty((len(x), 2, top_k), np.float32)
+        for n, row in enumerate(x.reshape(len(x), -1)):
+            top[n, 1], top[n, 0] = zip(*largest(row, top_k), strict=True)
+        return (top if values else top[:, :1]).reshape(len(x), 2 if values else 1, top_k, *[1] * (x.ndim - 3))
+    axis %= x.ndim
+    top = np.empty((*x.shape[:axis], top_k, *x.shape[axis + 1 :]), np.float32)
+    for place in np.ndindex(*x.shape[:axis], *x.shape[axis + 1 :]):
+        run = (*place[:axis], slice(None), *place[axis:])
+        top[run] = [p[0] if values else p[1] for p in largest(x[run], top_k)]
+    return top
+
+
+def layer(axis: int | None, top_k: int = 1, *, values: bool = False, bottom: str = "data") -> str:
+    parameters = "" if axis is None else f"axis: {axis} "
+    parameters += f"top_k: {top_k} out_max_val: {str(values).lower()}"
+    return f'layer {{ name: "out" type: "ArgMax" bottom: "{bottom}" top: "out" argmax_param {{ {parameters} }} }}'
+
+
+def draw(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
+    """Few distinct values, so that many are equal."""
+    return (rng.integers(-3, 4, shape) / 2).astype(np.float32)
+
+
+@pytest.mark.parametrize("case", recorded("argmax_"))
+def test_recorded(case: str) -> None:
+    check_recorded(case)
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 4, 5), (3, 4, 2), (3, 4), (5,), (2, 4, 1, 1), (2, 3, 2, 4, 3)])
+@pytest.mark.parametrize("values", [False, True])
+def test_any_axis(shape: tuple[int, ...], values: bool, rng: np.random.Generator) -> None:
+    x = draw(rng, shape)
+    for axis in (None, *range(-1, len(shape))):
+        extent = int(np.prod(shape[1:])) if axis is None else shape[axis]
+        for top_k in sorted({1, min(2, extent), extent}):
+            out = run_layer(layer(axis, top_k, values=values), {"data": x})["out"]
+            want = argmax(x, axis, top_k, values=values)
+            assert out.shape == want.shape
+            assert np.array_equal(out, want), (axis, top_k)
+
+
+@pytest.mark.parametrize("axis", [None, 1])
+def test_indices_count_in_caffes_order(axis: int | None, rng: np.random.Generator) -> None:
+    """Of an image that the tensor holds channels last, flattened or not."""
+    x = draw(rng, (2, 3, 4, 5))
+    text = (
+        'layer { name: "pool" type: "Pooling" bottom: "data" top: "pool" pooling_param { kernel_size: 2 } }'
+        'layer { name: "flat" type: "Flatten" bottom: "pool" top: "flat" }'
+    )
+    for bottom in ("pool", "flat"):
+        out = run_layer(text + layer(axis, 3, bottom=bottom), {"data": x})
+        assert np.array_equal(out["out"], argmax(out[bottom], axis, 3, values=False))
+
+
+def test_batch() -> None:
+    shape = (4, 3)
+    assert ArgMax(top_k=1, values=False, axis=1).keeps_batch([shape], [(4, 1)])
+    assert not ArgMax(top_k=4, values=False, axis=0).keeps_batch([shape], [shape])
+    assert ArgMax(top_k=1, values=False, axis=None).keeps_batch([shape], [(4, 1, 1)])
+
+
+def test_unknown_extents() -> None:
+    assert ArgMax(top_k=2, values=True, axis=None).infer((None, 3, None, 4)) == ((None, 2, 2, 1),)
+    assert ArgMax(top_k=2, values=True, axis=2).infer((None, 3, None, 4)) == ((None, 3, 2, 4),)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (layer(None, 0), "argmax_param.top_k must be 1 or more, not 0"),
+        (layer(None, 13), r"top_k \(13\) must not be above the 12 values for each index of axis 0"),
+        (layer(1, 4), r"top_k \(4\) must not be above the 3 values along axis 1"),
+        (layer(3), "argmax_param.axis: axis 3 is out of range"),
+    ],
+)
+def test_rules(text: str, message: str) -> None:
+    with pytest.raises(Caffe2TFError, match=message):
+        run_layer(text, {"data": np.ones((2, 3, 4), np.float32)})
+
+
+def test_own_layers_are_saved(rng: np.random.Generator) -> None:
+    from caffe2tf.runtime.reduction.argmax import ArgMax as Own
+    from caffe2tf.runtime.reduction.argmax import FlatArgMax
+
+    x = draw(rng, (2, 3, 4, 5))
+    for made in (Own(1, 2), Own(3, values=True), FlatArgMax(4, 3, with_values=True), FlatArgMax(4)):
+        check_saved(made, x)

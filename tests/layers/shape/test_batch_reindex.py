@@ -1,0 +1,58 @@
+"""BatchReindex: a recording of Caffe, all ranks, every error."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from caffe2tf.errors import Caffe2TFError
+from caffe2tf.layers.shape.batch_reindex import BatchReindex
+from tests.layers.emitted import built, reloaded
+from tests.layers.oracle import Array, assert_matches, check_recorded, recorded, run_layer
+
+LAYER = 'layer { name: "out" type: "BatchReindex" bottom: "data" bottom: "index" top: "out" }'
+INDEX = np.array([2, 0, 2, 3, 1, 1, 0], np.float32)
+
+
+def draw(*shape: int) -> Array:
+    return np.random.default_rng(sum(shape)).standard_normal(shape).astype(np.float32)
+
+
+@pytest.mark.parametrize("case", recorded("batch_reindex"))
+def test_recorded(case: str) -> None:
+    check_recorded(case)
+
+
+@pytest.mark.parametrize("shape", [(4,), (4, 3), (4, 3, 2), (4, 3, 2, 5), (4, 3, 2, 5, 2)])
+def test_values(shape: tuple[int, ...]) -> None:
+    x = draw(*shape)
+    assert_matches(run_layer(LAYER, {"data": x, "index": INDEX})["out"], x[INDEX.astype(int)])
+
+
+def test_fractions_are_cut_off() -> None:
+    x = draw(4, 3)
+    have = run_layer(LAYER, {"data": x, "index": np.array([1.9, 3.2])})["out"]
+    assert_matches(have, x[[1, 3]])
+
+
+def test_the_batch_is_fixed() -> None:
+    assert not BatchReindex().keeps_batch([(4, 3), (4,)], [(4, 3)])
+    assert BatchReindex().infer((4, 3, 2), (None,)) == ((None, 3, 2),)
+
+
+def test_saved_and_loaded() -> None:
+    x = draw(4, 3)
+    (have,) = reloaded(built(LAYER, {"data": (4, 3), "index": (7,)}), [x, INDEX])
+    assert_matches(have, x[INDEX.astype(int)])
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (LAYER.replace('"index"', '"data"'), "second bottom must have one axis, the indices: it is 4x3"),
+        (LAYER.replace('bottom: "index"', ""), "takes 2 bottoms, 1 given"),
+    ],
+)
+def test_errors(text: str, message: str) -> None:
+    with pytest.raises(Caffe2TFError, match=message):
+        run_layer(text, {"data": draw(4, 3), "index": INDEX})

@@ -1,0 +1,124 @@
+"""Crop: recordings of Caffe, every axis of every rank, what is emitted, every error."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from caffe2tf.errors import Caffe2TFError
+from caffe2tf.ir.expr import Call
+from caffe2tf.ir.layer import Context
+from caffe2tf.ir.layout import Block, Layout
+from caffe2tf.ir.value import Value
+from caffe2tf.layers.shape.crop import Crop
+from tests.layers.emitted import built, calls, reloaded
+from tests.layers.oracle import Array, assert_matches, check_recorded, recorded, run_layer
+
+
+def layer(parameters: str = "") -> str:
+    return (
+        f'layer {{ name: "out" type: "Crop" bottom: "data" bottom: "like" top: "out" crop_param {{ {parameters} }} }}'
+    )
+
+
+def draw(*shape: int) -> Array:
+    return np.random.default_rng(sum(shape)).standard_normal(shape).astype(np.float32)
+
+
+def value(name: str, shape: tuple[int | None, ...], layout: Layout) -> Value:
+    return Value(id=name, blob=name, shape=shape, layout=layout)
+
+
+@pytest.mark.parametrize("case", recorded("crop"))
+def test_recorded(case: str) -> None:
+    check_recorded(case)
+
+
+@pytest.mark.parametrize("rank", [1, 2, 3, 4, 5])
+def test_all_axes(rank: int) -> None:
+    shape = (7, 6, 8, 5, 9)[:rank]
+    like = (4, 3, 5, 3, 6)[:rank]
+    x = draw(*shape)
+    for axis in range(rank):
+        offsets = [i % 3 for i in range(axis, rank)]
+        each = " ".join(f"offset: {o}" for o in offsets)
+        other = draw(*shape[:axis], *like[axis:])
+        have = run_layer(layer(f"axis: {axis - rank} {each}"), {"data": x, "like": other})["out"]
+        places = [slice(o, o + n) for o, n in zip(offsets, like[axis:], strict=True)]
+        assert_matches(have, x[(slice(None),) * axis + tuple(places)], f"axis {axis}")
+
+
+def test_one_offset_serves_all_axes_and_none_is_zero() -> None:
+    x, like = draw(2, 3, 7, 8), draw(5, 4, 3, 5)
+    assert_matches(run_layer(layer("offset: 2"), {"data": x, "like": like})["out"], x[:, :, 2:5, 2:7])
+    assert_matches(run_layer(layer(), {"data": x, "like": like})["out"], x[:, :, :3, :5])
+
+
+def test_what_is_emitted() -> None:
+    shapes = {"data": (2, 3, 7, 8), "like": (2, 3, 3, 5)}
+    relu = 'layer { name: "r" type: "ReLU" bottom: "out" top: "r" }'
+    assert calls(layer("offset: 1"), shapes) == ["Cropping2D"]
+    assert calls(layer() + relu, {"data": (2, 3, 7, 8), "like": (2, 4, 7, 8)}) == ["ReLU"]
+    assert calls(layer("axis: 1"), {"data": (2, 4, 7, 8), "like": (2, 3, 7, 8)}) == ["Crop"]
+    assert calls(layer(), {"data": (2, 3, 7, 8, 9), "like": (2, 3, 3, 5, 9)}) == ["Cropping3D"]
+
+
+def test_flattened_blobs_are_put_in_order_first() -> None:
+    flatten = 'layer { name: "f" type: "Flatten" bottom: "image" top: "data" }'
+    x, like = draw(2, 3, 4, 5), draw(2, 17)
+    have = run_layer(flatten + layer("axis: 1 offset: 11"), {"image": x, "like": like})["out"]
+    assert_matches(have, x.reshape(2, -1)[:, 11:28])
+    flat = Layout.flat([Block((3, 20), (1, 0))])
+    values = [value("data", (4, 60), flat), value("like", (2, 60), flat)]
+    assert Crop(axis=0, offset=(1, 0)).arrange(values, []).outputs == (flat,)
+    assert Crop(axis=0, offset=(1,)).arrange(values, []).outputs == (Layout.plain(2),)
+
+
+def test_unknown_extents_are_read_when_the_network_runs() -> None:
+    from caffe2tf.runtime.shape.crop import CropLike
+
+    crop = Crop(axis=2, offset=(1, 2))
+    assert crop.infer((2, 3, None, 9), (2, 5, 4, None)) == ((2, 3, 4, None),)
+    image = Layout.channels_last(4)
+    x = value("x", (2, 3, None, 9), image)
+    like = value("like", (2, 5, 4, None), Layout.plain(4))
+    call = crop.emit(Context(name="out", inputs=(x, like), outputs=()), x, like)
+    assert isinstance(call, Call)
+    assert call.construct.target == "CropLike"
+    assert call.construct.args == (((1, 2, 1), (2, 3, 2)),)
+    a, b = draw(2, 8, 9, 3), draw(2, 5, 4, 6)
+    made = CropLike(((1, 2, 1), (2, 3, 2)))
+    assert made.compute_output_shape(((2, None, 9, 3), (2, 5, 4, None))) == (2, 4, None, 3)
+    assert_matches(np.asarray(made([a, b])), a[:, 1:5, 2:8])
+
+
+def test_the_batch_is_free_unless_it_is_cropped() -> None:
+    x = draw(3, 7, 8, 2)
+    model = built(layer("offset: 1"), {"data": (1, 2, 7, 8), "like": (1, 5, 3, 4)})
+    (have,) = reloaded(model, [x, draw(3, 3, 4, 5)])
+    assert_matches(have, x[:, 1:4, 1:5])
+    assert Crop(axis=1, offset=()).keeps_batch([(2, 4), (3, 3)], [(2, 3)])
+    assert Crop(axis=0, offset=(0, 1)).keeps_batch([(2, 4), (2, 3)], [(2, 3)])
+    assert not Crop(axis=0, offset=()).keeps_batch([(3, 4), (2, 3)], [(2, 3)])
+
+
+def test_a_cropped_batch_is_saved_and_loaded() -> None:
+    x = draw(4, 3)
+    (have,) = reloaded(built(layer("axis: 0 offset: 1"), {"data": (4, 3), "like": (2, 2)}), [x, draw(2, 2)])
+    assert_matches(have, x[1:3, 1:])
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (layer("axis: 4"), "crop_param.axis: axis 4 is out of range for a blob of 4 axes"),
+        (layer("axis: 1 offset: 1 offset: 2"), "once for each of the 3 axes from axis 1 on; 2 are given"),
+        (layer("offset: 3"), "along axis 2, 5 values from offset 3 on reach beyond its 7"),
+        (layer("axis: 1"), "along axis 1, 4 values from offset 0 on reach beyond its 3"),
+        (layer().replace('bottom: "like"', ""), "takes 2 bottoms, 1 given"),
+        (layer().replace('"like"', '"short"'), r"second bottom \(2x3x4\) must have all axes of the first"),
+    ],
+)
+def test_errors(text: str, message: str) -> None:
+    with pytest.raises(Caffe2TFError, match=message):
+        run_layer(text, {"data": draw(2, 3, 7, 8), "like": draw(2, 4, 5, 5), "short": draw(2, 3, 4)})

@@ -1,0 +1,82 @@
+"""Squeeze: axes of extent 1, what is emitted, every error."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from caffe2tf.errors import Caffe2TFError, LayerError
+from caffe2tf.layers.shape.squeeze import Squeeze
+from tests.layers.emitted import built, calls, reloaded
+from tests.layers.oracle import Array, assert_matches, run_layer
+
+
+def layer(*axes: int, top: str = "out") -> str:
+    each = " ".join(f"axis: {a}" for a in axes)
+    return f'layer {{ name: "out" type: "Squeeze" bottom: "data" top: "{top}" squeeze_param {{ {each} }} }}'
+
+
+def draw(*shape: int) -> Array:
+    return np.random.default_rng([len(shape), *shape]).standard_normal(shape).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    ("shape", "axes", "top"),
+    [
+        ((2, 3, 1, 1), (2, 3), (2, 3)),
+        ((2, 3, 1, 1), (-1,), (2, 3, 1)),
+        ((2, 1, 1, 5), (1, -2), (2, 5)),
+        ((2, 1, 3, 1, 4), (), (2, 3, 4)),
+        ((2, 1, 4, 5), (1,), (2, 4, 5)),
+        ((1, 3, 1), (), (3,)),
+        ((1, 3, 1), (0,), (3, 1)),
+        ((2, 3), (), (2, 3)),
+    ],
+)
+def test_axes_go(shape: tuple[int, ...], axes: tuple[int, ...], top: tuple[int, ...]) -> None:
+    x = draw(*shape)
+    assert_matches(run_layer(layer(*axes), {"data": x})["out"], x.reshape(top))
+
+
+def test_behind_an_image_and_in_front_of_a_matrix_product() -> None:
+    conv = (
+        'layer { name: "c" type: "Convolution" bottom: "image" top: "data" '
+        "convolution_param { num_output: 6 kernel_size: 3 weight_filler { type: 'gaussian' std: 1 } } }"
+    )
+    ip = (
+        'layer { name: "ip" type: "InnerProduct" bottom: "out" top: "ip" '
+        "inner_product_param { num_output: 4 weight_filler { type: 'gaussian' std: 1 } } }"
+    )
+    text = conv + layer() + ip
+    have = run_layer(text, {"image": draw(2, 5, 3, 3)})
+    assert_matches(have["out"], have["data"].reshape(2, 6))
+    assert calls(text, {"image": (2, 5, 3, 3)}) == ["Conv2D", "Flatten", "Dense"]
+    assert calls(conv + layer(2) + ip, {"image": (2, 5, 3, 3)}) == ["Conv2D", "Reshape", "Flatten", "Dense"]
+
+
+def test_the_batch_stays_free_unless_it_goes() -> None:
+    x = draw(3, 1, 5)
+    (have,) = reloaded(built(layer(1), {"data": (2, 1, 5)}), [x])
+    assert_matches(have, x.reshape(3, 5))
+    assert Squeeze(axis=(1,)).keeps_batch([(1, 1, 7)], [(1, 7)])
+    assert not Squeeze(axis=(0,)).keeps_batch([(1, 1, 7)], [(1, 7)])
+    assert not Squeeze().keeps_batch([(1, 1, 1, 7)], [(7,)])
+
+
+def test_unknown_extents() -> None:
+    assert Squeeze(axis=(1,)).infer((2, 1, None, 5)) == ((2, None, 5),)
+    with pytest.raises(LayerError, match="that of axis 2 is known only at run time"):
+        Squeeze(axis=(2,)).infer((2, 1, None, 5))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (layer(1), "may name axes of extent 1 alone: that of axis 1 is 3; take it out"),
+        (layer(4), "squeeze_param.axis: axis 4 is out of range for a blob of 4 axes"),
+        (layer(top="data"), "not computed in place"),
+    ],
+)
+def test_errors(text: str, message: str) -> None:
+    with pytest.raises(Caffe2TFError, match=message):
+        run_layer(text, {"data": draw(2, 3, 1, 5)})
