@@ -27,6 +27,7 @@ ROLES = {
     Role.CONSTANT: "constant",
     Role.LOSS: "left out unless asked for (`--keep-losses`)",
     Role.SINK: "left out",
+    Role.END: "left out",
 }
 
 

@@ -6,7 +6,7 @@ import enum
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Final, Protocol, Self, runtime_checkable
 
 from caffe2tf.ir.expr import Expr
 from caffe2tf.ir.filler import Filler
@@ -18,7 +18,20 @@ from caffe2tf.ir.weight import Array, Weight
 if TYPE_CHECKING:
     from caffe2tf.parse import LayerDefinition as LayerProto
 
-__all__ = ["Arrangement", "BlobSpec", "Context", "Elementwise", "Layer", "Role"]
+__all__ = [
+    "PER_BOTTOM",
+    "Arrangement",
+    "Batch",
+    "BlobSpec",
+    "ChecksBlobs",
+    "Context",
+    "Elementwise",
+    "Layer",
+    "PerBottom",
+    "ReadsImages",
+    "Role",
+    "same_batch",
+]
 
 
 class Role(enum.Enum):
@@ -28,7 +41,31 @@ class Role(enum.Enum):
     SOURCE = "source"  # its tops come from outside: network inputs
     CONSTANT = "constant"  # reads nothing, and always gives the same values (trained ones included)
     LOSS = "loss"  # losses and metrics: left out unless asked for
-    SINK = "sink"  # reads and gives nothing: left out
+    SINK = "sink"  # consumes its bottoms: left out, and blobs read only by it are dropped from the outputs
+    END = "end"  # marks its bottoms as ends of the network: left out, and its bottoms stay outputs
+
+
+class Batch(enum.Enum):
+    """What a layer does with the batch, axis 0 of the blobs that it reads."""
+
+    KEPT = "kept"  # item n of each output depends on item n of the inputs alone
+    ABSENT = "absent"  # axis 0 of the outputs is not the batch, for a batch of any size: constants, gathered rows
+    FIXED = "fixed"  # items mix, or the batch size is built in: the model takes the one size it was converted for
+
+    @classmethod
+    def kept_if(cls, condition: bool) -> Self:  # noqa: FBT001 - reads like the sentence it is
+        """Return KEPT if the condition holds, else FIXED."""
+        return cls.KEPT if condition else cls.FIXED
+
+
+class PerBottom(enum.Enum):
+    """The type of `PER_BOTTOM`."""
+
+    PER_BOTTOM = "per bottom"
+
+
+PER_BOTTOM: Final = PerBottom.PER_BOTTOM
+"""As `Layer.tops`: the layer has one top for each bottom."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,20 +115,16 @@ class Layer(ABC):
 
     Class attributes:
         bottoms: the fewest and the most bottoms Caffe accepts; None for any number.
-        tops: likewise for tops.
-        paired: whether each bottom has its own top (Convolution).
+        tops: the fewest and the most tops; or `PER_BOTTOM` where each bottom has its own top (Convolution).
         role: see `Role`.
-        swallows: of a layer without tops, whether what it reads is no output of the network for that.
         reads_unknown: what it reads of the fields that the schema lacks: names of fields of the layer (``crop_param``),
             each with all that stands in it. Any other is refused unless it cannot matter. None: a layer of caffe2tf
             reads no such field, a user's own answers for all.
     """
 
     bottoms: ClassVar[tuple[int, int | None]] = (1, 1)
-    tops: ClassVar[tuple[int, int | None]] = (1, 1)
-    paired: ClassVar[bool] = False
+    tops: ClassVar[tuple[int, int | None] | PerBottom] = (1, 1)
     role: ClassVar[Role] = Role.COMPUTE
-    swallows: ClassVar[bool] = True
     reads_unknown: ClassVar[tuple[str, ...] | None] = None
 
     __slots__ = ()
@@ -101,21 +134,6 @@ class Layer(ABC):
         """The layer that ``proto`` describes; raises LayerError, stating Caffe's rule, where it breaks one."""
         del proto
         return cls()
-
-    @classmethod
-    def class_for(cls, proto: LayerProto) -> type[Layer]:
-        """The class that implements ``proto``: another one where layers of one type are of several roles."""
-        del proto
-        return cls
-
-    def files(self) -> tuple[str, ...]:
-        """The mean images that it computes with, as the definition names them; the loader looks for them."""
-        return ()
-
-    def with_files(self, images: Sequence[Array]) -> Self:
-        """The layer with the images that `files` names, each (channels, height, width) or of four axes."""
-        del images
-        return self
 
     @abstractmethod
     def infer(self, *inputs: Shape) -> tuple[Shape, ...]:
@@ -135,33 +153,22 @@ class Layer(ABC):
         del shapes
         return self
 
-    def check_blobs(self, blobs: Sequence[Array]) -> None:
-        """Raises LayerError where the values of its blobs, in Caffe's shapes, make it one that cannot be converted."""
-        del blobs
-
     def remarks(self) -> tuple[str, ...]:
         """What the user is told about how the layer was understood: a choice between forks, say. One sentence each."""
         return ()
 
-    def keeps_batch(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> bool:
-        """Whether each index along axis 0 of the outputs depends on the same index of the inputs alone.
+    def trace_batch(self, batched: Sequence[bool], inputs: Sequence[Shape], outputs: Sequence[Shape]) -> Batch:
+        """Return what becomes of the batch, axis 0 of the inputs.
 
-        If every layer of a network keeps the batch apart, the emitted model takes any batch size.
-        """
-        firsts = {s[0] if s else None for s in (*inputs, *outputs)}
-        return len(firsts) == 1 and None not in firsts
-
-    def carries_batch(self, batched: Sequence[bool], inputs: Sequence[Shape], outputs: Sequence[Shape]) -> bool | None:
-        """Whether axis 0 of its outputs is the batch, or None where the layer fixes the batch size.
-
-        Layers that read both the batch and what is the same for all of it (SSD's prior boxes) say so here.
+        If every layer of a network keeps the batch or does without it, the emitted model takes any batch size. The
+        default is for layers all of whose inputs and outputs have the batch on axis 0.
 
         Args:
             batched: for each input, whether its axis 0 is the batch; at least one is.
             inputs: shapes of the inputs.
             outputs: shapes of the outputs.
         """
-        return True if all(batched) and self.keeps_batch(inputs, outputs) else None
+        return Batch.kept_if(all(batched) and same_batch(*inputs, *outputs))
 
     def shares_memory(self, bottoms: int, tops: int) -> bool:
         """Whether Caffe makes its tops the memory of its first bottom, so that writing one in place changes both."""
@@ -210,3 +217,32 @@ class Elementwise(Layer):
     def arrange(self, inputs: Sequence[Value], outputs: Sequence[Value]) -> Arrangement:
         """Whatever the order of the values, it stays."""
         return Arrangement(inputs=tuple(v.layout for v in inputs), outputs=tuple(inputs[0].layout for _ in outputs))
+
+
+@runtime_checkable
+class ReadsImages(Protocol):
+    """A layer that computes with mean images, which the definition names and the loader reads."""
+
+    def files(self) -> tuple[str, ...]:
+        """Return the paths of the mean images as the definition names them; empty if there are none."""
+
+    def with_files(self, images: Sequence[Array]) -> Layer:
+        """Return the layer with the images that `files` names, each (channels, height, width) or of four axes."""
+
+
+@runtime_checkable
+class ChecksBlobs(Protocol):
+    """A layer that can be converted only if the values of its trained blobs allow it."""
+
+    def check_blobs(self, blobs: Sequence[Array]) -> None:
+        """Check the values of the trained blobs, in Caffe's shapes.
+
+        Raises:
+            LayerError: with these values the layer cannot be converted.
+        """
+
+
+def same_batch(*shapes: Shape) -> bool:
+    """Return whether all shapes have the same extent along axis 0, and it is known."""
+    firsts = {s[0] if s else None for s in shapes}
+    return len(firsts) == 1 and None not in firsts

@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from caffe2tf.errors import Caffe2TFError, UsageError
 from caffe2tf.ir.layer import Layer
@@ -34,17 +34,24 @@ __all__ = [
 
 L = TypeVar("L", bound=Layer)
 
+Chooser: TypeAlias = "Callable[[LayerDefinition], type[Layer]]"
+
 _types: dict[str, type[Layer]] = {}
+_choosers: dict[type[Layer], Chooser] = {}
 _runtime_files: dict[Path, None] = {}  # in the order in which they were registered
 _ANY_LOSS = "RegionLoss"  # what a loss of any other name is taken for
 
 
-def register(*types: str) -> Callable[[type[L]], type[L]]:
+def register(*types: str, choose: Chooser | None = None) -> Callable[[type[L]], type[L]]:
     """Class decorator: the class implements the Caffe layer ``types``, the first of which is its proper name.
 
     ``Python:<module>.<layer>`` is the type of the layers of type ``Python`` that name this module and layer. Fields
     that the schema of caffe2tf lacks are in ``definition.extra``. A class that lists the names of those it reads in
     `Layer.reads_unknown` has any other refused.
+
+    Args:
+        types: names of Caffe layer types.
+        choose: for a type whose layers have several roles: returns the class for a definition, this one or another.
 
     Raises:
         UsageError: another class implements one of the types already.
@@ -60,6 +67,8 @@ def register(*types: str) -> Callable[[type[L]], type[L]]:
                     f"and by {cls.__module__}.{cls.__qualname__}; register one of them under another type"
                 )
             _types[name] = cls
+        if choose is not None:
+            _choosers[cls] = choose
         return cls
 
     return add
@@ -132,7 +141,9 @@ def find(type_: str, definition: LayerDefinition | None = None) -> type[Layer] |
     known = next((_types[w] for w in wanted if w in _types), None)
     if known is None and type_.endswith("Loss") and type_ != _ANY_LOSS:
         return find(_ANY_LOSS)
-    return known if known is None or definition is None else known.class_for(definition)
+    if known is None or definition is None or known not in _choosers:
+        return known
+    return _choosers[known](definition)
 
 
 @functools.cache

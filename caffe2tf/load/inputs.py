@@ -7,13 +7,13 @@ from pathlib import Path
 
 from caffe2tf.errors import LayerError, ParseError
 from caffe2tf.ir import Shape
-from caffe2tf.layers import Layer
+from caffe2tf.ir.layer import Layer, ReadsImages
 from caffe2tf.layers.data.data_sources import HDF5Data, ImageSource
 from caffe2tf.layers.data.source import Source
 from caffe2tf.parse.hdf5_data import read_dataset_shapes
 from caffe2tf.parse.mean import read_mean
 
-__all__ = ["read_files", "settle_shapes"]
+__all__ = ["read_images", "settle_shapes"]
 
 
 def settle_shapes(layer: Source, given: Sequence[Shape | None], *, beside: str) -> Source:
@@ -36,7 +36,7 @@ def settle_shapes(layer: Source, given: Sequence[Shape | None], *, beside: str) 
     return layer.with_shapes(given)
 
 
-def read_files(layer: Layer, *, beside: str) -> Layer:
+def read_images(layer: ReadsImages, *, beside: str) -> Layer:
     """The layer with the mean images that it computes with.
 
     Args:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from caffe2tf.errors import LayerError, LayerUnsupportedError, NetworkError, Problem, UnsupportedError
 from caffe2tf.ir import Graph, Layout, Node, Shape, Value, format_shape
+from caffe2tf.ir.layer import PER_BOTTOM, PerBottom, ReadsImages
 from caffe2tf.layers import Layer, find, without_implementation
 from caffe2tf.layers.data.source import Input, Source
 from caffe2tf.layers.loss.loss_base import Loss
@@ -234,15 +235,15 @@ class Builder:
         try:
             _check_counts(cls, definition)
             layer = cls.read(definition)
-            return self._with_files(layer) if layer.files() else layer
+            return self._with_images(layer) if isinstance(layer, ReadsImages) and layer.files() else layer
         except LayerError as e:
             self._report(definition, str(e), unsupported=isinstance(e, LayerUnsupportedError))
             return None
 
-    def _with_files(self, layer: Layer) -> Layer:
-        from caffe2tf.load.inputs import read_files  # noqa: PLC0415 - few networks have such layers
+    def _with_images(self, layer: ReadsImages) -> Layer:
+        from caffe2tf.load.inputs import read_images  # noqa: PLC0415 - few networks have such layers
 
-        return read_files(layer, beside=self.file)
+        return read_images(layer, beside=self.file)
 
     def _stub(self, definition: LayerDefinition) -> Layer:
         """What stands for a layer of unknown type; one that reads nothing is an input."""
@@ -354,14 +355,17 @@ def _in_phase(definition: LayerDefinition, phase: str) -> LayerDefinition:
 
 
 def _check_counts(cls: type[Layer], definition: LayerDefinition) -> None:
-    for what, have, (low, high) in (
+    for what, have, allowed in (
         ("bottom", len(definition.bottoms), cls.bottoms),
         ("top", len(definition.tops), cls.tops),
     ):
+        if isinstance(allowed, PerBottom):
+            continue
+        low, high = allowed
         if have < low or (high is not None and have > high):
             want = f"{low} or more" if high is None else str(low) if low == high else f"{low} to {high}"
             raise LayerError(f"a {definition.type} layer takes {want} {what}s, {have} given")
-    if cls.paired and len(definition.bottoms) != len(definition.tops):
+    if cls.tops is PER_BOTTOM and len(definition.bottoms) != len(definition.tops):
         raise LayerError(
             f"a {definition.type} layer has one top for each bottom: "
             f"{len(definition.bottoms)} bottoms and {len(definition.tops)} tops are given"

@@ -79,7 +79,7 @@ def _is_read(cls: type[Layer], field: UnknownField) -> bool:
 
 
 def _is_harmless(cls: type[Layer], field: UnknownField) -> bool:
-    if cls.role in (Role.SOURCE, Role.LOSS, Role.SINK):
+    if cls.role in (Role.SOURCE, Role.LOSS, Role.SINK, Role.END):
         return True
     return not _HARMLESS_PARTS.isdisjoint(_parts(field.path))
 

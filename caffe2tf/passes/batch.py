@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from caffe2tf.ir import Graph
-from caffe2tf.layers import Role
+from caffe2tf.ir.layer import Batch, Role
 
 __all__ = ["find_free_batch"]
 
@@ -23,8 +23,8 @@ def find_free_batch(graph: Graph) -> Graph:
             batched |= dict.fromkeys(node.outputs, False)
             continue
         shapes = [v.shape for v in graph.read(node)], [v.shape for v in graph.written(node)]
-        carried = node.layer.carries_batch(given, *shapes)
-        free = free and carried is not None
-        batched |= dict.fromkeys(node.outputs, carried is not False)
+        batch = node.layer.trace_batch(given, *shapes)
+        free = free and batch is not Batch.FIXED
+        batched |= dict.fromkeys(node.outputs, batch is not Batch.ABSENT)
     apart = frozenset(i for i, carries in batched.items() if not carries)
     return replace(graph, free_batch=free, unbatched=apart)

@@ -91,11 +91,12 @@ def drop_sinks(graph: Graph, *, keep_values: bool) -> Graph:
     A source that reads blobs (one that augments training data) swallows them, too: its tops come from outside. A layer
     that only marks an end goes as well, and what it read stays an output.
     """
-    ends = {n for n in graph.nodes if n.inputs and n.layer.role in (Role.SINK, Role.SOURCE)}
+    ends = {n for n in graph.nodes if n.inputs and n.layer.role in (Role.SINK, Role.END, Role.SOURCE)}
     if not ends:
         return graph
-    kept = [replace(n, inputs=()) if n in ends else n for n in graph.nodes if n.layer.role is not Role.SINK]
-    swallowed = {i for n in ends if n.layer.swallows for i in n.inputs}
+    left_out = (Role.SINK, Role.END)
+    kept = [replace(n, inputs=()) if n in ends else n for n in graph.nodes if n.layer.role not in left_out]
+    swallowed = {i for n in ends if n.layer.role is not Role.END for i in n.inputs}
     if keep_values:
         return _with_outputs(graph.with_nodes(kept), ())
     return _with_outputs(graph.with_nodes(_without_unread(kept, swallowed)), swallowed)
@@ -130,7 +131,7 @@ def _used_losses(graph: Graph) -> set[str]:
                 idle.add(node.name)
                 continue
             used.add(node.name)
-        elif node.layer.role is Role.SINK:
+        elif node.layer.role in (Role.SINK, Role.END):
             continue
         else:
             after = [r.name for i in node.outputs for r in readers[i]]

@@ -17,7 +17,7 @@ from caffe2tf.ir import Value
 from caffe2tf.ir.expr import Expr
 from caffe2tf.layers import Context, Elementwise
 from caffe2tf.layers.data.data_sources import Data, HDF5Data
-from caffe2tf.load.inputs import read_files, settle_shapes
+from caffe2tf.load.inputs import read_images, settle_shapes
 from caffe2tf.proto import caffe_pb2
 
 Floats = npt.NDArray[np.float32]
@@ -50,7 +50,7 @@ def write_mean(path: Path, values: Floats = MEAN) -> None:
 
 
 def images(names: Sequence[str], beside: Path) -> list[Floats]:
-    layer = read_files(Subtraction(names=tuple(names)), beside=str(beside))
+    layer = read_images(Subtraction(names=tuple(names)), beside=str(beside))
     assert isinstance(layer, Subtraction)
     return list(layer.images)
 

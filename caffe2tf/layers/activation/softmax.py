@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Self
 
 from caffe2tf.errors import LayerError
 from caffe2tf.ir.expr import Expr, keras, runtime, unless
-from caffe2tf.ir.layer import Context, Elementwise
+from caffe2tf.ir.layer import Batch, Context, Elementwise
 from caffe2tf.ir.shape import Shape, canonical_axis
 from caffe2tf.ir.value import Value
 from caffe2tf.layers.registry import register
@@ -41,9 +41,9 @@ class Softmax(Elementwise):
         self._axis(inputs[0])
         return (inputs[0],)
 
-    def keeps_batch(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> bool:
+    def trace_batch(self, batched: Sequence[bool], inputs: Sequence[Shape], outputs: Sequence[Shape]) -> Batch:
         """Unless the classes are along axis 0."""
-        return Elementwise.keeps_batch(self, inputs, outputs) and self._axis(inputs[0]) != 0
+        return Elementwise.trace_batch(self, batched, inputs, outputs) if self._axis(inputs[0]) != 0 else Batch.FIXED
 
     def emit(self, ctx: Context, *inputs: Value) -> Expr:
         """Keras' Softmax, which takes one class alone for a mistake."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 from caffe2tf.errors import LayerError
 from caffe2tf.ir.expr import Expr, keras, runtime
-from caffe2tf.ir.layer import Arrangement, Context, Layer
+from caffe2tf.ir.layer import Arrangement, Batch, Context, Layer, same_batch
 from caffe2tf.ir.layout import Layout
 from caffe2tf.ir.shape import Shape, format_shape
 from caffe2tf.ir.value import Value
@@ -71,16 +71,13 @@ class Accum(Layer):
         total = None if None in channels else sum(c or 0 for c in channels)
         return ((joined[0][0], total, height, width),)
 
-    def keeps_batch(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> bool:
-        """Whatever the batch of the reference."""
-        return Layer.keeps_batch(self, self._joined(inputs), outputs)
-
-    def carries_batch(self, batched: Sequence[bool], inputs: Sequence[Shape], outputs: Sequence[Shape]) -> bool | None:
-        """As the bottoms that are joined do."""
-        joined = batched[: len(self._joined(inputs))]
-        if not any(joined):
-            return False
-        return True if all(joined) and self.keeps_batch(inputs, outputs) else None
+    def trace_batch(self, batched: Sequence[bool], inputs: Sequence[Shape], outputs: Sequence[Shape]) -> Batch:
+        """The bottoms that are joined decide; the batch of the reference does not matter."""
+        joined = self._joined(inputs)
+        flags = batched[: len(joined)]
+        if not any(flags):
+            return Batch.ABSENT
+        return Batch.kept_if(all(flags) and same_batch(*joined, *outputs))
 
     def arrange(self, inputs: Sequence[Value], outputs: Sequence[Value]) -> Arrangement:
         """Channels last; of a reference it reads no value."""

@@ -10,7 +10,7 @@ import numpy as np
 
 from caffe2tf.errors import LayerError
 from caffe2tf.ir.expr import OMIT, Call, Expr, Literal, keras, runtime
-from caffe2tf.ir.layer import Arrangement, Layer
+from caffe2tf.ir.layer import Arrangement, Batch, Layer
 from caffe2tf.ir.layout import Layout
 from caffe2tf.ir.shape import Shape, canonical_axis, format_shape
 from caffe2tf.ir.value import Value
@@ -54,10 +54,10 @@ class AlongAxes(Layer):
                     )
         return (inputs[0],)
 
-    def keeps_batch(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> bool:
+    def trace_batch(self, batched: Sequence[bool], inputs: Sequence[Shape], outputs: Sequence[Shape]) -> Batch:
         """Not where a trained blob tells the indices of axis 0 apart, nor where a computed one has none of them."""
         over_batch = 0 in self.covered(*inputs)
-        return over_batch == self.computed and Layer.keeps_batch(self, inputs, outputs)
+        return Layer.trace_batch(self, batched, inputs, outputs) if over_batch == self.computed else Batch.FIXED
 
     def arrange(self, inputs: Sequence[Value], outputs: Sequence[Value]) -> Arrangement:
         """Any order of the first bottom; a second one follows it along the axes that it covers."""

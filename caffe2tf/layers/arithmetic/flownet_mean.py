@@ -11,7 +11,7 @@ import numpy as np
 from caffe2tf.errors import LayerError, LayerUnsupportedError
 from caffe2tf.ir.expr import Expr, keras, runtime, short
 from caffe2tf.ir.filler import Filler
-from caffe2tf.ir.layer import Arrangement, BlobSpec, Context, Layer
+from caffe2tf.ir.layer import PER_BOTTOM, Arrangement, BlobSpec, Context, Layer, PerBottom
 from caffe2tf.ir.layout import Layout
 from caffe2tf.ir.shape import Shape, format_shape
 from caffe2tf.ir.value import NodeBlob, Value
@@ -61,8 +61,7 @@ class Mean(Layer):
     """
 
     bottoms: ClassVar[tuple[int, int | None]] = (1, None)
-    tops: ClassVar[tuple[int, int | None]] = (1, None)
-    paired: ClassVar[bool] = True
+    tops: ClassVar[tuple[int, int | None] | PerBottom] = PER_BOTTOM
 
     offsets: tuple[float, ...] = ()
     file: str = ""

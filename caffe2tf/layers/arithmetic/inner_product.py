@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self
 from caffe2tf.errors import LayerError
 from caffe2tf.ir.expr import OMIT, Expr, keras, runtime
 from caffe2tf.ir.filler import Filler
-from caffe2tf.ir.layer import Arrangement, BlobSpec, Context, Layer
+from caffe2tf.ir.layer import Arrangement, Batch, BlobSpec, Context, Layer
 from caffe2tf.ir.layout import Layout
 from caffe2tf.ir.shape import Shape, canonical_axis, count
 from caffe2tf.ir.value import NodeBlob, Value
@@ -84,9 +84,9 @@ class InnerProduct(Layer):
             layout = Layout.plain(inputs[0].rank)
         return Arrangement(inputs=(layout,), outputs=(Layout.plain(outputs[0].rank),))
 
-    def keeps_batch(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> bool:
+    def trace_batch(self, batched: Sequence[bool], inputs: Sequence[Shape], outputs: Sequence[Shape]) -> Batch:
         """Not where axis 0 is summed over."""
-        return self._axis(inputs[0]) > 0 and Layer.keeps_batch(self, inputs, outputs)
+        return Layer.trace_batch(self, batched, inputs, outputs) if self._axis(inputs[0]) > 0 else Batch.FIXED
 
     def emit(self, ctx: Context, *inputs: Value) -> Expr:
         """Dense, after Flatten where there are several axes to sum over."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 from caffe2tf.errors import LayerError
 from caffe2tf.ir.expr import OMIT, Expr, keras, runtime
 from caffe2tf.ir.filler import Filler
-from caffe2tf.ir.layer import Arrangement, BlobSpec, Context, Layer
+from caffe2tf.ir.layer import Arrangement, Batch, BlobSpec, Context, Layer
 from caffe2tf.ir.layout import Layout
 from caffe2tf.ir.shape import Shape, format_shape
 from caffe2tf.ir.value import NodeBlob, Value
@@ -70,23 +70,19 @@ class Mul(Layer):
         del inputs
         return () if self.shape is None else (BlobSpec(name="factor", shape=self.shape, filler=Filler()),)
 
-    def keeps_batch(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> bool:
-        """Not where a trained blob tells items apart, or brings axes of its own in front."""
-        if self.shape is None:
-            return len({len(s) for s in inputs}) == 1 and Layer.keeps_batch(self, inputs, outputs)
-        rank = len(inputs[0])
-        apart = len(self.shape) == rank and self.shape[:1] != (1,)
-        return not apart and len(self.shape) <= rank and Layer.keeps_batch(self, inputs, outputs)
-
-    def carries_batch(self, batched: Sequence[bool], inputs: Sequence[Shape], outputs: Sequence[Shape]) -> bool | None:
-        """Constants may join in that are the same for all of the batch."""
-        of_items = [s for s, is_batch in zip(inputs, batched, strict=True) if is_batch]
-        same = [s for s, is_batch in zip(inputs, batched, strict=True) if not is_batch]
-        rank = len(outputs[0])
-        if self.shape is not None or not same:
-            return Layer.carries_batch(self, batched, inputs, outputs)
-        serves_all = all(len(s) < rank or s[0] == 1 for s in same)
-        return True if serves_all and all(len(s) == rank and s[0] == outputs[0][0] for s in of_items) else None
+    def trace_batch(self, batched: Sequence[bool], inputs: Sequence[Shape], outputs: Sequence[Shape]) -> Batch:
+        """Constants may be broadcast along the batch; a trained blob must not tell items apart."""
+        if self.shape is not None:
+            rank = len(inputs[0])
+            apart = len(self.shape) > rank or (len(self.shape) == rank and self.shape[:1] != (1,))
+            return Batch.FIXED if apart else Layer.trace_batch(self, batched, inputs, outputs)
+        if all(batched):
+            same_rank = len({len(s) for s in inputs}) == 1
+            return Layer.trace_batch(self, batched, inputs, outputs) if same_rank else Batch.FIXED
+        rank, pairs = len(outputs[0]), list(zip(inputs, batched, strict=True))
+        broadcast = all(len(s) < rank or s[0] == 1 for s, is_batch in pairs if not is_batch)
+        kept = all(len(s) == rank and s[0] == outputs[0][0] for s, is_batch in pairs if is_batch)
+        return Batch.kept_if(broadcast and kept)
 
     def arrange(self, inputs: Sequence[Value], outputs: Sequence[Value]) -> Arrangement:
         """Any one order of the axes that the blobs have in common."""

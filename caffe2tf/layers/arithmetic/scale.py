@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 from caffe2tf.errors import LayerError
 from caffe2tf.ir.expr import OMIT, Expr, runtime
 from caffe2tf.ir.filler import Filler
-from caffe2tf.ir.layer import BlobSpec, Context
+from caffe2tf.ir.layer import Batch, BlobSpec, Context
 from caffe2tf.ir.shape import Shape
 from caffe2tf.ir.value import NodeBlob, Value
 from caffe2tf.ir.weight import Weight
@@ -78,10 +78,10 @@ class Scale(AlongAxes):
         bias = BlobSpec(name="bias", shape=shape, filler=self.bias_filler)
         return (() if self.computed else (scale,)) + ((bias,) if self.bias else ())
 
-    def keeps_batch(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> bool:
+    def trace_batch(self, batched: Sequence[bool], inputs: Sequence[Shape], outputs: Sequence[Shape]) -> Batch:
         """Nor where a trained bias tells the indices of axis 0 apart."""
         biased = self.bias and 0 in self.covered(*inputs)
-        return not biased and AlongAxes.keeps_batch(self, inputs, outputs)
+        return AlongAxes.trace_batch(self, batched, inputs, outputs) if not biased else Batch.FIXED
 
     def is_per_channel(self, shape: Shape) -> bool:
         """Whether it is a trained factor for each channel (axis 1) of a blob of ``shape``."""

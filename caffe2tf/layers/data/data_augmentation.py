@@ -78,7 +78,18 @@ class RandomAugmentation(Augmented):
         return ("it augments training data, and is left out: its tops are inputs; feed what it would give",)
 
 
-@register("DataAugmentation")
+def _choose(proto: LayerProto) -> type[Layer]:
+    """Choose the source where the layer serves training."""
+    try:
+        p = proto.extra.block("augmentation_param")
+        draws = "crop_width" in p and "crop_height" in p and p.boolean("augment_during_test")
+    except LayerError:
+        return DataAugmentation  # which reports it
+    several = len(proto.bottoms) > 1 or len(proto.tops) > 1
+    return RandomAugmentation if several or (draws and not _DRAWN.isdisjoint(p)) else DataAugmentation
+
+
+@register("DataAugmentation", choose=_choose)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataAugmentation(Layer):
     """``y = crop(x) - mean``; of FlowNet.
@@ -116,21 +127,10 @@ class DataAugmentation(Layer):
     stored: tuple[int, ...] = ()  # the shape of the trained mean of each place, where it is of another size
 
     @classmethod
-    def class_for(cls, proto: LayerProto) -> type[Layer]:
-        """A source where it serves training."""
-        try:
-            p = proto.extra.block("augmentation_param")
-            draws = "crop_width" in p and "crop_height" in p and p.boolean("augment_during_test")
-        except LayerError:
-            return cls  # which reports it
-        several = len(proto.bottoms) > 1 or len(proto.tops) > 1
-        return RandomAugmentation if several or (draws and not _DRAWN.isdisjoint(p)) else cls
-
-    @classmethod
     def read(cls, proto: LayerProto) -> Self:
         """Parameters; those that are not Caffe's are refused."""
         p = proto.extra.block("augmentation_param").only(*_DRAWN, *_OTHERS)
-        p.boolean("augment_during_test")  # `class_for` has used it, and leaves it to this to refuse what it cannot be
+        p.boolean("augment_during_test")  # `_choose` has used it, and leaves errors to this
         crops = "crop_width" in p and "crop_height" in p
         if crops:
             forbid_in_place(proto)

@@ -15,7 +15,7 @@ from caffe2tf.layers.registry import register
 if TYPE_CHECKING:
     from caffe2tf.parse import LayerDefinition as LayerProto
 
-__all__ = ["BlackHole", "HDF5Output", "Implicit", "Silence", "Sink", "Writer"]
+__all__ = ["BlackHole", "End", "HDF5Output", "Implicit", "Silence", "Sink", "Writer"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +37,13 @@ class Sink(Layer):
         return ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class End(Sink):
+    """A sink whose bottoms stay outputs of the network."""
+
+    role: ClassVar[Role] = Role.END
+
+
 @register("Silence")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Silence(Sink):
@@ -51,21 +58,17 @@ class BlackHole(Sink):
 
 @register("MatWrite", "FLOWriter", "FloatWriter", "ImgWriter", "PFMWriter")
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Writer(Sink):
+class Writer(End):
     """Writes blobs to files, in DeepLab's and FlowNet's forks: its bottoms are outputs of the network instead.
 
     Nothing is written by a converted network: save what the model returns.
     """
 
-    swallows: ClassVar[bool] = False
-
 
 @register("implicit")
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Implicit(Sink):
+class Implicit(End):
     """The end that Netscope's definitions put behind an output. It computes nothing: its bottoms stay outputs."""
-
-    swallows: ClassVar[bool] = False
 
 
 @register("HDF5Output")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Final, Self, TypeVar
 
 from caffe2tf.errors import LayerError, LayerUnsupportedError
 from caffe2tf.ir.expr import OMIT, Expr, keras, runtime, short, unless
-from caffe2tf.ir.layer import Arrangement, Context, Layer
+from caffe2tf.ir.layer import Arrangement, Batch, Context, Layer
 from caffe2tf.ir.layout import Layout
 from caffe2tf.ir.shape import Shape, count, format_shape
 from caffe2tf.ir.value import Value
@@ -126,14 +126,10 @@ class DetectionOutput(Layer):
             self._check("score", scores, number, self.num_classes)
         return ((1, 1, None, 7),)
 
-    def keeps_batch(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> bool:
-        """Never: the rows of all images are one list."""
-        return False
-
-    def carries_batch(self, batched: Sequence[bool], inputs: Sequence[Shape], outputs: Sequence[Shape]) -> bool | None:
+    def trace_batch(self, batched: Sequence[bool], inputs: Sequence[Shape], outputs: Sequence[Shape]) -> Batch:
         """Its rows gather the whole batch, of any size; priors count once for all images."""
         offsets, scores, _ = self._parts(batched)
-        return False if all(offsets) and all(scores) else None
+        return Batch.ABSENT if all(offsets) and all(scores) else Batch.FIXED
 
     def arrange(self, inputs: Sequence[Value], outputs: Sequence[Value]) -> Arrangement:
         """Caffe's order; images to be shown may have any, as nothing reads them."""

@@ -11,7 +11,7 @@ import numpy as np
 
 from caffe2tf.errors import LayerError, LayerUnsupportedError
 from caffe2tf.ir.expr import OMIT, Expr, Literal, runtime, short, unless
-from caffe2tf.ir.layer import Arrangement, Context, Layer
+from caffe2tf.ir.layer import Arrangement, Batch, Context, Layer
 from caffe2tf.ir.layout import Layout
 from caffe2tf.ir.shape import Shape, format_shape
 from caffe2tf.ir.value import Value
@@ -70,10 +70,10 @@ class PriorBoxes(Layer):
         boxes = len(self.sizes) * (len(self.offsets) or 1)
         return ((1, 2, None if rows is None or columns is None else 4 * rows * columns * boxes),)
 
-    def carries_batch(self, batched: Sequence[bool], inputs: Sequence[Shape], outputs: Sequence[Shape]) -> bool | None:
+    def trace_batch(self, batched: Sequence[bool], inputs: Sequence[Shape], outputs: Sequence[Shape]) -> Batch:
         """Never: the boxes are the same for every image."""
         del batched, inputs, outputs
-        return False
+        return Batch.ABSENT
 
     def arrange(self, inputs: Sequence[Value], outputs: Sequence[Value]) -> Arrangement:
         """Only shapes are read: any order will do."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 from caffe2tf.errors import LayerError
 from caffe2tf.ir.expr import OMIT, Expr, runtime, short, unless
-from caffe2tf.ir.layer import Arrangement, Context, Layer
+from caffe2tf.ir.layer import Arrangement, Batch, Context, Layer
 from caffe2tf.ir.layout import Layout
 from caffe2tf.ir.shape import Shape, count, format_shape
 from caffe2tf.ir.value import Value
@@ -122,9 +122,10 @@ class Proposal(Layer):
             raise LayerError(f"the third bottom must hold the image's height, width and scale, not {numbers} values")
         return (None, 5), (None, 1) if self.as_python else (None,)
 
-    def carries_batch(self, batched: Sequence[bool], inputs: Sequence[Shape], outputs: Sequence[Shape]) -> bool | None:
+    def trace_batch(self, batched: Sequence[bool], inputs: Sequence[Shape], outputs: Sequence[Shape]) -> Batch:
         """There is one image, and its boxes are no batch."""
-        return None
+        del batched, inputs, outputs
+        return Batch.FIXED
 
     def arrange(self, inputs: Sequence[Value], outputs: Sequence[Value]) -> Arrangement:
         """Channels last."""

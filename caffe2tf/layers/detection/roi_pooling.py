@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 from caffe2tf.errors import LayerError, LayerUnsupportedError
 from caffe2tf.ir.expr import Expr, runtime, short, unless
-from caffe2tf.ir.layer import Arrangement, Context, Layer
+from caffe2tf.ir.layer import Arrangement, Batch, Context, Layer
 from caffe2tf.ir.layout import Layout
 from caffe2tf.ir.shape import Shape, format_shape
 from caffe2tf.ir.value import Value
@@ -52,9 +52,10 @@ class _OverBoxes(Layer):
             )
         return ((rois[0], *self.grid(features[1])),)
 
-    def carries_batch(self, batched: Sequence[bool], inputs: Sequence[Shape], outputs: Sequence[Shape]) -> bool | None:
+    def trace_batch(self, batched: Sequence[bool], inputs: Sequence[Shape], outputs: Sequence[Shape]) -> Batch:
         """There are as many items as boxes, each of which names its image."""
-        return batched[1]
+        del inputs, outputs
+        return Batch.KEPT if batched[1] else Batch.ABSENT
 
     def arrange(self, inputs: Sequence[Value], outputs: Sequence[Value]) -> Arrangement:
         """Channels last."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 from caffe2tf.errors import LayerError
 from caffe2tf.ir.expr import OMIT, Expr, runtime, unless
-from caffe2tf.ir.layer import Arrangement, Context
+from caffe2tf.ir.layer import Arrangement, Batch, Context
 from caffe2tf.ir.layout import Layout
 from caffe2tf.ir.shape import Shape
 from caffe2tf.ir.value import Value
@@ -60,9 +60,9 @@ class Accuracy(Loss):
             raise LayerError(f"accuracy_param.top_k ({self.top_k}) must not be above the number of classes ({classes})")
         return (), (classes,)
 
-    def keeps_batch(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> bool:
+    def trace_batch(self, batched: Sequence[bool], inputs: Sequence[Shape], outputs: Sequence[Shape]) -> Batch:
         """Unless the classes are along axis 0."""
-        return Loss.keeps_batch(self, inputs, outputs) and self._axis(inputs[0]) != 0
+        return Loss.trace_batch(self, batched, inputs, outputs) if self._axis(inputs[0]) != 0 else Batch.FIXED
 
     def arrange(self, inputs: Sequence[Value], outputs: Sequence[Value]) -> Arrangement:
         """Scores and labels whose places follow each other in the same order."""

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from caffe2tf.errors import LayerError, LayerUnsupportedError
 from caffe2tf.ir.expr import Expr
-from caffe2tf.ir.layer import Context, Layer, Role
+from caffe2tf.ir.layer import Batch, Context, Layer, Role, same_batch
 from caffe2tf.ir.layout import Layout
 from caffe2tf.ir.shape import Shape, canonical_axis, count, format_shape
 from caffe2tf.ir.value import Value
@@ -52,11 +52,10 @@ class Loss(Layer):
         """Caffe's name of its type."""
         return type_of(type(self))
 
-    def keeps_batch(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> bool:
-        """A loss sums over the batch, of whatever size; it asks for one size of all that it reads."""
+    def trace_batch(self, batched: Sequence[bool], inputs: Sequence[Shape], outputs: Sequence[Shape]) -> Batch:
+        """A loss sums over a batch of any size, which must be the same for all that it reads."""
         del outputs
-        firsts = {s[0] if s else None for s in inputs}
-        return len(firsts) == 1 and None not in firsts
+        return Batch.kept_if(all(batched) and same_batch(*inputs))
 
     def emit(self, ctx: Context, *inputs: Value) -> Expr | tuple[Expr, ...]:
         """What a loss that is not `computable` answers; it is never asked, for `caffe2tf.passes` leaves it out."""

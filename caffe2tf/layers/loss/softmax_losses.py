@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from caffe2tf.errors import LayerError, LayerUnsupportedError
 from caffe2tf.ir.expr import OMIT, Expr, runtime, unless
-from caffe2tf.ir.layer import Arrangement, Context, Layer
+from caffe2tf.ir.layer import Arrangement, Batch, Context, Layer
 from caffe2tf.ir.layout import Layout
 from caffe2tf.ir.shape import Shape, count
 from caffe2tf.ir.value import Value
@@ -46,9 +46,9 @@ class _SoftmaxLoss(Loss):
         check_labels(inputs[0], inputs[1], self._axis(inputs[0]))
         return (), inputs[0]
 
-    def keeps_batch(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> bool:
+    def trace_batch(self, batched: Sequence[bool], inputs: Sequence[Shape], outputs: Sequence[Shape]) -> Batch:
         """Unless the classes are along axis 0."""
-        return Loss.keeps_batch(self, inputs, outputs) and self._axis(inputs[0]) != 0
+        return Loss.trace_batch(self, batched, inputs, outputs) if self._axis(inputs[0]) != 0 else Batch.FIXED
 
     def arrange(self, inputs: Sequence[Value], outputs: Sequence[Value]) -> Arrangement:
         """Scores and labels whose places follow each other in the same order; probabilities as the scores."""
@@ -157,9 +157,9 @@ class InfogainLoss(_SoftmaxLoss):
             raise LayerError(f"the matrix must have {classes} x {classes} values, not {have}")
         return tops
 
-    def keeps_batch(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> bool:
+    def trace_batch(self, batched: Sequence[bool], inputs: Sequence[Shape], outputs: Sequence[Shape]) -> Batch:
         """Not with a matrix, whose axis 0 is no batch."""
-        return len(inputs) < 3 and _SoftmaxLoss.keeps_batch(self, inputs, outputs)
+        return _SoftmaxLoss.trace_batch(self, batched, inputs, outputs) if len(inputs) < 3 else Batch.FIXED
 
     def emit(self, ctx: Context, *inputs: Value) -> Expr:
         """A layer of our own."""

@@ -12,7 +12,7 @@ import numpy as np
 from caffe2tf.errors import LayerError
 from caffe2tf.ir.expr import OMIT, Construct, Expr, keras, runtime, short, unless
 from caffe2tf.ir.filler import Filler
-from caffe2tf.ir.layer import BlobSpec, Context, Elementwise
+from caffe2tf.ir.layer import Batch, BlobSpec, Context, Elementwise
 from caffe2tf.ir.shape import Shape, format_shape
 from caffe2tf.ir.value import NodeBlob, Value
 from caffe2tf.ir.weight import Array, Weight
@@ -165,9 +165,9 @@ class BatchNorm(Elementwise):
         blobs = ", ".join(_ORDERS[self.blob_order][: self.own_blobs])
         return (f"its {self.own_blobs} blobs are read as those of {whose}: {blobs}",)
 
-    def keeps_batch(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> bool:
+    def trace_batch(self, batched: Sequence[bool], inputs: Sequence[Shape], outputs: Sequence[Shape]) -> Batch:
         """Not where the batch's own statistics are used."""
-        return not self._of_the_batch and Elementwise.keeps_batch(self, inputs, outputs)
+        return Elementwise.trace_batch(self, batched, inputs, outputs) if not self._of_the_batch else Batch.FIXED
 
     def absorb(self, scale: Scale, shape: Shape) -> BatchNorm | None:
         """This layer followed by ``scale``, or None where one Keras layer cannot be both."""

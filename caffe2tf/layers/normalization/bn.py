@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar, Final, Self
 from caffe2tf.errors import LayerError, LayerUnsupportedError
 from caffe2tf.ir.expr import OMIT, Construct, Expr, keras, runtime, short, unless
 from caffe2tf.ir.filler import Filler
-from caffe2tf.ir.layer import Arrangement, BlobSpec, Context, Layer
+from caffe2tf.ir.layer import Arrangement, Batch, BlobSpec, Context, Layer
 from caffe2tf.ir.layout import Layout
 from caffe2tf.ir.shape import Shape, format_shape
 from caffe2tf.ir.value import NodeBlob, Value
@@ -157,9 +157,13 @@ class BN(Layer):
         whose = "no field tells SegNet's BN from PSPNet's: it is taken for SegNet's in mode LEARN"
         return (f"{whose}, which normalises by the batch's statistics",)
 
-    def keeps_batch(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> bool:
+    def trace_batch(self, batched: Sequence[bool], inputs: Sequence[Shape], outputs: Sequence[Shape]) -> Batch:
         """Not where the batch's own statistics are used; in training, any batch will do."""
-        return (self.form is not Form.BATCH or self.training) and Layer.keeps_batch(self, inputs, outputs)
+        return (
+            Layer.trace_batch(self, batched, inputs, outputs)
+            if (self.form is not Form.BATCH or self.training)
+            else Batch.FIXED
+        )
 
     def arrange(self, inputs: Sequence[Value], outputs: Sequence[Value]) -> Arrangement:
         """Any order, which stays; channels last where axes are added."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 from caffe2tf.errors import LayerError
 from caffe2tf.ir.expr import Expr, runtime, unless
 from caffe2tf.ir.filler import Filler
-from caffe2tf.ir.layer import BlobSpec, Context, Layer
+from caffe2tf.ir.layer import Batch, BlobSpec, Context, Layer
 from caffe2tf.ir.shape import Shape, format_shape
 from caffe2tf.ir.value import NodeBlob, Value
 from caffe2tf.ir.weight import Weight
@@ -111,10 +111,10 @@ class Lstm(Layer):
             BlobSpec(name="bias", shape=(wide,), filler=self.bias_filler),
         )
 
-    def keeps_batch(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> bool:
+    def trace_batch(self, batched: Sequence[bool], inputs: Sequence[Shape], outputs: Sequence[Shape]) -> Batch:
         """Axis 0 is time."""
-        del inputs, outputs
-        return False
+        del batched, inputs, outputs
+        return Batch.FIXED
 
     def emit(self, ctx: Context, *inputs: Value) -> Expr:
         """A layer of our own: Keras' LSTM has other gates, and no streams that begin anew."""

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from caffe2tf.errors import LayerError
 from caffe2tf.ir.expr import Expr, runtime
-from caffe2tf.ir.layer import Context, Layer
+from caffe2tf.ir.layer import Batch, Context, Layer
 from caffe2tf.ir.shape import Shape, format_shape
 from caffe2tf.ir.value import Value
 from caffe2tf.layers.registry import register
@@ -45,10 +45,10 @@ class LSTMUnit(Layer):
             raise LayerError(f"x must have 4 values for each of c_prev along axis 2: {4 * cell}, not {gates}")
         return (inputs[0],) * 2
 
-    def keeps_batch(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> bool:
+    def trace_batch(self, batched: Sequence[bool], inputs: Sequence[Shape], outputs: Sequence[Shape]) -> Batch:
         """Axis 0 is the one step."""
-        del inputs, outputs
-        return False
+        del batched, inputs, outputs
+        return Batch.FIXED
 
     def emit(self, ctx: Context, *inputs: Value) -> Expr:
         """A layer of our own."""

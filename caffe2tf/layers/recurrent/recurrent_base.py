@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 from caffe2tf.errors import LayerError
 from caffe2tf.ir.expr import OMIT, Expr, runtime
 from caffe2tf.ir.filler import Filler
-from caffe2tf.ir.layer import BlobSpec, Context, Layer
+from caffe2tf.ir.layer import Batch, BlobSpec, Context, Layer
 from caffe2tf.ir.shape import Shape, count, format_shape
 from caffe2tf.ir.value import NodeBlob, Value
 from caffe2tf.ir.weight import Weight
@@ -106,10 +106,10 @@ class Recurrent(Layer):
             found.append(self._weight("weight of the static input", (wide, values_after(inputs[2], 1))))
         return (*found, self._weight("weight of the state", (wide, self.num_output)))
 
-    def keeps_batch(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> bool:
+    def trace_batch(self, batched: Sequence[bool], inputs: Sequence[Shape], outputs: Sequence[Shape]) -> Batch:
         """Axis 0 is time."""
-        del inputs, outputs
-        return False
+        del batched, inputs, outputs
+        return Batch.FIXED
 
     def emit(self, ctx: Context, *inputs: Value) -> Expr:
         """A layer of our own: Keras' have other gates, and no streams that begin anew."""

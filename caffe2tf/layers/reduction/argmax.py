@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Self
 
 from caffe2tf.errors import LayerError
 from caffe2tf.ir.expr import OMIT, Expr, runtime, unless
-from caffe2tf.ir.layer import Arrangement, Context, Layer
+from caffe2tf.ir.layer import Arrangement, Batch, Context, Layer
 from caffe2tf.ir.layout import Layout
 from caffe2tf.ir.shape import Shape, canonical_axis, count
 from caffe2tf.ir.value import Value
@@ -63,9 +63,9 @@ class ArgMax(Layer):
             return ((*shape[:axis], self.top_k, *shape[axis + 1 :]),)
         return ((shape[0], 2 if self.values else 1, self.top_k, *(1 for _ in shape[3:])),)
 
-    def keeps_batch(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> bool:
+    def trace_batch(self, batched: Sequence[bool], inputs: Sequence[Shape], outputs: Sequence[Shape]) -> Batch:
         """Unless axis 0 is searched."""
-        return Layer.keeps_batch(self, inputs, outputs) and self._axis(inputs[0]) != 0
+        return Layer.trace_batch(self, batched, inputs, outputs) if self._axis(inputs[0]) != 0 else Batch.FIXED
 
     def arrange(self, inputs: Sequence[Value], outputs: Sequence[Value]) -> Arrangement:
         """Any order of the axes where one of them is searched; else Caffe's order, in which indices count."""

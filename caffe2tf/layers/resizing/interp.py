@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from caffe2tf.errors import LayerError, LayerUnsupportedError
 from caffe2tf.ir.expr import Expr, keras, runtime, unless
-from caffe2tf.ir.layer import Arrangement, Context, Layer
+from caffe2tf.ir.layer import Arrangement, Batch, Context, Layer, same_batch
 from caffe2tf.ir.layout import Layout
 from caffe2tf.ir.shape import Shape, format_shape
 from caffe2tf.ir.value import Value
@@ -85,13 +85,11 @@ class Interp(Layer):
             return ((*shape[:2], *self.size),)
         return ((*shape[:2], *(None if n is None else self._extent(n) for n in within)),)
 
-    def keeps_batch(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> bool:
-        """Whatever the batch of a second bottom."""
-        return Layer.keeps_batch(self, inputs[:1], outputs)
-
-    def carries_batch(self, batched: Sequence[bool], inputs: Sequence[Shape], outputs: Sequence[Shape]) -> bool | None:
-        """As the first bottom does."""
-        return self.keeps_batch(inputs, outputs) or None if batched[0] else False
+    def trace_batch(self, batched: Sequence[bool], inputs: Sequence[Shape], outputs: Sequence[Shape]) -> Batch:
+        """The first bottom decides: of a second one, only height and width matter."""
+        if not batched[0]:
+            return Batch.ABSENT
+        return Batch.kept_if(same_batch(inputs[0], *outputs))
 
     def arrange(self, inputs: Sequence[Value], outputs: Sequence[Value]) -> Arrangement:
         """Channels last; of a second bottom, only the extents are looked at."""

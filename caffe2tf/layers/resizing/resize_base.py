@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from caffe2tf.errors import LayerError
-from caffe2tf.ir.layer import Arrangement, Layer
+from caffe2tf.ir.layer import Arrangement, Batch, Layer, same_batch
 from caffe2tf.ir.layout import Layout
 from caffe2tf.ir.shape import Shape, format_shape
 from caffe2tf.ir.value import Value
@@ -47,13 +47,11 @@ class Resized(Layer):
         image_size(inputs[0])
         return ((*inputs[0][:2], *(self.size or image_size(inputs[1]))),)
 
-    def keeps_batch(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> bool:
-        """Whatever the batch of the second bottom."""
-        return Layer.keeps_batch(self, inputs[:1], outputs)
-
-    def carries_batch(self, batched: Sequence[bool], inputs: Sequence[Shape], outputs: Sequence[Shape]) -> bool | None:
-        """As the first bottom does."""
-        return self.keeps_batch(inputs, outputs) or None if batched[0] else False
+    def trace_batch(self, batched: Sequence[bool], inputs: Sequence[Shape], outputs: Sequence[Shape]) -> Batch:
+        """The first bottom decides: of a second one, only height and width matter."""
+        if not batched[0]:
+            return Batch.ABSENT
+        return Batch.kept_if(same_batch(inputs[0], *outputs))
 
     def arrange(self, inputs: Sequence[Value], outputs: Sequence[Value]) -> Arrangement:
         """Channels last; of a second bottom it reads no value."""

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from caffe2tf.errors import LayerError
 from caffe2tf.ir.expr import OMIT, Expr, runtime
-from caffe2tf.ir.layer import Arrangement, Context, Layer
+from caffe2tf.ir.layer import Arrangement, Batch, Context, Layer
 from caffe2tf.ir.shape import Shape, format_shape
 from caffe2tf.ir.value import Value
 from caffe2tf.layers.registry import register
@@ -36,10 +36,10 @@ class BatchReindex(Layer):
             raise LayerError("the first bottom must have at least one axis, the items")
         return ((index[0], *shape[1:]),)
 
-    def keeps_batch(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> bool:
+    def trace_batch(self, batched: Sequence[bool], inputs: Sequence[Shape], outputs: Sequence[Shape]) -> Batch:
         """Never."""
-        del inputs, outputs
-        return False
+        del batched, inputs, outputs
+        return Batch.FIXED
 
     def arrange(self, inputs: Sequence[Value], outputs: Sequence[Value]) -> Arrangement:
         """Any order."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 from caffe2tf.errors import LayerError
 from caffe2tf.ir.expr import Expr, keras, unless
-from caffe2tf.ir.layer import Arrangement, Context, Layer
+from caffe2tf.ir.layer import Arrangement, Batch, Context, Layer
 from caffe2tf.ir.layout import Layout
 from caffe2tf.ir.shape import Shape, format_shape
 from caffe2tf.ir.value import Value
@@ -69,10 +69,10 @@ class Concat(Layer):
         extents[axis] = sum(d for d in joined if d is not None) if len(joined) == len(inputs) else None
         return (tuple(extents),)
 
-    def keeps_batch(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> bool:
+    def trace_batch(self, batched: Sequence[bool], inputs: Sequence[Shape], outputs: Sequence[Shape]) -> Batch:
         """Unless the batch itself grows."""
         axis = axis_of(inputs[0], self.axis, "concat_param.axis")
-        return (axis != 0 or len(inputs) == 1) and Layer.keeps_batch(self, inputs, outputs)
+        return Layer.trace_batch(self, batched, inputs, outputs) if (axis != 0 or len(inputs) == 1) else Batch.FIXED
 
     def arrange(self, inputs: Sequence[Value], outputs: Sequence[Value]) -> Arrangement:
         """One layout for all; along a flattened axis, each bottom brings its own order with it."""

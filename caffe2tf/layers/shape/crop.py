@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 from caffe2tf.errors import LayerError
 from caffe2tf.ir.expr import Expr, keras, runtime
-from caffe2tf.ir.layer import Arrangement, Context, Layer
+from caffe2tf.ir.layer import Arrangement, Batch, Context, Layer, same_batch
 from caffe2tf.ir.layout import Layout
 from caffe2tf.ir.shape import Shape, format_shape
 from caffe2tf.ir.value import Value
@@ -61,11 +61,11 @@ class Crop(Layer):
                 )
         return ((*shape[:axis], *like[axis : len(shape)]),)
 
-    def keeps_batch(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> bool:
+    def trace_batch(self, batched: Sequence[bool], inputs: Sequence[Shape], outputs: Sequence[Shape]) -> Batch:
         """Unless the batch itself is cropped."""
         axis, offsets = self._offsets(inputs[0])
         uncropped = axis > 0 or (offsets[0] == 0 and inputs[0][0] == inputs[1][0])
-        return uncropped and Layer.keeps_batch(self, inputs[:1], outputs)
+        return Batch.kept_if(uncropped and all(batched) and same_batch(inputs[0], *outputs))
 
     def arrange(self, inputs: Sequence[Value], outputs: Sequence[Value]) -> Arrangement:
         """Any order of the axes; a flattened axis must be in Caffe's order if it is cropped."""

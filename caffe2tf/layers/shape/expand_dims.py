@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Self
 
 from caffe2tf.errors import LayerError
-from caffe2tf.ir.layer import Layer
+from caffe2tf.ir.layer import Batch, Layer
 from caffe2tf.ir.shape import Shape
 from caffe2tf.layers.registry import register
 from caffe2tf.layers.regroup import Extents, Regroup
@@ -49,9 +49,13 @@ class ExpandDimsND(Regroup):
             top.insert(axis + put_in, 1)
         return tuple(top)
 
-    def keeps_batch(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> bool:
+    def trace_batch(self, batched: Sequence[bool], inputs: Sequence[Shape], outputs: Sequence[Shape]) -> Batch:
         """Unless an axis is put in before axis 0."""
-        return self._places(len(inputs[0]))[:1] != [0] and Layer.keeps_batch(self, inputs, outputs)
+        return (
+            Layer.trace_batch(self, batched, inputs, outputs)
+            if self._places(len(inputs[0]))[:1] != [0]
+            else Batch.FIXED
+        )
 
     def _places(self, rank: int) -> list[int]:
         for axis in self.axis:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Self
 
 from caffe2tf.errors import LayerError
 from caffe2tf.ir.expr import Expr, keras, runtime, short, unless
-from caffe2tf.ir.layer import Arrangement, Context, Layer
+from caffe2tf.ir.layer import Arrangement, Batch, Context, Layer
 from caffe2tf.ir.layout import Layout
 from caffe2tf.ir.shape import Shape, format_shape
 from caffe2tf.ir.value import Value
@@ -60,9 +60,9 @@ class Pad(Layer):
             )
         return (tuple(None if d is None else d + sum(p) for d, p in zip(shape, self.paddings, strict=True)),)
 
-    def keeps_batch(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> bool:
+    def trace_batch(self, batched: Sequence[bool], inputs: Sequence[Shape], outputs: Sequence[Shape]) -> Batch:
         """Unless the batch itself is padded."""
-        return not any(self.paddings[0]) and Layer.keeps_batch(self, inputs, outputs)
+        return Layer.trace_batch(self, batched, inputs, outputs) if not any(self.paddings[0]) else Batch.FIXED
 
     def arrange(self, inputs: Sequence[Value], outputs: Sequence[Value]) -> Arrangement:
         """Any order of the axes; a flattened axis must be in Caffe's order if it is padded."""

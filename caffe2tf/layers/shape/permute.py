@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Self
 
 from caffe2tf.errors import LayerError
 from caffe2tf.ir.expr import Expr, runtime
-from caffe2tf.ir.layer import Arrangement, Context, Layer
+from caffe2tf.ir.layer import Arrangement, Batch, Context, Layer
 from caffe2tf.ir.layout import Layout
 from caffe2tf.ir.shape import Shape, format_shape
 from caffe2tf.ir.value import Value
@@ -85,10 +85,10 @@ class Permute(Layer):
             known(shape[int(whole[0] == 0) :], "the extents that a Permute moves in place")
         return (tuple(shape[axis] for axis in whole),)
 
-    def keeps_batch(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> bool:
+    def trace_batch(self, batched: Sequence[bool], inputs: Sequence[Shape], outputs: Sequence[Shape]) -> Batch:
         """Unless axis 0 moves."""
         del inputs, outputs
-        return self.order[:1] in ((), (0,))
+        return Batch.kept_if(all(batched) and self.order[:1] in ((), (0,)))
 
     def arrange(self, inputs: Sequence[Value], outputs: Sequence[Value]) -> Arrangement:
         """The tensor stays as it is, and its axes are called by their new numbers."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self
 
 from caffe2tf.errors import LayerError
 from caffe2tf.ir.expr import Expr
-from caffe2tf.ir.layer import Arrangement, Context
+from caffe2tf.ir.layer import Arrangement, Batch, Context
 from caffe2tf.ir.shape import Shape, format_shape
 from caffe2tf.ir.value import Value
 from caffe2tf.layers.registry import register
@@ -68,10 +68,10 @@ class Reshape(Regroup):
         """Unless values move."""
         return self.pixelshuffler == 1 and Regroup.shares_memory(self, bottoms, tops)
 
-    def keeps_batch(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> bool:
+    def trace_batch(self, batched: Sequence[bool], inputs: Sequence[Shape], outputs: Sequence[Shape]) -> Batch:
         """Unless axes are put in front of axis 0, which a batch of 1 does not show."""
         in_front = self.pixelshuffler == 1 and self.shape and self._replaced(len(inputs[0])) == (0, 0)
-        return not in_front and Regroup.keeps_batch(self, inputs, outputs)
+        return Regroup.trace_batch(self, batched, inputs, outputs) if not in_front else Batch.FIXED
 
     def infer(self, *inputs: Shape) -> tuple[Shape, ...]:
         """The new axes; or fewer channels and a larger image."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Self
 
 from caffe2tf.ir.expr import Expr, runtime
-from caffe2tf.ir.layer import Arrangement, Context, Layer
+from caffe2tf.ir.layer import Arrangement, Batch, Context, Layer
 from caffe2tf.ir.layout import Layout
 from caffe2tf.ir.shape import Shape
 from caffe2tf.ir.value import Value
@@ -55,9 +55,9 @@ class Reverse(Layer):
         self._axes(inputs[0])
         return (inputs[0],)
 
-    def keeps_batch(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> bool:
+    def trace_batch(self, batched: Sequence[bool], inputs: Sequence[Shape], outputs: Sequence[Shape]) -> Batch:
         """Unless the batch is reversed."""
-        return 0 not in self._axes(inputs[0]) and Layer.keeps_batch(self, inputs, outputs)
+        return Layer.trace_batch(self, batched, inputs, outputs) if 0 not in self._axes(inputs[0]) else Batch.FIXED
 
     def arrange(self, inputs: Sequence[Value], outputs: Sequence[Value]) -> Arrangement:
         """Any order of the axes; a flattened axis must be in Caffe's order if it is reversed."""

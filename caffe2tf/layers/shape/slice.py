@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 from caffe2tf.errors import LayerError
 from caffe2tf.ir.expr import Expr, runtime
-from caffe2tf.ir.layer import Arrangement, Context, Layer
+from caffe2tf.ir.layer import Arrangement, Batch, Context, Layer
 from caffe2tf.ir.layout import Block, Layout
 from caffe2tf.ir.shape import Shape
 from caffe2tf.ir.value import Value
@@ -68,10 +68,10 @@ class Slice(Layer):
         axis = axis_of(shape, self.axis, "slice_param.axis")
         return tuple((*shape[:axis], size, *shape[axis + 1 :]) for size in self._sizes(shape[axis]))
 
-    def keeps_batch(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> bool:
+    def trace_batch(self, batched: Sequence[bool], inputs: Sequence[Shape], outputs: Sequence[Shape]) -> Batch:
         """Unless the batch itself is cut."""
         axis = axis_of(inputs[0], self.axis, "slice_param.axis")
-        return (axis != 0 or self.count == 1) and Layer.keeps_batch(self, inputs, outputs)
+        return Layer.trace_batch(self, batched, inputs, outputs) if (axis != 0 or self.count == 1) else Batch.FIXED
 
     def arrange(self, inputs: Sequence[Value], outputs: Sequence[Value]) -> Arrangement:
         """Any order of the axes; a flattened axis only where each piece is a piece of the tensor, too."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from caffe2tf.errors import LayerError
-from caffe2tf.ir.layer import Layer
+from caffe2tf.ir.layer import Batch, Layer
 from caffe2tf.ir.shape import Shape
 from caffe2tf.layers.registry import register
 from caffe2tf.layers.regroup import Extents, Regroup, axis_of, is_known, stand_ins
@@ -44,9 +44,13 @@ class Squeeze(Regroup):
         gone = self._gone(bottom)
         return tuple(d for axis, d in enumerate(bottom) if axis not in gone)
 
-    def keeps_batch(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> bool:
+    def trace_batch(self, batched: Sequence[bool], inputs: Sequence[Shape], outputs: Sequence[Shape]) -> Batch:
         """Unless axis 0 is taken away."""
-        return 0 not in self._gone(stand_ins(inputs[0])) and Layer.keeps_batch(self, inputs, outputs)
+        return (
+            Layer.trace_batch(self, batched, inputs, outputs)
+            if 0 not in self._gone(stand_ins(inputs[0]))
+            else Batch.FIXED
+        )
 
     def _gone(self, bottom: Extents) -> set[int]:
         if not self.axis:

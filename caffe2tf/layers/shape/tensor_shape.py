@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 from caffe2tf.errors import LayerError
 from caffe2tf.ir.expr import Expr, runtime
-from caffe2tf.ir.layer import Arrangement, Context, Layer
+from caffe2tf.ir.layer import Arrangement, Batch, Context, Layer
 from caffe2tf.ir.layout import Layout
 from caffe2tf.ir.shape import Shape, format_shape
 from caffe2tf.ir.value import Value
@@ -38,10 +38,10 @@ class TensorShape(Layer):
             raise LayerError("the bottom must have an axis: it is one number")
         return ((len(inputs[0]),),)
 
-    def carries_batch(self, batched: Sequence[bool], inputs: Sequence[Shape], outputs: Sequence[Shape]) -> bool | None:
+    def trace_batch(self, batched: Sequence[bool], inputs: Sequence[Shape], outputs: Sequence[Shape]) -> Batch:
         """Never: the numbers are of the whole batch."""
         del batched, inputs, outputs
-        return False
+        return Batch.ABSENT
 
     def arrange(self, inputs: Sequence[Value], outputs: Sequence[Value]) -> Arrangement:
         """Only the shape is read: any order will do."""
@@ -79,10 +79,10 @@ class PythonReshape(Layer):
             raise LayerError(f"the second bottom must hold the extents along one axis, not {format_shape(shape)}")
         return ((None,) * shape[0],)
 
-    def carries_batch(self, batched: Sequence[bool], inputs: Sequence[Shape], outputs: Sequence[Shape]) -> bool | None:
+    def trace_batch(self, batched: Sequence[bool], inputs: Sequence[Shape], outputs: Sequence[Shape]) -> Batch:
         """It is not known whether axis 0 stays what it is."""
         del batched, inputs, outputs
-        return None
+        return Batch.FIXED
 
     def emit(self, ctx: Context, *inputs: Value) -> Expr:
         """A layer of our own."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Self
 
 from caffe2tf.errors import LayerError
 from caffe2tf.ir.expr import Expr, runtime
-from caffe2tf.ir.layer import Arrangement, Context, Layer
+from caffe2tf.ir.layer import Arrangement, Batch, Context, Layer
 from caffe2tf.ir.layout import Layout
 from caffe2tf.ir.shape import Shape
 from caffe2tf.ir.value import Value
@@ -52,10 +52,10 @@ class Tile(Layer):
         extent = shape[axis]
         return ((*shape[:axis], None if extent is None else extent * self.tiles, *shape[axis + 1 :]),)
 
-    def keeps_batch(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> bool:
+    def trace_batch(self, batched: Sequence[bool], inputs: Sequence[Shape], outputs: Sequence[Shape]) -> Batch:
         """Unless the batch itself is repeated."""
         axis = axis_of(inputs[0], self.axis, "tile_param.axis")
-        return (axis != 0 or self.tiles == 1) and Layer.keeps_batch(self, inputs, outputs)
+        return Layer.trace_batch(self, batched, inputs, outputs) if (axis != 0 or self.tiles == 1) else Batch.FIXED
 
     def arrange(self, inputs: Sequence[Value], outputs: Sequence[Value]) -> Arrangement:
         """Any order; that along a flattened axis is repeated with it."""

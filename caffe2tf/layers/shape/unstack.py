@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 from caffe2tf.errors import LayerError
 from caffe2tf.ir.expr import Expr, runtime
-from caffe2tf.ir.layer import Arrangement, Context, Layer
+from caffe2tf.ir.layer import Arrangement, Batch, Context, Layer
 from caffe2tf.ir.layout import Layout
 from caffe2tf.ir.shape import Shape
 from caffe2tf.ir.value import Value
@@ -58,9 +58,9 @@ class Unstack(Layer):
             raise LayerError(f"there may be as many tops as axis {axis} has indices ({extent}), not {self.count}")
         return ((*shape[:axis], *shape[axis + 1 :]),) * self.count
 
-    def keeps_batch(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> bool:
+    def trace_batch(self, batched: Sequence[bool], inputs: Sequence[Shape], outputs: Sequence[Shape]) -> Batch:
         """Unless the batch itself is taken apart."""
-        return self._axis(inputs[0]) != 0 and Layer.keeps_batch(self, inputs, outputs)
+        return Layer.trace_batch(self, batched, inputs, outputs) if self._axis(inputs[0]) != 0 else Batch.FIXED
 
     def arrange(self, inputs: Sequence[Value], outputs: Sequence[Value]) -> Arrangement:
         """Any order of the axes, the rest of which stays; a flattened axis must be in Caffe's order."""

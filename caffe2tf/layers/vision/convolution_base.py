@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 from caffe2tf.errors import LayerError, LayerUnsupportedError
 from caffe2tf.ir.expr import OMIT, Construct, Expr, keras, runtime, unless
 from caffe2tf.ir.filler import Filler
-from caffe2tf.ir.layer import Arrangement, BlobSpec, Layer
+from caffe2tf.ir.layer import PER_BOTTOM, Arrangement, Batch, BlobSpec, Layer, PerBottom
 from caffe2tf.ir.layout import Layout
 from caffe2tf.ir.shape import Shape, canonical_axis, format_shape
 from caffe2tf.ir.value import NodeBlob, Value
@@ -53,8 +53,7 @@ class ConvolutionBase(Layer):
     """A layer with ``convolution_param``; several bottoms share its trained blobs."""
 
     bottoms: ClassVar[tuple[int, int | None]] = (1, None)
-    tops: ClassVar[tuple[int, int | None]] = (1, None)
-    paired: ClassVar[bool] = True
+    tops: ClassVar[tuple[int, int | None] | PerBottom] = PER_BOTTOM
 
     num_output: int
     group: int
@@ -109,10 +108,10 @@ class ConvolutionBase(Layer):
         bias = BlobSpec(name="bias", shape=(self.num_output,), filler=self.bias_filler)
         return (weight, bias) if self.bias else (weight,)
 
-    def keeps_batch(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> bool:
+    def trace_batch(self, batched: Sequence[bool], inputs: Sequence[Shape], outputs: Sequence[Shape]) -> Batch:
         """Unless axis 0 holds the channels."""
         del outputs
-        return self._axis(inputs[0]) > 0
+        return Batch.kept_if(all(batched) and self._axis(inputs[0]) > 0)
 
     def arrange(self, inputs: Sequence[Value], outputs: Sequence[Value]) -> Arrangement:
         """Channels last."""

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from caffe2tf.errors import Caffe2TFError
+from caffe2tf.ir.layer import Batch
 from caffe2tf.layers.activation.softmax import Softmax
 from tests.layers.emitted import check_saved, emitted
 from tests.layers.oracle import Array, assert_matches, check_recorded, recorded, run_layer
@@ -80,9 +81,9 @@ def test_idioms() -> None:
 
 def test_batch() -> None:
     shape = ((4, 3),)
-    assert Softmax(axis=1).keeps_batch(shape, shape)
-    assert not Softmax(axis=0).keeps_batch(shape, shape)
-    assert not Softmax(axis=-2).keeps_batch(shape, shape)
+    assert Softmax(axis=1).trace_batch([True] * len(shape), shape, shape) is Batch.KEPT
+    assert Softmax(axis=0).trace_batch([True] * len(shape), shape, shape) is Batch.FIXED
+    assert Softmax(axis=-2).trace_batch([True] * len(shape), shape, shape) is Batch.FIXED
 
 
 @pytest.mark.parametrize("axis", [2, -3])

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from caffe2tf.errors import Caffe2TFError
+from caffe2tf.ir.layer import Batch
 from caffe2tf.layers.arithmetic.accum import Accum
 from tests.layers.emitted import built, calls, reloaded
 from tests.layers.oracle import Array, assert_matches, check_recorded, recorded, run_layer
@@ -91,9 +92,9 @@ def test_the_batch_of_a_reference_does_not_matter() -> None:
     shapes = [(2, 3, 5, 7), (2, 1, 5, 7), (4, 1, 8, 9)]
     out = one.infer(*shapes)
     assert out == ((2, 4, 8, 9),)
-    assert one.carries_batch([True, True, False], shapes, out) is True
-    assert one.carries_batch([False, False, True], shapes, out) is False
-    assert one.carries_batch([True, False, True], shapes, out) is None
+    assert one.trace_batch([True, True, False], shapes, out) is Batch.KEPT
+    assert one.trace_batch([False, False, True], shapes, out) is Batch.ABSENT
+    assert one.trace_batch([True, False, True], shapes, out) is Batch.FIXED
 
 
 def test_what_is_emitted() -> None:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from caffe2tf.errors import Caffe2TFError
+from caffe2tf.ir.layer import Batch
 from caffe2tf.layers.arithmetic.mul import Mul
 from tests.layers.emitted import built, calls, reloaded
 from tests.layers.oracle import Array, assert_matches, run_layer
@@ -118,15 +119,15 @@ def test_a_constant_leaves_the_batch_free(shape: Ints) -> None:
 
 def test_whose_batch_is_free() -> None:
     both, trained = Mul(), Mul(shape=(3, 1))
-    assert both.carries_batch([True, True], [(2, 3), (2, 1)], [(2, 3)])
-    assert both.carries_batch([True, True], [(2, 3), (1, 3)], [(2, 3)]) is None
-    assert both.carries_batch([True, True], [(3, 3), (3,)], [(3, 3)]) is None
-    assert both.carries_batch([True, False], [(2, 3), (3,)], [(2, 3)])
-    assert both.carries_batch([True, False], [(2, 3), (2, 3)], [(2, 3)]) is None
-    assert both.carries_batch([False, True], [(2, 3), (1, 3)], [(2, 3)]) is None
-    assert trained.carries_batch([True], [(2, 3, 4)], [(2, 3, 4)])
-    assert trained.carries_batch([True], [(3, 4)], [(3, 4)]) is None
-    assert trained.carries_batch([True], [(3,)], [(3, 3)]) is None
+    assert both.trace_batch([True, True], [(2, 3), (2, 1)], [(2, 3)]) is Batch.KEPT
+    assert both.trace_batch([True, True], [(2, 3), (1, 3)], [(2, 3)]) is Batch.FIXED
+    assert both.trace_batch([True, True], [(3, 3), (3,)], [(3, 3)]) is Batch.FIXED
+    assert both.trace_batch([True, False], [(2, 3), (3,)], [(2, 3)]) is Batch.KEPT
+    assert both.trace_batch([True, False], [(2, 3), (2, 3)], [(2, 3)]) is Batch.FIXED
+    assert both.trace_batch([False, True], [(2, 3), (1, 3)], [(2, 3)]) is Batch.FIXED
+    assert trained.trace_batch([True], [(2, 3, 4)], [(2, 3, 4)]) is Batch.KEPT
+    assert trained.trace_batch([True], [(3, 4)], [(3, 4)]) is Batch.FIXED
+    assert trained.trace_batch([True], [(3,)], [(3, 3)]) is Batch.FIXED
 
 
 def test_trained_factors_are_saved_and_the_batch_is_free() -> None:

@@ -10,6 +10,7 @@ import pytest
 
 import caffe2tf
 from caffe2tf.errors import Caffe2TFError
+from caffe2tf.ir.layer import Batch
 from caffe2tf.layers.detection.detection_output import DetectionOutput
 from tests.layers.emitted import built
 from tests.layers.oracle import Array, assert_matches, check_recorded, inputs_text, recorded, run_layer
@@ -267,9 +268,8 @@ def test_fixed_rows_need_a_limit(tmp_path: Path) -> None:
 def test_batch_and_unknown_extents() -> None:
     made = DetectionOutput(num_classes=3)
     shapes = [(2, 8), (2, 6), (1, 2, 8)]
-    assert not made.keeps_batch(shapes, [(1, 1, None, 7)])
-    assert made.carries_batch([True, True, False], shapes, [(1, 1, None, 7)]) is False
-    assert made.carries_batch([True, False, False], shapes, [(1, 1, None, 7)]) is None
+    assert made.trace_batch([True, True, False], shapes, [(1, 1, None, 7)]) is Batch.ABSENT
+    assert made.trace_batch([True, False, False], shapes, [(1, 1, None, 7)]) is Batch.FIXED
     assert made.infer((None, None), (2, None), (None, 2, None)) == ((1, 1, None, 7),)
     assert made.infer((None, 8, 1, 1), (2, 6), (1, 2, 9, 1)) == ((1, 1, None, 7),)
 

@@ -13,6 +13,7 @@ import pytest
 
 import caffe2tf
 from caffe2tf.errors import Caffe2TFError
+from caffe2tf.ir.layer import Batch
 from caffe2tf.layers.detection.proposal import Proposal, PythonProposal
 from tests.layers.emitted import emitted, reloaded
 from tests.layers.oracle import Array, assert_matches, check_recorded, inputs_text, recorded, run_layer
@@ -318,7 +319,7 @@ def test_what_is_emitted_and_told() -> None:
     assert layers[0].remarks() == ()
     assert "6000 boxes before and 300 after" in layers[1].remarks()[0]
     assert layers[1].remarks()[1] == "of param_str, phase is not read"
-    assert layers[0].carries_batch([True] * 3, [], []) is None
+    assert layers[0].trace_batch([True] * 3, [], []) is Batch.FIXED
     assert layers[0].infer((None, 2, None, 4), (1, 4, 5, None), (None, 3)) == ((None, 5), (None,))
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from caffe2tf.errors import Caffe2TFError, LayerError, UsageError
+from caffe2tf.ir.layer import Batch
 from caffe2tf.layers.detection.roi_pooling import PSROIPooling, ROIPooling
 from tests.layers.emitted import built, calls, check_saved, emitted
 from tests.layers.oracle import Array, assert_matches, check_recorded, recorded, run_layer
@@ -214,8 +215,8 @@ def test_what_is_emitted() -> None:
 def test_shapes() -> None:
     largest = ROIPooling(pooled_h=2, pooled_w=3, spatial_scale=1.0)
     assert largest.infer((1, 8, None, None), (None, 5)) == ((None, 8, 2, 3),)
-    assert largest.carries_batch([True, True], [], []) is True
-    assert largest.carries_batch([True, False], [], []) is False
+    assert largest.trace_batch([True, True], [], []) is Batch.KEPT
+    assert largest.trace_batch([True, False], [], []) is Batch.ABSENT
     mean = PSROIPooling(spatial_scale=1.0, output_dim=2, group_size=3)
     assert mean.infer((None, None, 4, 5), (7, 5)) == ((7, 2, 3, 3),)
     with pytest.raises(LayerError, match="must be known before the network runs"):

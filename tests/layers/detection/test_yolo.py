@@ -12,6 +12,7 @@ import pytest
 
 import caffe2tf
 from caffe2tf.errors import Caffe2TFError
+from caffe2tf.ir.layer import Batch
 from caffe2tf.layers.detection.yolo import Region, YoloDetectionOutput, Yolov3DetectionOutput
 from tests.layers.emitted import built, calls, check_saved
 from tests.layers.oracle import Array, assert_matches, inputs_text, run_layer
@@ -266,13 +267,12 @@ def test_batch_and_unknown_extents() -> None:
     v3 = Yolov3DetectionOutput(num_classes=3, anchors=(((1, 2), (3, 4)),), strides=(8,))
     for made in (v2, v3):
         assert made.infer((None, None, None, 4)) == ((1, 1, None, 7),)
-        assert not made.keeps_batch([(1, 16, 4, 4)], [(1, 1, None, 7)])
-        assert made.carries_batch([True], [(2, 16, 4, 4)], [(1, 1, None, 7)]) is False
+        assert made.trace_batch([True], [(2, 16, 4, 4)], [(1, 1, None, 7)]) is Batch.ABSENT
     assert v3.infer((2, 16, None, None)) == ((1, 1, None, 7),)
     with pytest.raises(Caffe2TFError, match="width of the feature maps must be known"):
         v2.infer((1, 16, 4, None))
     assert Region(boxes=3).infer((None, 75, None, 5)) == ((None, 75, None, 5),)
-    assert Region(boxes=3).keeps_batch([(2, 75, 4, 5)], [(2, 75, 4, 5)])
+    assert Region(boxes=3).trace_batch([True], [(2, 75, 4, 5)], [(2, 75, 4, 5)]) is Batch.KEPT
 
 
 V2 = "num_classes: 3 num_box: 2 biases: 1 biases: 2 biases: 3 biases: 4"

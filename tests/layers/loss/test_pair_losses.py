@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from caffe2tf.errors import Caffe2TFError
+from caffe2tf.ir.layer import Batch
 from caffe2tf.layers.loss.pair_losses import ContrastiveLoss, EuclideanLoss, HingeLoss, SigmoidCrossEntropyLoss
 from tests.layers.emitted import check_saved, emitted
 from tests.layers.oracle import Array, assert_matches, check_recorded, recorded, run_layer
@@ -161,8 +162,8 @@ def test_any_batch_size_and_no_top() -> None:
 
 def test_batch() -> None:
     euclidean = EuclideanLoss()
-    assert euclidean.keeps_batch([(4, 3), (4, 3)], [()])
-    assert not euclidean.keeps_batch([(4, 3), (2, 6)], [()])
+    assert euclidean.trace_batch([True, True], [(4, 3), (4, 3)], [()]) is Batch.KEPT
+    assert euclidean.trace_batch([True, True], [(4, 3), (2, 6)], [()]) is Batch.FIXED
 
 
 def test_what_remains_when_it_is_left_out() -> None:

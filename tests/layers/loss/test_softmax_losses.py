@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from caffe2tf.errors import Caffe2TFError, UnsupportedError
+from caffe2tf.ir.layer import Batch
 from caffe2tf.layers.activation.softmax import Softmax
 from caffe2tf.layers.loss.softmax_losses import SoftmaxWithLoss
 from tests.layers.emitted import check_saved, emitted
@@ -161,7 +162,12 @@ def test_what_remains_when_it_is_left_out() -> None:
     assert "SoftmaxWithLoss(" not in source
     made = SoftmaxWithLoss(axis=2, ignore_label=None, normalization="VALID")
     assert made.activation() == Softmax(axis=2)
-    assert not SoftmaxWithLoss(axis=0, ignore_label=None, normalization="VALID").keeps_batch([(4, 5), (4,)], [()])
+    assert (
+        SoftmaxWithLoss(axis=0, ignore_label=None, normalization="VALID").trace_batch(
+            [True, True], [(4, 5), (4,)], [()]
+        )
+        is Batch.FIXED
+    )
 
 
 def test_matrix_in_a_file(rng: np.random.Generator) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from caffe2tf.errors import Caffe2TFError
 from caffe2tf.ir.filler import Filler
+from caffe2tf.ir.layer import Batch
 from caffe2tf.layers.recurrent.caffe_lstm import Lstm
 from tests.layers.emitted import built, reloaded
 from tests.layers.oracle import Array, assert_matches, run_layer
@@ -82,7 +83,7 @@ def test_saved_and_loaded_with_weights() -> None:
 def test_the_rows_are_no_batch_and_may_be_unknown() -> None:
     made = Lstm(num_output=3, streams=2, marked=True, weight_filler=Filler(), bias_filler=Filler())
     assert made.infer((None, 4), (None, 1)) == ((None, 3),)
-    assert not made.keeps_batch([(6, 4), (6, 1)], [(6, 3)])
+    assert made.trace_batch([True, True], [(6, 4), (6, 1)], [(6, 3)]) is Batch.FIXED
     assert "the marker t + n" in made.remarks()[0]
     assert "what caffe-lstm does on a GPU" in made.remarks()[1]
     assert made.multiply_adds([(6, 4), (6,)], [(6, 3)]) == 6 * 12 * (4 + 3)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from caffe2tf.errors import Caffe2TFError
+from caffe2tf.ir.layer import Batch
 from caffe2tf.layers.reduction.argmax import ArgMax
 from tests.layers.emitted import check_saved
 from tests.layers.oracle import Array, check_recorded, recorded, run_layer
@@ -74,9 +75,9 @@ def test_indices_count_in_caffes_order(axis: int | None, rng: np.random.Generato
 
 def test_batch() -> None:
     shape = (4, 3)
-    assert ArgMax(top_k=1, values=False, axis=1).keeps_batch([shape], [(4, 1)])
-    assert not ArgMax(top_k=4, values=False, axis=0).keeps_batch([shape], [shape])
-    assert ArgMax(top_k=1, values=False, axis=None).keeps_batch([shape], [(4, 1, 1)])
+    assert ArgMax(top_k=1, values=False, axis=1).trace_batch([True], [shape], [(4, 1)]) is Batch.KEPT
+    assert ArgMax(top_k=4, values=False, axis=0).trace_batch([True], [shape], [shape]) is Batch.FIXED
+    assert ArgMax(top_k=1, values=False, axis=None).trace_batch([True], [shape], [(4, 1, 1)]) is Batch.KEPT
 
 
 def test_unknown_extents() -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from caffe2tf.errors import Caffe2TFError
+from caffe2tf.ir.layer import Batch
 from caffe2tf.layers.resizing.resample import Resample
 from tests.layers.emitted import built, calls, reloaded
 from tests.layers.oracle import Array, assert_matches, check_recorded, recorded, run_layer
@@ -127,8 +128,8 @@ def test_the_batch_of_the_reference_does_not_matter() -> None:
     one = Resample(size=None, method="LINEAR", antialias=True, factor=1)
     shapes = [(2, 3, 5, 7), (4, 1, 8, 9)]
     assert one.infer(*shapes) == ((2, 3, 8, 9),)
-    assert one.carries_batch([True, False], shapes, one.infer(*shapes)) is True
-    assert one.carries_batch([False, True], shapes, one.infer(*shapes)) is False
+    assert one.trace_batch([True, False], shapes, one.infer(*shapes)) is Batch.KEPT
+    assert one.trace_batch([False, True], shapes, one.infer(*shapes)) is Batch.ABSENT
 
 
 def test_what_is_emitted() -> None:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from caffe2tf.errors import Caffe2TFError
+from caffe2tf.ir.layer import Batch
 from caffe2tf.layers.shape.batch_reindex import BatchReindex
 from tests.layers.emitted import built, reloaded
 from tests.layers.oracle import Array, assert_matches, check_recorded, recorded, run_layer
@@ -36,7 +37,7 @@ def test_fractions_are_cut_off() -> None:
 
 
 def test_the_batch_is_fixed() -> None:
-    assert not BatchReindex().keeps_batch([(4, 3), (4,)], [(4, 3)])
+    assert BatchReindex().trace_batch([True, True], [(4, 3), (4,)], [(4, 3)]) is Batch.FIXED
     assert BatchReindex().infer((4, 3, 2), (None,)) == ((None, 3, 2),)
 
 

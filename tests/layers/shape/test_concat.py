@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from caffe2tf.errors import Caffe2TFError, LayerError
+from caffe2tf.ir.layer import Batch
 from caffe2tf.ir.layout import Block, Layout
 from caffe2tf.ir.value import Value
 from caffe2tf.layers.shape.concat import Concat
@@ -102,9 +103,9 @@ def test_the_batch_is_free_unless_it_grows() -> None:
     a, b = draw(3, 2, 4, 5), draw(3, 3, 4, 5)
     (have,) = reloaded(built(layer("", "a", "b"), {"a": (1, 2, 4, 5), "b": (1, 3, 4, 5)}), [_last(a), _last(b)])
     assert_matches(have, _last(np.concatenate([a, b], 1)))
-    assert Concat(axis=1).keeps_batch([(2, 3), (2, 4)], [(2, 7)])
-    assert not Concat(axis=-2).keeps_batch([(2, 3), (2, 3)], [(4, 3)])
-    assert Concat(axis=0).keeps_batch([(2, 3)], [(2, 3)])
+    assert Concat(axis=1).trace_batch([True, True], [(2, 3), (2, 4)], [(2, 7)]) is Batch.KEPT
+    assert Concat(axis=-2).trace_batch([True, True], [(2, 3), (2, 3)], [(4, 3)]) is Batch.FIXED
+    assert Concat(axis=0).trace_batch([True], [(2, 3)], [(2, 3)]) is Batch.KEPT
 
 
 def _last(x: Array) -> Array:

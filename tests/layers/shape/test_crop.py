@@ -7,7 +7,7 @@ import pytest
 
 from caffe2tf.errors import Caffe2TFError
 from caffe2tf.ir.expr import Call
-from caffe2tf.ir.layer import Context
+from caffe2tf.ir.layer import Batch, Context
 from caffe2tf.ir.layout import Block, Layout
 from caffe2tf.ir.value import Value
 from caffe2tf.layers.shape.crop import Crop
@@ -97,9 +97,9 @@ def test_the_batch_is_free_unless_it_is_cropped() -> None:
     model = built(layer("offset: 1"), {"data": (1, 2, 7, 8), "like": (1, 5, 3, 4)})
     (have,) = reloaded(model, [x, draw(3, 3, 4, 5)])
     assert_matches(have, x[:, 1:4, 1:5])
-    assert Crop(axis=1, offset=()).keeps_batch([(2, 4), (3, 3)], [(2, 3)])
-    assert Crop(axis=0, offset=(0, 1)).keeps_batch([(2, 4), (2, 3)], [(2, 3)])
-    assert not Crop(axis=0, offset=()).keeps_batch([(3, 4), (2, 3)], [(2, 3)])
+    assert Crop(axis=1, offset=()).trace_batch([True, True], [(2, 4), (3, 3)], [(2, 3)]) is Batch.KEPT
+    assert Crop(axis=0, offset=(0, 1)).trace_batch([True, True], [(2, 4), (2, 3)], [(2, 3)]) is Batch.KEPT
+    assert Crop(axis=0, offset=()).trace_batch([True, True], [(3, 4), (2, 3)], [(2, 3)]) is Batch.FIXED
 
 
 def test_a_cropped_batch_is_saved_and_loaded() -> None:

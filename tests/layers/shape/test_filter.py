@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from caffe2tf.errors import Caffe2TFError
+from caffe2tf.ir.layer import Batch
 from caffe2tf.ir.layout import Layout
 from caffe2tf.ir.value import Value
 from caffe2tf.layers.shape.filter import Filter
@@ -72,7 +73,7 @@ def test_items_stand_in_front() -> None:
     found = Filter().arrange(values, values[:2])
     assert found.inputs == (Layout.plain(3), image, Layout.plain(1))
     assert found.outputs == (Layout.plain(3), image)
-    assert not Filter().keeps_batch([(5, 2), (5,)], [(None, 2)])
+    assert Filter().trace_batch([True, True], [(5, 2), (5,)], [(None, 2)]) is Batch.FIXED
 
 
 def test_saved_and_loaded() -> None:

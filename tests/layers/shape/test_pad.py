@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from caffe2tf.errors import Caffe2TFError
+from caffe2tf.ir.layer import Batch
 from caffe2tf.layers.shape.pad import Pad
 from tests.layers.emitted import built, calls, reloaded
 from tests.layers.oracle import Array, assert_matches, run_layer
@@ -76,8 +77,8 @@ def test_the_batch_stays_free_unless_it_is_padded() -> None:
     pairs = ((0, 0), (0, 1), (1, 2), (3, 0))
     (have,) = reloaded(built(layer(pairs, 4), {"data": (2, 2, 4, 5)}), [x.transpose(0, 2, 3, 1)])
     assert_matches(have.transpose(0, 3, 1, 2), padded(x, pairs, 4))
-    assert Pad(paddings=((0, 0), (1, 1))).keeps_batch([(2, 3)], [(2, 5)])
-    assert not Pad(paddings=((1, 0), (0, 0))).keeps_batch([(None, 3)], [(None, 3)])
+    assert Pad(paddings=((0, 0), (1, 1))).trace_batch([True], [(2, 3)], [(2, 5)]) is Batch.KEPT
+    assert Pad(paddings=((1, 0), (0, 0))).trace_batch([True], [(None, 3)], [(None, 3)]) is Batch.FIXED
     assert Pad(paddings=((0, 0), (1, 4))).infer((2, None)) == ((2, None),)
 
 

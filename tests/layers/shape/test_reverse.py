@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from caffe2tf.errors import Caffe2TFError
+from caffe2tf.ir.layer import Batch
 from caffe2tf.layers.shape.reverse import Reverse
 from tests.layers.emitted import built, calls, reloaded
 from tests.layers.oracle import Array, assert_matches, run_layer
@@ -49,8 +50,8 @@ def test_the_batch_stays_free_unless_it_is_reversed() -> None:
     (have,) = reloaded(built(layer("axis: -2"), {"data": (2, 2, 5)}), [x])
     assert_matches(have, x[:, ::-1])
     assert calls(layer("axis: 2"), {"data": (2, 2, 5, 4)}) == ["Reverse"]
-    assert Reverse(axis=(1,)).keeps_batch([(2, 3)], [(2, 3)])
-    assert not Reverse(axis=(1, -2)).keeps_batch([(2, 3)], [(2, 3)])
+    assert Reverse(axis=(1,)).trace_batch([True], [(2, 3)], [(2, 3)]) is Batch.KEPT
+    assert Reverse(axis=(1, -2)).trace_batch([True], [(2, 3)], [(2, 3)]) is Batch.FIXED
 
 
 @pytest.mark.parametrize(

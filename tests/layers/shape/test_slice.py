@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from caffe2tf.errors import Caffe2TFError
+from caffe2tf.ir.layer import Batch
 from caffe2tf.ir.layout import Block, Layout
 from caffe2tf.ir.value import Value
 from caffe2tf.layers.shape.slice import Slice, cut
@@ -98,8 +99,8 @@ def test_the_batch_is_free_unless_it_is_cut() -> None:
     have = reloaded(built(layer("slice_point: 2"), {"data": (1, 6, 4, 5)}), [np.moveaxis(x, 1, -1)])
     for piece, want in zip(have, np.split(x, [2], 1), strict=True):
         assert_matches(np.moveaxis(piece, -1, 1), want)
-    assert Slice(axis=1, points=(), count=2).keeps_batch([(2, 4)], [(2, 2), (2, 2)])
-    assert not Slice(axis=-2, points=(), count=2).keeps_batch([(4, 4)], [(2, 4), (2, 4)])
+    assert Slice(axis=1, points=(), count=2).trace_batch([True], [(2, 4)], [(2, 2), (2, 2)]) is Batch.KEPT
+    assert Slice(axis=-2, points=(), count=2).trace_batch([True], [(4, 4)], [(2, 4), (2, 4)]) is Batch.FIXED
 
 
 @pytest.mark.parametrize(

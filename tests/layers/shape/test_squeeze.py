@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from caffe2tf.errors import Caffe2TFError, LayerError
+from caffe2tf.ir.layer import Batch
 from caffe2tf.layers.shape.squeeze import Squeeze
 from tests.layers.emitted import built, calls, reloaded
 from tests.layers.oracle import Array, assert_matches, run_layer
@@ -58,9 +59,9 @@ def test_the_batch_stays_free_unless_it_goes() -> None:
     x = draw(3, 1, 5)
     (have,) = reloaded(built(layer(1), {"data": (2, 1, 5)}), [x])
     assert_matches(have, x.reshape(3, 5))
-    assert Squeeze(axis=(1,)).keeps_batch([(1, 1, 7)], [(1, 7)])
-    assert not Squeeze(axis=(0,)).keeps_batch([(1, 1, 7)], [(1, 7)])
-    assert not Squeeze().keeps_batch([(1, 1, 1, 7)], [(7,)])
+    assert Squeeze(axis=(1,)).trace_batch([True], [(1, 1, 7)], [(1, 7)]) is Batch.KEPT
+    assert Squeeze(axis=(0,)).trace_batch([True], [(1, 1, 7)], [(1, 7)]) is Batch.FIXED
+    assert Squeeze().trace_batch([True], [(1, 1, 1, 7)], [(7,)]) is Batch.FIXED
 
 
 def test_unknown_extents() -> None:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from caffe2tf.errors import Caffe2TFError
+from caffe2tf.ir.layer import Batch
 from caffe2tf.layers.shape.tile import Tile
 from tests.layers.emitted import built, calls, reloaded
 from tests.layers.oracle import Array, assert_matches, check_recorded, recorded, run_layer
@@ -62,7 +63,7 @@ def test_the_batch_is_free_unless_it_is_repeated() -> None:
     x = draw(3, 4, 5)
     (have,) = reloaded(built(layer("axis: 2 tiles: 2"), {"data": (1, 4, 5)}), [x])
     assert_matches(have, np.concatenate([x, x], 2))
-    assert not Tile(axis=-3, tiles=2).keeps_batch([(2, 4, 5)], [(4, 4, 5)])
+    assert Tile(axis=-3, tiles=2).trace_batch([True], [(2, 4, 5)], [(4, 4, 5)]) is Batch.FIXED
     (have,) = reloaded(built(layer("axis: 0 tiles: 2"), {"data": (3, 4, 5)}), [x])
     assert_matches(have, np.concatenate([x, x], 0))
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from caffe2tf.errors import Caffe2TFError
+from caffe2tf.ir.layer import Batch
 from caffe2tf.layers.shape.expand_dims import ExpandDimsND
 from caffe2tf.layers.shape.unstack import Unstack
 from tests.layers.emitted import built, reloaded
@@ -56,7 +57,7 @@ def test_slices_of_any_batch() -> None:
     assert {first.shape, second.shape} == {(6, 6, 5)}
     for have, i in ((first, 0), (second, 1)):
         assert_matches(have.transpose(0, 2, 1), c[:, :, i])
-    assert not Unstack(axis=0, count=2).keeps_batch([(3, 3)], [(3,)])
+    assert Unstack(axis=0, count=2).trace_batch([True], [(3, 3)], [(3,)]) is Batch.FIXED
 
 
 @pytest.mark.parametrize("bottom", ["data", "c"])
@@ -73,8 +74,8 @@ def test_the_batch_stays_free_unless_an_axis_stands_before_it() -> None:
     model = built(expand(1, -1), {"data": (2, 3)})
     assert [sorted(map(str, o.shape)) for o in model.outputs] == [["1", "1", "3", "None"]]
     assert model.outputs[0].shape[0] is None
-    assert not ExpandDimsND(axis=(0,)).keeps_batch([(1, 3)], [(1, 1, 3)])
-    assert ExpandDimsND(axis=(1, 0)).keeps_batch([(1, 3)], [(1, 1, 1, 3)])
+    assert ExpandDimsND(axis=(0,)).trace_batch([True], [(1, 3)], [(1, 1, 3)]) is Batch.FIXED
+    assert ExpandDimsND(axis=(1, 0)).trace_batch([True], [(1, 3)], [(1, 1, 1, 3)]) is Batch.KEPT
 
 
 @pytest.mark.parametrize(
