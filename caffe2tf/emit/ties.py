@@ -1,30 +1,28 @@
-"""Keras weights of different layers that are one blob in Caffe, and become one variable in the emitted model.
+"""Weights of different Keras layers that are the same Caffe blob, and so become one variable of the emitted model.
 
-Layers that share all their blobs and compute the same are one Keras layer, called twice. What is found here are the
-others: those that share the weight and have their own bias, or use one weight with another stride.
+Layers that share all their blobs and compute the same are one Keras layer, called several times (the pass
+`share_layers`). This module finds the other cases: layers that share a kernel but not the bias, or that use one kernel
+with different strides.
 """
 
 from __future__ import annotations
 
-import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from caffe2tf.ir import Graph, Node, NodeBlob
+from caffe2tf.ir import Graph, Node, NodeBlob, Weight
+from caffe2tf.ir.origin import Origin, blobs_of
 from caffe2tf.ir.parameter import Member, Parameter
-from caffe2tf.ir.weight import Array, Weight
 from caffe2tf.layers import Context
 
 __all__ = ["Tie", "Ties", "find_ties"]
 
-_DRAWN = 1 << 16  # values of a trial blob beyond which it is told by its address, not by its values
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tie:
-    """The Keras layer `layer` uses the weight `weight` of the Keras layer `owner` in place of its own."""
+    """The Keras layer `layer` uses the weight `weight` of the Keras layer `owner` instead of its own."""
 
     layer: str
     owner: str
@@ -33,21 +31,27 @@ class Tie:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ties:
-    """All ties of a network; `notes` are on parameters that Caffe shares and the emitted model cannot."""
+    """All ties of a network.
+
+    Attributes:
+        found: the ties, in the order of the network.
+        notes: parameters that layers share in Caffe, but cannot share in the emitted model.
+    """
 
     found: tuple[Tie, ...] = ()
     notes: tuple[str, ...] = ()
 
 
 def find_ties(graph: Graph, contexts: Mapping[str, Context]) -> Ties:
-    """The ties between layers that hold weights of their own.
+    """Return the ties between layers that hold weights of their own.
 
-    Whether two Keras weights are one is tried out: every layer converts trial blobs, one for each of Caffe's, and
-    weights that come out the same from the same shared blob are one.
+    Two weights are the same if they have the same shape and origin (`Weight.origin`): they read the same blobs in the
+    same order, or are computed from the same blobs by the same recipe. The layers convert stand-ins for their blobs,
+    of which nothing but the identity counts, so that a network without trained blobs has the same ties.
 
     Args:
         graph: the prepared graph.
-        contexts: for each node that holds weights, its place.
+        contexts: the place of each node that holds weights.
     """
     search = _Search()
     for node in graph.nodes if graph.parameters else ():
@@ -59,90 +63,55 @@ def find_ties(graph: Graph, contexts: Mapping[str, Context]) -> Ties:
 
 @dataclass(slots=True)
 class _Search:
-    """The weights met so far, and the blobs they are made of."""
+    """The weights of the nodes visited so far, and the blobs that these nodes use."""
 
-    trials: dict[tuple[Member, int], _Trial] = field(default_factory=dict)
-    layers: dict[Member, str] = field(default_factory=dict)  # blob -> Caffe layer that first used it
-    holders: dict[tuple[object, ...], str] = field(default_factory=dict)  # a weight as it came out -> its Keras layer
+    users: dict[Member, str] = field(default_factory=dict)  # blob -> first Caffe layer that uses it
+    holders: dict[tuple[str, tuple[int, ...], Origin], str] = field(default_factory=dict)  # weight -> its Keras layer
     ties: list[Tie] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
     def visit(self, node: Node, own: Sequence[Parameter], context: Context) -> None:
-        """One node more."""
-        met = {p.owner for p in own if p.owner in self.layers}
-        plain = self._converted(node, own, context)
-        # Trial blobs drawn anew for what others use too: the weights that change are made of them.
-        changed = self._converted(node, own, context, anew=met) if met else plain
-        apart = []
-        for name, form in plain.items():
-            holder = self.holders.setdefault((name, *form), context.name) if form else context.name
-            if form == changed[name] and form:
+        """Tie the weights of ``node`` to those of the nodes visited before it."""
+        shared = {p.owner: p for p in own if p.owner in self.users}
+        apart: dict[str, Collection[Member]] = {}  # weights that cannot be tied, and the blobs they are made of
+        for name, weight in _converted(node, own, context).items():
+            # A weight of unknown origin may be made of any blob of its layer.
+            made_of = {p.owner for p in own} if weight.origin is None else blobs_of(weight.origin)
+            holder = self._holder(name, weight, context.name)
+            if shared.keys().isdisjoint(made_of):
                 continue
             if holder != context.name:
                 self.ties.append(Tie(layer=context.name, owner=holder, weight=name))
-            elif met:
-                apart.append(name)
-        for p in {p.owner: p for p in own if p.owner in met}.values() if apart else ():
-            alone = self._converted(node, own, context, anew={p.owner})
-            self._note(node, p, [name for name in apart if alone[name] != plain[name]])
+            else:
+                apart[name] = made_of
+        for blob, parameter in shared.items():
+            self._note(node, parameter, [name for name, made_of in apart.items() if blob in made_of])
         for p in own:
-            self.layers.setdefault(p.owner, node.name)
+            self.users.setdefault(p.owner, node.name)
 
-    def _converted(
-        self, node: Node, own: Sequence[Parameter], context: Context, *, anew: Iterable[Member] = ()
-    ) -> dict[str, tuple[object, ...]]:
-        """Each Keras weight of the node in a form that is equal where the weights are; () where that is not known."""
-        trials = [self._trial(p, turn=int(p.owner in set(anew))) for p in own]
-        blobs = [NodeBlob(array=t.array.reshape(p.shape)) for t, p in zip(trials, own, strict=True)]
-        with np.errstate(all="ignore"):
-            return {name: _form(w, trials) for name, w in node.layer.convert(blobs, context).items()}
-
-    def _trial(self, parameter: Parameter, *, turn: int) -> _Trial:
-        key = (parameter.owner, turn)
-        if key not in self.trials:
-            self.trials[key] = _Trial.of(parameter, turn)
-        return self.trials[key]
+    def _holder(self, name: str, weight: Weight, layer: str) -> str:
+        """The first Keras layer that holds this weight: ``layer`` if no layer before it does."""
+        if weight.origin is None:
+            return layer
+        return self.holders.setdefault((name, weight.shape, weight.origin), layer)
 
     def _note(self, node: Node, shared: Parameter, apart: Sequence[str]) -> None:
         if apart:
             self.notes.append(
-                f"layer {node.name!r}: parameter {shared.name!r} is shared with layer {self.layers[shared.owner]!r}, "
+                f"layer {node.name!r}: parameter {shared.name!r} is shared with layer {self.users[shared.owner]!r}, "
                 f"but Keras needs it in another shape or order here: {', '.join(apart)} is a weight of its own that "
-                "begins with the same values; training would part them"
+                "starts with the same values; training lets the two diverge"
             )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Trial:
-    """A blob to convert on trial: drawn values, or so many of them that only where they lie counts."""
-
-    array: Array
-    drawn: bool
-
-    @classmethod
-    def of(cls, parameter: Parameter, turn: int) -> _Trial:
-        size = int(np.prod(parameter.shape, dtype=np.int64))
-        if size > _DRAWN:
-            return cls(array=np.empty(size, np.float32), drawn=False)  # never touched, so it takes no memory
-        seed = zlib.crc32(f"{parameter.owner.node}/{parameter.owner.index}/{turn}".encode())
-        return cls(array=np.random.default_rng(seed).uniform(1, 2, size).astype(np.float32), drawn=True)
-
-    def holds(self, part: Array) -> bool:
-        """Whether the values of ``part`` are those of this blob, in place."""
-        start, at = (a.__array_interface__["data"][0] for a in (self.array, part))
-        return bool(start <= at < start + self.array.nbytes)
+def _converted(node: Node, own: Sequence[Parameter], context: Context) -> Mapping[str, Weight]:
+    """The Keras weights of ``node``, made of stand-ins for its blobs: origins are real, values mean nothing."""
+    with np.errstate(all="ignore"):
+        return node.layer.convert([_stand_in(p) for p in own], context)
 
 
-def _form(weight: Weight, trials: Sequence[_Trial]) -> tuple[object, ...]:
-    """What two weights have in common if and only if they hold the same trial values in the same order."""
-    parts: list[object] = []
-    for part in weight.parts:
-        if any(t.holds(part) for t in trials if not t.drawn):
-            parts.append((part.__array_interface__["data"][0], part.dtype.str, part.shape, part.strides))
-        elif all(t.drawn for t in trials) or any(t.holds(part) for t in trials if t.drawn):
-            parts.append(np.ascontiguousarray(part, dtype=np.float32).tobytes())
-        else:
-            return ()  # a copy, perhaps of values that were not drawn
-    if all(isinstance(part, bytes) for part in parts):
-        return weight.shape, b"".join(part for part in parts if isinstance(part, bytes))
-    return weight.shape, *parts
+def _stand_in(parameter: Parameter) -> NodeBlob:
+    # The pages of large zeros take no memory until they are written, and nothing writes them. A single number may be a
+    # divisor, so it is 1.
+    values = np.zeros(parameter.shape, np.float32)
+    return NodeBlob(array=np.ones_like(values) if values.size == 1 else values, member=parameter.owner)

@@ -124,6 +124,17 @@ class Layout:
         offsets = np.cumsum([0, *(b.size for b in self.blocks)])
         return np.concatenate([b.indices() + o for b, o in zip(self.blocks, offsets, strict=False)])
 
+    def ordered_views(self, array: npt.NDArray[Any]) -> list[npt.NDArray[Any]]:
+        """Split ``array``, whose axis 0 is a flattened axis 1 in Caffe's order, into views in the tensor's order.
+
+        The views one after the other hold ``array[layout.indices()]``, without a copy; a layout without blocks gives
+        ``array`` itself.
+        """
+        if not self.blocks:
+            return [array]
+        ends = np.cumsum([b.size for b in self.blocks])
+        return [b.view(array[end - b.size : end], 0) for b, end in zip(self.blocks, ends, strict=True)]
+
     def from_caffe(self, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """An array in Caffe's order, in the tensor's order."""
         array = array.transpose(self.axes)

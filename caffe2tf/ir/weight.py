@@ -1,14 +1,17 @@
-"""A Keras weight as views of Caffe blobs: nothing is copied until a writer asks for it."""
+"""A Keras weight as views of Caffe blobs. Its values are copied only when it is written."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from caffe2tf.ir.origin import Origin
 
 __all__ = ["Array", "Releasable", "Weight"]
 
@@ -16,44 +19,52 @@ Array = npt.NDArray[Any]
 
 
 class Releasable(Protocol):
-    """Memory that can be given back to the system once it has been read (a mapped blob)."""
+    """Memory that can be returned to the operating system after it has been read (a memory-mapped blob)."""
 
     def release(self) -> None:
-        """Give back all of it."""
+        """Return all of the memory to the system."""
 
     def release_range(self, start: int, stop: int) -> None:
-        """Give back elements ``start`` to ``stop``, counted in the order of the file."""
+        """Return the pages of values ``start`` to ``stop``, counted in the order of the file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Weight:
-    """One named Keras weight, float32, in Keras' layout.
+    """The values of one Keras weight, float32, in Keras' layout.
 
-    Each of `parts` is an array, in general a transposed and strided view of a mapped blob. Their values in row-major
-    order, one part after the other, are the weight's values in row-major order.
+    Each of `parts` is an array, usually a transposed and strided view of a memory-mapped blob. The parts one after the
+    other, each in row-major order, hold the values of the weight in row-major order.
 
     Attributes:
         shape: the shape of the Keras weight.
-        parts: views whose sizes add up to the size of `shape`.
-        sources: what may be released once the weight is written.
+        parts: arrays whose sizes add up to the size of `shape`.
+        sources: memory that may be released once the weight is written.
+        origin: which blobs the weight is made of and how; None if that is not known.
     """
 
     shape: tuple[int, ...]
     parts: tuple[Array, ...]
     sources: tuple[Releasable, ...] = ()
+    origin: Origin | None = None
 
     @classmethod
     def of(cls, view: Array, shape: Sequence[int] | None = None, *, sources: Sequence[Releasable] = ()) -> Self:
-        """A weight that is one view; ``shape`` where it differs from the view's own (same row-major order)."""
+        """Return a weight of one part and of no known origin; see `NodeBlob.weight` for one of a known origin.
+
+        Args:
+            view: the values.
+            shape: the shape of the weight, if it is not that of ``view`` (same row-major order).
+            sources: memory that may be released once the weight is written.
+        """
         final = tuple(view.shape if shape is None else shape)
         return cls(shape=final, parts=(view,), sources=tuple(sources))
 
     @property
     def size(self) -> int:
-        """Count of values."""
+        """The number of values."""
         return math.prod(self.shape)
 
     def array(self) -> npt.NDArray[np.float32]:
-        """All of it as one new float32 array: for small weights and tests, the writers go block by block."""
+        """Return all values as a new float32 array. For small weights and tests: writers go block by block."""
         flat = [np.ascontiguousarray(p, dtype=np.float32).reshape(-1) for p in self.parts]
         return (np.concatenate(flat) if len(flat) != 1 else flat[0].copy()).reshape(self.shape)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,10 @@ import numpy.typing as npt
 import pytest
 
 import caffe2tf
+from caffe2tf.emit.ties import Tie, find_ties
+from caffe2tf.ir import Graph, Layout, Member, Node, NodeBlob, Parameter, Value, Weight, computed_weight
+from caffe2tf.ir.expr import Expr
+from caffe2tf.layers import Context, Elementwise
 from tests.layers.oracle import assert_matches, caffemodel, inputs_text
 
 if TYPE_CHECKING:
@@ -89,7 +94,7 @@ def test_whole_layers_are_one_without_weights_too(tmp_path: Path) -> None:
     assert "share_weight" not in done.module.read_text()
 
 
-def test_a_large_weight_is_told_by_where_it_lies(tmp_path: Path) -> None:
+def test_large_weights_are_tied_as_small_ones_are(tmp_path: Path) -> None:
     text = inputs_text({"x": (2, 300)}) + dense("one", "x", WB, outputs=300) + dense("two", "one", W, outputs=300)
     turned = dense("three", "two", WB, "transpose: true", outputs=300)
     done = convert(tmp_path, text + turned)
@@ -98,7 +103,7 @@ def test_a_large_weight_is_told_by_where_it_lies(tmp_path: Path) -> None:
     assert note.startswith("layer 'three': parameter 'w' is shared with layer 'one'")
 
 
-def test_statistics_that_are_stored_with_other_factors_are_not_one(tmp_path: Path) -> None:
+def test_statistics_are_tied_only_if_their_factor_is_shared_too(tmp_path: Path) -> None:
     frozen = "lr_mult: 0"
     text = inputs_text({"x": (2, 3, 4, 5)})
     for name, bottom, third in (("one", "x", "f"), ("two", "one", "g"), ("three", "two", "f")):
@@ -112,6 +117,47 @@ def test_statistics_that_are_stored_with_other_factors_are_not_one(tmp_path: Pat
         "two/moving_mean",
         "two/moving_variance",
     ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Computed(Elementwise):
+    """A layer with two blobs, whose weights are a view of the first and values computed from the second."""
+
+    recipe: str
+
+    def emit(self, ctx: Context, *inputs: Value) -> Expr:
+        raise NotImplementedError
+
+    def convert(self, blobs: Sequence[NodeBlob], ctx: Context) -> Mapping[str, Weight]:
+        del ctx
+        one, two = blobs
+        double = two.array * 2
+        made = computed_weight((double,), (3,), recipe=self.recipe, blobs=[two]) if self.recipe else Weight.of(double)
+        return {"view": one.weight(), "double": made}
+
+
+@pytest.mark.parametrize(
+    ("recipes", "tied", "noted"),
+    [
+        (("double", "double"), ["view", "double"], []),
+        (("double", "other"), ["view"], ["'v'"]),
+        (("", ""), ["view"], ["'u'", "'v'"]),  # it may be made of either blob
+    ],
+    ids=["same recipe", "another recipe", "unknown origin"],
+)
+def test_computed_weights_are_tied_if_their_recipe_is_the_same(
+    recipes: tuple[str, str], tied: list[str], noted: list[str]
+) -> None:
+    value = Value(id="x", blob="x", shape=(2, 3), layout=Layout.plain(2))
+    layers = {n: Computed(recipe=r) for n, r in zip(("one", "two"), recipes, strict=True)}
+    nodes = [Node(name=n, layer=layer, inputs=("x",), outputs=()) for n, layer in layers.items()]
+    own = tuple(Parameter(shape=(3,), owner=Member("one", i), name="uv"[i]) for i in range(2))
+    graph = Graph(name="g", nodes=tuple(nodes), values={"x": value}, outputs=(), parameters=dict.fromkeys(layers, own))
+    contexts = {n: Context(name=f"keras_{n}", inputs=(value,), outputs=()) for n in layers}
+    ties = find_ties(graph, contexts)
+    assert list(ties.found) == [Tie(layer="keras_two", owner="keras_one", weight=w) for w in tied]
+    assert [note.partition("parameter ")[2][:3] for note in ties.notes] == noted
+    assert all("'one'" in note and "double is a weight of its own" in note for note in ties.notes)
 
 
 def test_one_step_of_training_changes_both_uses_alike(tmp_path: Path, rng: np.random.Generator) -> None:

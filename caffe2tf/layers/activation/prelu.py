@@ -76,9 +76,8 @@ class PReLU(Elementwise):
         x = ctx.inputs[0]
         shared = self._shared_axes(x)
         slopes = blobs[0].array.reshape(-1)
-        if x.layout.blocks and not self.channel_shared:
-            slopes = slopes[x.layout.indices()]
-        return {"alpha": blobs[0].weight(slopes, [1 if i in shared else slopes.size for i in range(1, x.rank)])}
+        views = [slopes] if self.channel_shared else x.layout.ordered_views(slopes)
+        return {"alpha": blobs[0].joined(views, [1 if i in shared else slopes.size for i in range(1, x.rank)])}
 
     def _shared_axes(self, x: Value) -> tuple[int, ...]:
         return tuple(i for i in range(1, x.rank) if self.channel_shared or x.layout.axes[i] != 1)

@@ -13,8 +13,8 @@ from caffe2tf.ir.expr import OMIT, Call, Expr, Literal, keras, runtime
 from caffe2tf.ir.layer import Arrangement, Batch, Layer
 from caffe2tf.ir.layout import Layout
 from caffe2tf.ir.shape import Shape, canonical_axis, format_shape
-from caffe2tf.ir.value import Value
-from caffe2tf.ir.weight import Array
+from caffe2tf.ir.value import NodeBlob, Value
+from caffe2tf.ir.weight import Weight
 from caffe2tf.layers.extents import known
 
 __all__ = ["AlongAxes"]
@@ -108,13 +108,14 @@ class AlongAxes(Layer):
             return OMIT
         return axes[0] if len(axes) == 1 else axes
 
-    def ordered(self, array: Array, inputs: Sequence[Value]) -> Array:
-        """A trained blob in the order of the first tensor's axes."""
+    def as_weight(self, blob: NodeBlob, inputs: Sequence[Value]) -> Weight:
+        """A trained blob as a weight, in the order of the first tensor's axes."""
         layout = inputs[0].layout
         covered = self.covered(*(v.shape for v in inputs))
-        if layout.blocks and 1 in covered:
-            array = array.take(layout.indices(), axis=1 - covered.start)
-        return np.transpose(array, [a - covered.start for a in layout.axes if a in covered])
+        if layout.blocks and 1 in covered:  # a flattened blob has two axes, the batch first
+            rows = blob.array.reshape(-1, blob.array.shape[-1])
+            return blob.joined([v for row in rows for v in layout.ordered_views(row)], blob.array.shape)
+        return blob.weight(np.transpose(blob.array, [a - covered.start for a in layout.axes if a in covered]))
 
     def join(self, merge: str, fallback: str, inputs: Sequence[Value], *, role: str = "") -> Call:
         """The two bottoms joined by Keras' layer ``merge``, else by the runtime layer ``fallback``.

@@ -70,4 +70,4 @@ class Bias(AlongAxes):
 
     def convert(self, blobs: Sequence[NodeBlob], ctx: Context) -> Mapping[str, Weight]:
         """The blob in the order in which the values arrive."""
-        return {"bias": blobs[0].weight(self.ordered(blobs[0].array, ctx.inputs))}
+        return {"bias": self.as_weight(blobs[0], ctx.inputs)}

@@ -14,7 +14,7 @@ from caffe2tf.ir.filler import Filler
 from caffe2tf.ir.layer import PER_BOTTOM, Arrangement, BlobSpec, Context, Layer, PerBottom
 from caffe2tf.ir.layout import Layout
 from caffe2tf.ir.shape import Shape, format_shape
-from caffe2tf.ir.value import NodeBlob, Value
+from caffe2tf.ir.value import NodeBlob, Value, computed_weight
 from caffe2tf.ir.weight import Array, Weight
 from caffe2tf.layers.extents import known
 from caffe2tf.layers.registry import register
@@ -146,8 +146,10 @@ class Mean(Layer):
     def convert(self, blobs: Sequence[NodeBlob], ctx: Context) -> Mapping[str, Weight]:
         """What is subtracted: the image times its scale, channels last."""
         del ctx
-        subtracted = blobs[0].array * np.float32(-self.mean_scale)
-        return {"mean": Weight.of(subtracted.transpose(1, 2, 0))}
+        scale = np.float32(-self.mean_scale)
+        mean = (blobs[0].array * scale).transpose(1, 2, 0)
+        weight = computed_weight((mean,), mean.shape, recipe="scaled mean image", blobs=blobs, depends=float(scale))
+        return {"mean": weight}
 
     def _without_image(self, x: Expr) -> Expr:
         if self.input_scale != 1:

@@ -114,8 +114,7 @@ class InnerProduct(Layer):
         size = values_after(x.shape, axis)
         w = blobs[0].array
         w = w if self.transpose else w.T
-        parts = tuple(_in_tensor_order(w, x, axis))
-        kernel = Weight(shape=(size, self.num_output), parts=parts, sources=blobs[0].sources)
+        kernel = blobs[0].joined(_in_tensor_order(w, x, axis), (size, self.num_output))
         return {"kernel": kernel} | ({"bias": blobs[1].weight(shape=(self.num_output,))} if self.bias else {})
 
     def with_activation(self, name: str) -> Self | None:
@@ -137,11 +136,7 @@ class InnerProduct(Layer):
 def _in_tensor_order(w: Array, x: Value, axis: int) -> list[Array]:
     """Views of ``w`` (inputs in Caffe's order, outputs) whose rows follow each other as in the tensor of ``x``."""
     if x.layout.blocks:
-        parts, start = [], 0
-        for block in x.layout.blocks:
-            parts.append(block.view(w[start : start + block.size], 0))
-            start += block.size
-        return parts
+        return x.layout.ordered_views(w)
     dims = tuple(d or 0 for d in x.shape[axis:])
     order = tuple(a - axis for a in x.layout.axes[axis:])
     return [w.reshape(*dims, w.shape[1]).transpose(*order, len(dims))]

@@ -118,8 +118,9 @@ class Mul(Layer):
         array = blobs[0].array
         if array.ndim:
             array = array.reshape((1,) * (rank - array.ndim) + array.shape).transpose(layout.axes)
-            if layout.blocks and array.shape[1] != 1:
-                array = array[:, layout.indices()]
+            if layout.blocks and array.shape[1] != 1:  # a flattened blob has two axes, the batch first
+                views = [v for row in array for v in layout.ordered_views(row)]
+                return {"factor": blobs[0].joined(views, array.shape)}
         return {"factor": blobs[0].weight(array)}
 
     def _both(self, inputs: Sequence[Shape]) -> tuple[Shape, Shape]:

@@ -100,6 +100,4 @@ class Scale(AlongAxes):
     def convert(self, blobs: Sequence[NodeBlob], ctx: Context) -> Mapping[str, Weight]:
         """Both blobs in the order in which the values arrive."""
         names = ("bias",) if self.computed else ("gamma", "beta")
-        return {
-            name: blob.weight(self.ordered(blob.array, ctx.inputs)) for name, blob in zip(names, blobs, strict=False)
-        }
+        return {name: self.as_weight(blob, ctx.inputs) for name, blob in zip(names, blobs, strict=False)}

@@ -14,7 +14,7 @@ from caffe2tf.ir.filler import Filler
 from caffe2tf.ir.layer import Arrangement, BlobSpec, Context, Layer
 from caffe2tf.ir.layout import Layout
 from caffe2tf.ir.shape import Shape, format_shape
-from caffe2tf.ir.value import NodeBlob, Value
+from caffe2tf.ir.value import NodeBlob, Value, computed_weight
 from caffe2tf.ir.weight import Array, Weight
 from caffe2tf.layers.data.fork_sources import Augmented
 from caffe2tf.layers.extents import known
@@ -224,7 +224,8 @@ class DataAugmentation(Layer):
             return {"mean": channels.weight(channels.array.reshape(-1))}
         if self._by_place(ctx.outputs[0].shape):
             return {"mean": places.weight(places.array[0].transpose(1, 2, 0))}
-        return {"mean": places.weight(places.array.mean(axis=(0, 2, 3), dtype=np.float64).astype(np.float32))}
+        mean = places.array.mean(axis=(0, 2, 3), dtype=np.float64).astype(np.float32)
+        return {"mean": computed_weight((mean,), mean.shape, recipe="mean of each channel", blobs=(places,))}
 
     @property
     def _values(self) -> tuple[float, ...]:

@@ -13,9 +13,10 @@ from caffe2tf.errors import LayerError
 from caffe2tf.ir.expr import OMIT, Construct, Expr, keras, runtime, short, unless
 from caffe2tf.ir.filler import Filler
 from caffe2tf.ir.layer import Batch, BlobSpec, Context, Elementwise
+from caffe2tf.ir.layout import Layout
 from caffe2tf.ir.shape import Shape, format_shape
-from caffe2tf.ir.value import NodeBlob, Value
-from caffe2tf.ir.weight import Array, Weight
+from caffe2tf.ir.value import NodeBlob, Value, computed_weight
+from caffe2tf.ir.weight import Weight
 from caffe2tf.layers.arithmetic.scale import Scale
 from caffe2tf.layers.extents import known
 from caffe2tf.layers.registry import register
@@ -188,26 +189,34 @@ class BatchNorm(Elementwise):
     def convert(self, blobs: Sequence[NodeBlob], ctx: Context) -> Mapping[str, Weight]:
         """Statistics divided by their factor, in the order in which the channels arrive."""
         # A Scale that was absorbed has brought its blobs, which then stand where the forks have theirs.
-        arrays = {n: b.array.reshape(-1) for n, b in zip(_ORDERS[self.blob_order], blobs, strict=False)}
+        by_name = dict(zip(_ORDERS[self.blob_order], blobs, strict=False))
         layout = ctx.inputs[0].layout
-
-        def ordered(a: Array) -> Weight:
-            return Weight.of(a[layout.indices()] if layout.blocks else a)
-
         weights = {}
-        if self.gamma:
-            weights["gamma"] = ordered(arrays["scale"])
-        if self.beta:
-            weights["beta"] = ordered(arrays["bias"])
+        for name, blob in (("gamma", "scale"), ("beta", "bias")):
+            if self.gamma if name == "gamma" else self.beta:
+                vector = by_name[blob].array.reshape(-1)
+                weights[name] = by_name[blob].joined(layout.ordered_views(vector), vector.shape)
         if self._of_the_batch:
             return weights
+        return weights | {f"moving_{name}": self._statistic(name, by_name, layout) for name in ("mean", "variance")}
+
+    def _statistic(self, name: str, blobs: Mapping[str, NodeBlob], layout: Layout) -> Weight:
+        """The mean or the variance, divided by the factor that Caffe stores it with."""
         # Of NVIDIA's old blobs, the one in the factor's place means nothing.
-        factor = arrays["factor"].astype(np.float32)[0] if "factor" in arrays else np.float32(1)
+        used = [blobs[n] for n in (name, "factor") if n in blobs]
+        factor = used[1].array.reshape(-1).astype(np.float32)[0] if len(used) > 1 else np.float32(1)
         divisor = np.float32(0 if factor == 0 else 1 / factor)
-        mean, variance = (arrays[name].astype(np.float32) * divisor for name in ("mean", "variance"))
-        if self.eps_outside_root:  # (sqrt(v) + e)^2 = (v + 2 e sqrt(v)) + e^2, and Keras adds the last
-            variance += np.float32(2 * self.epsilon) * np.sqrt(variance)
-        return weights | {"moving_mean": ordered(mean), "moving_variance": ordered(variance)}
+        values = used[0].array.reshape(-1).astype(np.float32) * divisor
+        outside = self.epsilon if self.eps_outside_root and name == "variance" else None
+        if outside is not None:  # (sqrt(v) + e)^2 = (v + 2 e sqrt(v)) + e^2, and Keras adds the last
+            values += np.float32(2 * outside) * np.sqrt(values)
+        return computed_weight(
+            layout.ordered_views(values),
+            values.shape,
+            recipe="BatchNorm statistic",
+            blobs=used,
+            depends=(outside, layout.blocks),
+        )
 
     def _normalization(self, axis: int | tuple[str, str], *, role: str = "") -> Construct:
         if self._of_the_batch:

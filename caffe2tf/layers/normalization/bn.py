@@ -188,10 +188,9 @@ class BN(Layer):
         if not self.segnet and (self.form is Form.STORED or self.training):
             names += ["moving_mean", "moving_variance"]
         layout = ctx.inputs[0].layout
-        vectors = (b.array.reshape(-1) for b in blobs)
         return {
-            name: blob.weight(v[layout.indices()] if layout.blocks else v)
-            for name, blob, v in zip(names, blobs, vectors, strict=False)
+            name: blob.joined(layout.ordered_views(blob.array.reshape(-1)), (blob.array.size,))
+            for name, blob in zip(names, blobs, strict=False)
         }
 
     def _layer(self, x: Value, *, role: str = "") -> Construct:

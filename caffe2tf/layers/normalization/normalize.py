@@ -81,8 +81,7 @@ class Normalize(Elementwise):
 
     def convert(self, blobs: Sequence[NodeBlob], ctx: Context) -> Mapping[str, Weight]:
         """The scale, in the order in which the channels arrive."""
-        layout = ctx.inputs[0].layout
-        scale = blobs[0].array.reshape(() if self.channel_shared else -1)
-        if layout.blocks and not self.channel_shared:
-            scale = scale[layout.indices()]
-        return {"scale": blobs[0].weight(scale)}
+        if self.channel_shared:
+            return {"scale": blobs[0].weight(shape=())}
+        scale = blobs[0].array.reshape(-1)
+        return {"scale": blobs[0].joined(ctx.inputs[0].layout.ordered_views(scale), scale.shape)}
