@@ -16,7 +16,7 @@ from caffe2tf.parse import read_network
 from caffe2tf.proto import caffe_pb2
 from tests.differential import naive
 from tests.differential.draw import Drawn, Floats, draw
-from tests.differential.menu import CHAIN, EVERYTHING
+from tests.differential.menu import CHAIN, EVERYTHING, Adder
 from tests.differential.menu_forks import FORKS, GATHERED
 from tests.differential.rules import Array, Refused, parsed
 from tests.layers.oracle import RECORDED, read_recorded
@@ -127,13 +127,21 @@ def test_random_networks(menu: str, batch: int, tmp_path: Path) -> None:
     assert judged >= PER_BATCH / 2
 
 
-@pytest.mark.parametrize("seed", range(1000, 1060))
-def test_what_is_written_computes_the_same_at_any_batch_size(seed: int, tmp_path: Path) -> None:
-    drawn = draw(seed, CHAIN if seed < 1030 else (*FORKS, *CHAIN))
-    if "bottom" not in drawn.text:
-        pytest.skip("nothing was drawn")
-    prototxt, weights = write(drawn, tmp_path)
-    model = caffe2tf.convert(prototxt, weights, tmp_path / "out").build()
+@pytest.mark.parametrize(("first", "menu"), [(1000, CHAIN), (1030, (*FORKS, *CHAIN))], ids=["chains", "forks"])
+@pytest.mark.parametrize("batch", range(3))
+def test_the_emitted_module_computes_the_same_at_any_batch_size(
+    first: int, batch: int, menu: Sequence[Adder], tmp_path: Path
+) -> None:
+    drawn = [draw(first + batch * 10 + n, menu) for n in range(10)]
+    held = [_held_at_any_batch_size(d, tmp_path / str(n)) for n, d in enumerate(drawn) if "bottom" in d.text]
+    assert len(held) >= 8
+    assert sum(held) >= len(held) - 1
+
+
+def _held_at_any_batch_size(drawn: Drawn, folder: Path) -> bool:
+    """Compare the built module with the interpreter; return whether all blobs were held to it."""
+    prototxt, weights = write(drawn, folder)
+    model = caffe2tf.convert(prototxt, weights, folder / "out").build()
     definition = read_network(prototxt)
     with open_source(definition, weights) as source:
         program = plan_conversion(load_graph(definition, source, fill=True), definition).program
@@ -145,7 +153,7 @@ def test_what_is_written_computes_the_same_at_any_batch_size(seed: int, tmp_path
     have = {v.blob: v.layout.to_caffe(r) if v.rank else r for (v, _), r in pairs}
     assert have
     want = naive.run(drawn.text, drawn.inputs, drawn.weights)
-    judge({name: have.get(name, array.astype(np.float32)) for name, array in want.items()}, drawn)
+    return judge({name: have.get(name, array.astype(np.float32)) for name, array in want.items()}, drawn)
 
 
 def _states_batch(drawn: Drawn) -> bool:
