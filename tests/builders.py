@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from caffe2tf.proto import caffe_pb2
 
-__all__ = ["caffemodel", "input_layer", "inputs", "layer", "write_caffemodel", "write_hdf5", "write_prototxt"]
+__all__ = ["caffemodel", "input_layer", "input_layers", "layer", "write_caffemodel", "write_hdf5", "write_prototxt"]
 
 Blobs = Mapping[str, Sequence[npt.ArrayLike]] | Iterable[tuple[str, Sequence[npt.ArrayLike]]]
 """Trained blobs by layer name; as pairs where several layers have one name."""
@@ -23,7 +23,7 @@ def input_layer(name: str, shape: Sequence[int]) -> str:
     return layer("Input", name, tops=[name], parameters=f"input_param {{ shape {{ {dims} }} }}")
 
 
-def inputs(shapes: Mapping[str, Sequence[int]]) -> str:
+def input_layers(shapes: Mapping[str, Sequence[int]]) -> str:
     """Return the text of an Input layer for each blob."""
     return "".join(input_layer(name, shape) for name, shape in shapes.items())
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.builders import caffemodel
 from tests.cli.command import caffe2tf
 from tests.conftest import ROOT
-from tests.layers.oracle import caffemodel
 
 INPUT = 'layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 2 dim: 3 dim: 5 dim: 7 } } }\n'
 CONV = (

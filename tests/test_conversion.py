@@ -14,8 +14,8 @@ import pytest
 import caffe2tf
 from caffe2tf.emit import staging
 from caffe2tf.emit.runtime_source import listed_classes
+from tests.builders import input_layers
 from tests.conftest import ROOT
-from tests.layers.oracle import inputs_text
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -26,7 +26,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 def other(tmp_path: Path) -> Path:
     """Another network, which needs another runtime layer than the digits network."""
     net = tmp_path / "other.prototxt"
-    net.write_text(inputs_text({"d": (2, 3, 5, 7)}) + 'layer { name: "m" type: "MVN" bottom: "d" top: "m" }\n')
+    net.write_text(input_layers({"d": (2, 3, 5, 7)}) + 'layer { name: "m" type: "MVN" bottom: "d" top: "m" }\n')
     return net
 
 
@@ -166,7 +166,7 @@ def test_layers_that_another_conversion_puts_there_meanwhile_stay(
     from caffe2tf import conversion
 
     net = tmp_path / "net.prototxt"
-    net.write_text(inputs_text({"d": (2, 3, 5, 7)}) + 'layer { name: "m" type: "MVN" bottom: "d" top: "m" }\n')
+    net.write_text(input_layers({"d": (2, 3, 5, 7)}) + 'layer { name: "m" type: "MVN" bottom: "d" top: "m" }\n')
     write = conversion._write_weights
 
     def slowly(*given: Any) -> str:  # noqa: ANN401 - handed on
@@ -217,15 +217,15 @@ def test_a_network_called_like_a_module(tmp_path: Path) -> None:
         ("x" * 300, "x" * 60),
     ):
         net.write_text(
-            f'name: "{name}"\n' + inputs_text({"d": (2, 3)}) + 'layer { name: "t" type: "TanH" bottom: "d" top: "t" }'
+            f'name: "{name}"\n' + input_layers({"d": (2, 3)}) + 'layer { name: "t" type: "TanH" bottom: "d" top: "t" }'
         )
         assert caffe2tf.convert(net, None, tmp_path / "out").module.stem == module
 
 
 def test_keras_own_weight_file_of_a_network_with_same_shapes(tmp_path: Path) -> None:
     """Keras keeps these by class and position; the converter reads them again before it lets the file stand."""
+    from tests.builders import caffemodel
     from tests.emit.networks import tangle
-    from tests.layers.oracle import caffemodel
 
     text = tangle(np.random.default_rng(11))
     net, weights = tmp_path / "t.prototxt", tmp_path / "t.caffemodel"

@@ -12,8 +12,9 @@ import pytest
 import caffe2tf
 from caffe2tf.emit.weights.keras_h5 import save_keras_weights
 from caffe2tf.execute import build_model
+from tests.builders import caffemodel, input_layers
 from tests.emit.networks import plan, tangle
-from tests.layers.oracle import caffemodel, check_recorded, inputs_text, run_layer
+from tests.layers.oracle import check_recorded, run_layer
 
 X = np.random.default_rng(8).normal(size=(2, 3, 5, 7)).astype("f4")
 
@@ -83,14 +84,14 @@ def test_recordings(case: str) -> None:
 
 def test_a_missing_input_is_named_with_its_shape(tmp_path: Path) -> None:
     net = tmp_path / "n.prototxt"
-    net.write_text(inputs_text({"a": (2, 3), "b": (4, 5)}) + 'layer { name: "t" type: "TanH" bottom: "b" top: "t" }')
+    net.write_text(input_layers({"a": (2, 3), "b": (4, 5)}) + 'layer { name: "t" type: "TanH" bottom: "b" top: "t" }')
     with pytest.raises(caffe2tf.UsageError, match=r"no array is given for input 'b' \(4x5\); .* --input .* `inputs`"):
         caffe2tf.run(net, None, {"a": np.ones((2, 3))})
 
 
 def test_inputs_that_are_no_numbers(tmp_path: Path) -> None:
     net = tmp_path / "n.prototxt"
-    net.write_text(inputs_text({"a": (2, 3)}) + 'layer { name: "t" type: "TanH" bottom: "a" top: "t" }')
+    net.write_text(input_layers({"a": (2, 3)}) + 'layer { name: "t" type: "TanH" bottom: "a" top: "t" }')
     with pytest.raises(caffe2tf.UsageError, match="input 'a': an array of numbers"):
         caffe2tf.run(net, None, {"a": np.array(["x"])})
 
@@ -101,7 +102,7 @@ def test_inputs_of_a_shape_that_does_not_fit_are_named_with_the_expected_one(
 ) -> None:
     net = tmp_path / "n.prototxt"
     pooling = 'layer { name: "p" type: "Pooling" bottom: "a" top: "p" pooling_param { kernel_size: 2 } }\n'
-    net.write_text(inputs_text({"a": (1, 3, 5, 7), "b": (2, 3)}) + pooling)
+    net.write_text(input_layers({"a": (1, 3, 5, 7), "b": (2, 3)}) + pooling)
     told = "x".join(map(str, shape)) or "scalar"
     with pytest.raises(caffe2tf.UsageError, match=rf"input 'a' is {told} where 1x3x5x7 is expected"):
         caffe2tf.run(net, None, {"a": np.ones(shape), "b": np.ones((2, 3))})
@@ -112,7 +113,7 @@ def test_inputs_of_a_shape_that_does_not_fit_are_named_with_the_expected_one(
 
 def test_a_scalar_for_a_network_that_takes_any_other_shape(tmp_path: Path) -> None:
     net = tmp_path / "n.prototxt"
-    net.write_text(inputs_text({"a": (1, 3, 5, 7)}) + 'layer { name: "r" type: "ReLU" bottom: "a" top: "r" }')
+    net.write_text(input_layers({"a": (1, 3, 5, 7)}) + 'layer { name: "r" type: "ReLU" bottom: "a" top: "r" }')
     with pytest.raises(caffe2tf.UsageError, match="input 'a' is scalar where 1x3x5x7 is expected"):
         caffe2tf.run(net, None, {"a": np.float32(3)})
 
@@ -134,7 +135,7 @@ def test_an_input_is_not_blamed_for_other_mistakes(digits: Path, tmp_path: Path)
 
 def test_inputs_that_float32_cannot_hold(tmp_path: Path) -> None:
     net = tmp_path / "n.prototxt"
-    net.write_text(inputs_text({"a": (2,)}) + 'layer { name: "r" type: "ReLU" bottom: "a" top: "r" }')
+    net.write_text(input_layers({"a": (2,)}) + 'layer { name: "r" type: "ReLU" bottom: "a" top: "r" }')
     with pytest.raises(caffe2tf.UsageError, match=r"input 'a' holds -1e\+308, and networks compute in float32"):
         caffe2tf.run(net, None, {"a": np.array([np.inf, -1e308])})
     assert caffe2tf.run(net, None, {"a": np.array([np.inf, -3e38])})["r"].tolist() == [np.inf, 0]
@@ -163,7 +164,7 @@ def test_a_network_that_is_larger_than_the_memory(
 
     net = tmp_path / "n.prototxt"
     tile = 'layer { name: "a/tile" type: "Tile" bottom: "a" top: "t" tile_param { tiles: 2 } }\n'
-    net.write_text(inputs_text({"a": (2, 3)}) + tile)
+    net.write_text(input_layers({"a": (2, 3)}) + tile)
     told = r"OOM when allocating tensor with shape\[1,9\]$"
     with monkeypatch.context() as patched:
         patched.setattr("caffe2tf.execute._in_caffe_order", fail)
@@ -181,7 +182,7 @@ def test_weights_that_are_larger_than_the_memory(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr("caffe2tf.ir.filler.Filler.fill", fail)
     net = tmp_path / "n.prototxt"
     net.write_text(
-        inputs_text({"a": (2, 3)})
+        input_layers({"a": (2, 3)})
         + 'layer { name: "f" type: "InnerProduct" bottom: "a" top: "f" inner_product_param { num_output: 5 } }'
     )
     with pytest.raises(
@@ -194,7 +195,7 @@ def test_weights_that_are_larger_than_the_memory(tmp_path: Path, monkeypatch: py
 def test_verify_where_an_input_is_rewritten_in_place(tmp_path: Path) -> None:
     net, weights = tmp_path / "n.prototxt", tmp_path / "n.caffemodel"
     net.write_text(
-        inputs_text({"data": (1, 3, 5, 7)})
+        input_layers({"data": (1, 3, 5, 7)})
         + 'layer { name: "p" type: "Power" bottom: "data" top: "data" power_param { scale: -2 shift: 1 } }\n'
         + 'layer { name: "t" type: "TanH" bottom: "data" top: "z" }\n'
     )
@@ -256,7 +257,7 @@ def test_a_network_deeper_than_python_lets_calls_go(tmp_path: Path) -> None:
     net = tmp_path / "net.prototxt"
     types = [("TanH", "AbsVal")[i % 2] for i in range(depth)]
     layers = [f'layer {{ name: "l{i}" type: "{t}" bottom: "b{i}" top: "b{i + 1}" }}' for i, t in enumerate(types)]
-    net.write_text(inputs_text({"b0": (1, 2)}) + "\n".join(layers))
+    net.write_text(input_layers({"b0": (1, 2)}) + "\n".join(layers))
     before = sys.getrecursionlimit()
     try:
         sys.setrecursionlimit(1000)

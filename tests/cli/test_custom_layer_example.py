@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.builders import caffemodel
 from tests.cli.command import caffe2tf
-from tests.layers.oracle import caffemodel
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "custom_layer"
 

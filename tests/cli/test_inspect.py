@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from caffe2tf.layers import registered
+from tests.builders import caffemodel
 from tests.cli.command import caffe2tf
-from tests.layers.oracle import caffemodel
 
 
 def test_a_line_for_each_layer(digits: Path) -> None:

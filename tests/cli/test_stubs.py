@@ -13,8 +13,9 @@ import pytest
 
 import caffe2tf as package
 from caffe2tf.errors import OutputError, UnsupportedError
+from tests.builders import caffemodel
 from tests.cli.command import caffe2tf
-from tests.layers.oracle import assert_matches, caffemodel
+from tests.layers.oracle import assert_matches
 
 NET = """name: "mixed"
 layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 2 dim: 3 dim: 4 dim: 5 } } }

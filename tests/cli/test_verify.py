@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.builders import caffemodel
 from tests.cli.command import Outcome, caffe2tf
-from tests.layers.oracle import caffemodel
 
 
 @pytest.fixture(scope="module")

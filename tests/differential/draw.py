@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from tests.builders import input_layer
 from tests.differential.naive import Interpreter
 from tests.differential.rules import Array, Refused, parsed
 
@@ -77,10 +78,7 @@ class Grower:
         """A new network input."""
         name = self.fresh("in")
         array = np.asarray(value, np.float32)
-        dims = " ".join(f"dim: {d}" for d in array.shape)
-        self.drawn.text += (
-            f'layer {{ name: "{name}" type: "Input" top: "{name}" input_param {{ shape {{ {dims} }} }} }}\n'
-        )
+        self.drawn.text += input_layer(name, array.shape)
         self.drawn.inputs[name] = array
         self.machine.feed(name, array)
         return name

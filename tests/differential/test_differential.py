@@ -14,6 +14,7 @@ from caffe2tf.emit.plan import plan_conversion
 from caffe2tf.load import load_graph, open_source
 from caffe2tf.parse import read_network
 from caffe2tf.proto import caffe_pb2
+from tests.builders import caffemodel
 from tests.differential import naive
 from tests.differential.draw import Drawn, Floats, draw
 from tests.differential.menu import CHAIN, EVERYTHING, Adder
@@ -26,18 +27,6 @@ NOT_JUDGED = tuple(
     f"fork_{name}_" for name in ("correlation", "detection_output", "flow_warp", "proposal", "smooth_l1_loss")
 )
 MENUS = {"chains": CHAIN, "everything": EVERYTHING, "forks": (*FORKS, *GATHERED, *CHAIN)}
-
-
-def caffemodel(blobs: Mapping[str, Sequence[Floats]]) -> bytes:
-    """A weight file; a blob without axes keeps its empty shape."""
-    net = caffe_pb2.NetParameter()
-    for name, arrays in blobs.items():
-        layer = net.layer.add(name=name)
-        for array in arrays:
-            blob = layer.blobs.add(data=array.reshape(-1).tolist())
-            blob.shape.SetInParent()
-            blob.shape.dim.extend(array.shape)
-    return net.SerializeToString()
 
 
 def write(drawn: Drawn, folder: Path) -> tuple[Path, Path | None]:

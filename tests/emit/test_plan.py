@@ -12,9 +12,9 @@ from caffe2tf.emit.plan import Plan, plan_conversion
 from caffe2tf.errors import NetworkError
 from caffe2tf.load import load_graph, open_source
 from caffe2tf.parse import read_network
-from tests.layers.oracle import caffemodel, inputs_text
+from tests.builders import caffemodel, input_layers
 
-INPUT = inputs_text({"data": (2, 3, 4, 5)})
+INPUT = input_layers({"data": (2, 3, 4, 5)})
 CONV = """layer { name: "conv" type: "Convolution" bottom: "data" top: "conv"
   convolution_param { num_output: 6 kernel_h: 2 kernel_w: 3 } }
 """
@@ -67,7 +67,7 @@ def test_weights_are_in_the_order_of_the_model_and_not_copied(tmp_path: Path, rn
 
 
 def test_losses_are_kept_where_asked_for(tmp_path: Path) -> None:
-    text = inputs_text({"x": (2, 3), "y": (2,)})
+    text = input_layers({"x": (2, 3), "y": (2,)})
     text += 'layer { name: "loss" type: "SoftmaxWithLoss" bottom: "x" bottom: "y" top: "loss" }\n'
     dropped, kept = planned(tmp_path, text), planned(tmp_path, text, keep_losses=True)
     outputs = [[value.blob for value, _ in made.program.outputs] for made in (dropped, kept)]

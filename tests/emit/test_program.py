@@ -12,8 +12,8 @@ import pytest
 from caffe2tf.emit.program import Program, write_program
 from caffe2tf.execute import build_model
 from caffe2tf.ir import Node
+from tests.builders import input_layers
 from tests.emit.networks import plan
-from tests.layers.oracle import inputs_text
 
 IP = (
     'layer {{ name: "{0}" type: "InnerProduct" bottom: "{1}" top: "{2}" {3} '
@@ -23,12 +23,12 @@ SHARED = 'param { name: "w" } param { name: "b" }'
 
 
 def program(text: str, folder: Path) -> Program:
-    return plan(inputs_text({"d": (2, 3)}) + text, folder).program
+    return plan(input_layers({"d": (2, 3)}) + text, folder).program
 
 
 def test_layers_that_share_their_weights_are_one_layer_called_twice(tmp_path: Path) -> None:
     made = plan(
-        inputs_text({"d": (2, 3)}) + IP.format("a", "d", "a", SHARED) + IP.format("b", "a", "b", SHARED), tmp_path
+        input_layers({"d": (2, 3)}) + IP.format("a", "d", "a", SHARED) + IP.format("b", "a", "b", SHARED), tmp_path
     )
     constructed = [s.name for s in made.program.statements if s.construct and s.construct.target == "layers.Dense"]
     assert constructed == ["a"]
@@ -45,7 +45,7 @@ def test_every_value_can_be_read_at_its_tap(tmp_path: Path) -> None:
         'layer { name: "s" type: "Slice" bottom: "a" top: "l" top: "r" slice_param { axis: 1 slice_point: 1 } }\n'
         'layer { name: "e" type: "TanH" bottom: "r" top: "e" }\n'
     )
-    made = plan(inputs_text({"d": (2, 3)}) + text, tmp_path)
+    made = plan(input_layers({"d": (2, 3)}) + text, tmp_path)
     model = build_model(made)
     assert set(made.program.taps) == set(made.program.graph.values)
     shapes = {}
@@ -63,7 +63,7 @@ def test_blobs_that_are_called_like_what_the_converter_adds(tmp_path: Path, blob
         + IP.format("b", "a", blob, SHARED)
         + f'layer {{ name: "t" type: "TanH" bottom: "{blob}" top: "t" }}\n'
     )
-    made = plan(inputs_text({"d": (2, 3)}) + text, tmp_path)
+    made = plan(input_layers({"d": (2, 3)}) + text, tmp_path)
     x = np.random.default_rng(0).normal(size=(2, 3)).astype("f4")
     model = build_model(made)
     kernel, bias = model.get_weights()

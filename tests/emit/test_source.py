@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from caffe2tf.emit.plan import Plan
+from tests.builders import input_layers
 from tests.emit.networks import plan
-from tests.layers.oracle import inputs_text
 
 
 def body(text: str, folder: Path, **shapes: tuple[int, ...]) -> list[str]:
     """The lines of ``build``, without its head and docstring."""
-    return _lines(plan(inputs_text(shapes) + text, folder))
+    return _lines(plan(input_layers(shapes) + text, folder))
 
 
 def _lines(made: Plan) -> list[str]:

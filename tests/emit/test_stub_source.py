@@ -14,9 +14,9 @@ from caffe2tf.emit.plan import Plan, plan_conversion
 from caffe2tf.emit.stub_source import has_stubs, is_stubs, render_stubs, stubs_module
 from caffe2tf.load import load_graph, open_source
 from caffe2tf.parse import read_network
-from tests.layers.oracle import caffemodel, inputs_text
+from tests.builders import caffemodel, input_layers
 
-INPUT = inputs_text({"data": (2, 3, 4, 5)})
+INPUT = input_layers({"data": (2, 3, 4, 5)})
 BLEND = 'layer {{ name: "{0}" type: "Blend" bottom: "data" bottom: "{1}" top: "{0}" blend_param {{ rate: {2} }} }}\n'
 SPLICE = 'layer { name: "cut" type: "Splice" bottom: "data" top: "left" top: "right" }\n'
 

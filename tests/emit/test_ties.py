@@ -16,7 +16,8 @@ from caffe2tf.emit.ties import Tie, find_ties
 from caffe2tf.ir import Graph, Layout, Member, Node, NodeBlob, Parameter, Value, Weight, computed_weight
 from caffe2tf.ir.expr import Expr
 from caffe2tf.layers import Context, Elementwise
-from tests.layers.oracle import assert_matches, caffemodel, inputs_text
+from tests.builders import caffemodel, input_layers
+from tests.layers.oracle import assert_matches
 
 if TYPE_CHECKING:
     import keras
@@ -39,14 +40,14 @@ def conv(name: str, bottom: str, param: str, extra: str = "") -> str:
 
 
 W, WB = 'param { name: "w" }', 'param { name: "w" } param { name: "b" }'
-OWN_BIAS = inputs_text({"x": (2, 5)}) + dense("one", "x", W) + dense("two", "one", W)
-OWN_PAD = inputs_text({"x": (2, 3, 6, 7)}) + conv("one", "x", WB, "pad: 1") + conv("two", "x", WB, "stride: 2")
-PERMISSIVE = inputs_text({"x": (2, 6)}) + (
+OWN_BIAS = input_layers({"x": (2, 5)}) + dense("one", "x", W) + dense("two", "one", W)
+OWN_PAD = input_layers({"x": (2, 3, 6, 7)}) + conv("one", "x", WB, "pad: 1") + conv("two", "x", WB, "stride: 2")
+PERMISSIVE = input_layers({"x": (2, 6)}) + (
     dense("one", "x", 'param { name: "w" }', outputs=4)
     + dense("two", "one", 'param { name: "w" share_mode: PERMISSIVE }', outputs=6)
     + dense("three", "two", 'param { name: "w" share_mode: PERMISSIVE }', outputs=4)
 )
-TRANSPOSED = inputs_text({"x": (2, 5)}) + dense("one", "x", WB) + dense("two", "one", WB, "transpose: true")
+TRANSPOSED = input_layers({"x": (2, 5)}) + dense("one", "x", WB) + dense("two", "one", WB, "transpose: true")
 
 
 def convert(folder: Path, text: str, blobs: Mapping[str, Sequence[npt.ArrayLike]] | None = None) -> caffe2tf.Conversion:
@@ -89,13 +90,13 @@ def test_the_weights_of_a_model(tmp_path: Path, text: str, weights: list[str], u
 
 
 def test_whole_layers_are_one_without_weights_too(tmp_path: Path) -> None:
-    done = convert(tmp_path, inputs_text({"x": (2, 5)}) + dense("one", "x", WB) + dense("two", "one", WB))
+    done = convert(tmp_path, input_layers({"x": (2, 5)}) + dense("one", "x", WB) + dense("two", "one", WB))
     assert names(done.build()) == ["one/kernel", "one/bias"]
     assert "share_weight" not in done.module.read_text()
 
 
 def test_large_weights_are_tied_as_small_ones_are(tmp_path: Path) -> None:
-    text = inputs_text({"x": (2, 300)}) + dense("one", "x", WB, outputs=300) + dense("two", "one", W, outputs=300)
+    text = input_layers({"x": (2, 300)}) + dense("one", "x", WB, outputs=300) + dense("two", "one", W, outputs=300)
     turned = dense("three", "two", WB, "transpose: true", outputs=300)
     done = convert(tmp_path, text + turned)
     assert names(done.build()) == ["one/kernel", "one/bias", "two/bias", "three/kernel"]
@@ -105,7 +106,7 @@ def test_large_weights_are_tied_as_small_ones_are(tmp_path: Path) -> None:
 
 def test_statistics_are_tied_only_if_their_factor_is_shared_too(tmp_path: Path) -> None:
     frozen = "lr_mult: 0"
-    text = inputs_text({"x": (2, 3, 4, 5)})
+    text = input_layers({"x": (2, 3, 4, 5)})
     for name, bottom, third in (("one", "x", "f"), ("two", "one", "g"), ("three", "two", "f")):
         shared = "".join(f'param {{ name: "{p}" {frozen} }} ' for p in ("m", "v", third))
         text += f'layer {{ name: "{name}" type: "BatchNorm" bottom: "{bottom}" top: "{name}" {shared} }}\n'

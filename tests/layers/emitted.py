@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 import caffe2tf
-from tests.layers.oracle import Array, assert_matches, inputs_text
+from tests.builders import input_layers
+from tests.layers.oracle import Array, assert_matches
 
 if TYPE_CHECKING:
     import keras
@@ -24,7 +25,7 @@ Shapes = Mapping[str, Sequence[int]]
 
 def _convert(folder: str, text: str, shapes: Shapes, *, keep_losses: bool = False) -> caffe2tf.Conversion:
     prototxt = Path(folder) / "net.prototxt"
-    prototxt.write_text(inputs_text(shapes) + text, encoding="utf-8")
+    prototxt.write_text(input_layers(shapes) + text, encoding="utf-8")
     return caffe2tf.convert(prototxt, None, Path(folder) / "out", keep_losses=keep_losses)
 
 

@@ -10,20 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 import caffe2tf
-from caffe2tf.proto import caffe_pb2
+from tests.builders import caffemodel, input_layers
 
 Array = npt.NDArray[np.float32]
 
 RECORDED = Path(__file__).resolve().parent.parent / "data" / "layers"
-
-
-def inputs_text(shapes: Mapping[str, Sequence[int]]) -> str:
-    """Input layers for blobs of these shapes."""
-    lines = []
-    for name, shape in shapes.items():
-        dims = " ".join(f"dim: {n}" for n in shape)
-        lines.append(f'layer {{ name: "{name}" type: "Input" top: "{name}" input_param {{ shape {{ {dims} }} }} }}\n')
-    return "".join(lines)
 
 
 def run_layer(
@@ -39,25 +30,11 @@ def run_layer(
     arrays = {name: np.asarray(a, np.float32) for name, a in inputs.items()}
     with tempfile.TemporaryDirectory() as folder:
         prototxt = Path(folder) / "net.prototxt"
-        prototxt.write_text(inputs_text({n: a.shape for n, a in arrays.items()}) + text, encoding="utf-8")
+        prototxt.write_text(input_layers({n: a.shape for n, a in arrays.items()}) + text, encoding="utf-8")
         weights = None if blobs is None else Path(folder) / "net.caffemodel"
         if weights is not None and blobs is not None:
             weights.write_bytes(caffemodel(blobs))
         return caffe2tf.run(prototxt, weights, arrays)
-
-
-def caffemodel(blobs: Mapping[str, Sequence[npt.ArrayLike]]) -> bytes:
-    """A weight file that holds these blobs by layer name."""
-    net = caffe_pb2.NetParameter()
-    for name, arrays in blobs.items():
-        layer = net.layer.add()
-        layer.name = name
-        for value in arrays:
-            array = np.asarray(value, np.float32)
-            blob = layer.blobs.add()
-            blob.shape.dim.extend(array.shape)
-            blob.data.extend(array.reshape(-1).tolist())
-    return net.SerializeToString()
 
 
 def recorded(*prefixes: str) -> list[str]:

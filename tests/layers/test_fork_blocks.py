@@ -12,7 +12,7 @@ import caffe2tf
 from caffe2tf.errors import Caffe2TFError, UnsupportedError
 from caffe2tf.layers.registry import registered
 from caffe2tf.parse import Parameters
-from tests.layers.oracle import inputs_text
+from tests.builders import input_layers
 
 NEVER = ("inf", "-inf", "nan", "1e39", "SOME_WORD", "{{ a: 1 }}")  # 1e39: beyond float32
 VALUES = (*NEVER, "-1", "2.5", "3 {0}: 4")
@@ -42,7 +42,7 @@ class Sample:
         reads = " ".join(f'bottom: "{name}"' for name in names)
         inside = f"{self.inside} {{ {members} }}" if self.inside else members
         return (
-            f'{inputs_text(names)}layer {{ name: "out" type: "{self.type}" {reads} top: "out" '
+            f'{input_layers(names)}layer {{ name: "out" type: "{self.type}" {reads} top: "out" '
             f"{self.block} {{ {self.known} {inside} }} }}\n"
         )
 

@@ -12,7 +12,7 @@ from caffe2tf.errors import NetworkError
 from caffe2tf.ir import Member
 from caffe2tf.load import load_graph
 from caffe2tf.parse import read_network
-from tests.layers.oracle import caffemodel, inputs_text
+from tests.builders import caffemodel, input_layers
 
 GAUSS = 'weight_filler { type: "gaussian" }'
 
@@ -46,7 +46,7 @@ STRICT, PERMISSIVE = 'name: "w" share_mode: STRICT', 'name: "w" share_mode: PERM
     ],
 )
 def test_shapes(tmp_path: Path, owner: str, sharer: str, outputs: int, refused: str) -> None:
-    text = inputs_text({"x": (2, 3)}) + dense("a", "x", 4, owner) + dense("b", "a", outputs, sharer)
+    text = input_layers({"x": (2, 3)}) + dense("a", "x", 4, owner) + dense("b", "a", outputs, sharer)
     if refused:
         (found,) = problems(tmp_path, text)
         assert found.startswith(f"parameter 'w' is shared with layer 'a', but is {refused}")
@@ -56,7 +56,7 @@ def test_shapes(tmp_path: Path, owner: str, sharer: str, outputs: int, refused: 
 
 
 def test_every_mismatch_is_told(tmp_path: Path) -> None:
-    text = inputs_text({"x": (2, 3)}) + dense("a", "x", 4, 'name: "w"', 'name: "b"')
+    text = input_layers({"x": (2, 3)}) + dense("a", "x", 4, 'name: "w"', 'name: "b"')
     text += dense("b", "a", 5, 'name: "w"', 'name: "b"')
     assert [w.partition(",")[0] for w in problems(tmp_path, text)] == [
         "parameter 'w' is shared with layer 'a'",
@@ -65,7 +65,7 @@ def test_every_mismatch_is_told(tmp_path: Path) -> None:
 
 
 def test_who_owns_what(tmp_path: Path) -> None:
-    text = inputs_text({"x": (2, 3)}) + dense("a", "x", 3, 'name: "w"', 'name: "b"')
+    text = input_layers({"x": (2, 3)}) + dense("a", "x", 3, 'name: "w"', 'name: "b"')
     text += dense("b", "a", 3, 'name: "w"', "lr_mult: 2") + dense("c", "b", 3, 'name: "w"', 'name: "b"')
     text += dense("d", "c", 3)
     (tmp_path / "net.prototxt").write_text(text)
@@ -83,7 +83,7 @@ def test_who_owns_what(tmp_path: Path) -> None:
 
 def test_names_in_other_places_are_not_one_layer(tmp_path: Path) -> None:
     """Two blobs of one shape that are swapped."""
-    text = inputs_text({"x": (2, 3)}) + "".join(
+    text = input_layers({"x": (2, 3)}) + "".join(
         f'layer {{ name: "{n}" type: "Scale" bottom: "{bottom}" top: "{n}" scale_param {{ bias_term: true }}\n'
         f'  param {{ name: "{p}" }} param {{ name: "{q}" }} }}\n'
         for n, bottom, p, q in (("a", "x", "s", "t"), ("b", "a", "t", "s"))
@@ -100,7 +100,7 @@ def test_names_in_other_places_are_not_one_layer(tmp_path: Path) -> None:
 
 def test_permissive_blobs_are_read_in_each_layers_shape(tmp_path: Path, rng: np.random.Generator) -> None:
     """A convolution and a product over one blob; the file has it in the shape of the layer that it stands at."""
-    text = inputs_text({"x": (2, 3, 1, 2)}) + (
+    text = input_layers({"x": (2, 3, 1, 2)}) + (
         f'layer {{ name: "a" type: "Convolution" bottom: "x" top: "a" param {{ {STRICT} }}\n'
         f"  convolution_param {{ num_output: 4 kernel_h: 1 kernel_w: 2 {GAUSS} }} }}\n"
         + dense("b", "a", 6, PERMISSIVE)
@@ -122,6 +122,6 @@ def test_permissive_blobs_are_read_in_each_layers_shape(tmp_path: Path, rng: np.
 
 def test_a_network_that_shares_nothing_has_nothing_to_tie(tmp_path: Path) -> None:
     file = tmp_path / "net.prototxt"
-    file.write_text(inputs_text({"x": (2, 3)}) + dense("a", "x", 3, 'name: "w"') + dense("b", "a", 3, 'name: "v"'))
+    file.write_text(input_layers({"x": (2, 3)}) + dense("a", "x", 3, 'name: "w"') + dense("b", "a", 3, 'name: "v"'))
     graph = load_graph(read_network(file))
     assert (graph.shared, graph.parameters) == ({}, {})

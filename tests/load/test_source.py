@@ -11,7 +11,7 @@ from caffe2tf.errors import ParseError
 from caffe2tf.load import WeightFiles, open_source
 from caffe2tf.parse import read_network
 from caffe2tf.proto import caffe_pb2
-from tests.layers.oracle import caffemodel
+from tests.builders import caffemodel
 
 VALUES = np.array([[-1.5, 2, 3], [4, 5, -6]], np.float32)
 

@@ -10,7 +10,7 @@ import pytest
 from caffe2tf.load import open_source
 from caffe2tf.load.survey import Survey, survey
 from caffe2tf.parse import read_network
-from tests.layers.oracle import caffemodel, inputs_text
+from tests.builders import caffemodel, input_layers
 
 CONV = """layer { name: "conv" type: "Convolution" bottom: "data" top: "conv"
   convolution_param { num_output: 6 kernel_h: 2 kernel_w: 3 group: 3 } }
@@ -19,7 +19,7 @@ TAIL = """layer { name: "relu" type: "ReLU" bottom: "conv" top: "conv" }
 layer { name: "fc" type: "InnerProduct" bottom: "conv" top: "fc" inner_product_param { num_output: 7 } }
 layer { name: "cut" type: "Slice" bottom: "fc" top: "left" top: "right" slice_param { slice_point: 3 } }
 """
-INPUT = inputs_text({"data": (2, 3, 5, 7)})
+INPUT = input_layers({"data": (2, 3, 5, 7)})
 
 
 def surveyed(folder: Path, text: str, blobs: dict[str, list[tuple[int, ...]]] | None = None) -> Survey:

@@ -13,7 +13,8 @@ from caffe2tf.ir import Graph
 from caffe2tf.load import load_graph
 from caffe2tf.parse import read_network
 from caffe2tf.passes import prepare
-from tests.layers.oracle import inputs_text, run_layer
+from tests.builders import input_layers
+from tests.layers.oracle import run_layer
 
 X = np.random.default_rng(3).normal(size=(2, 3, 5, 7)).astype("f4")
 CONV = (
@@ -25,7 +26,7 @@ RELU = 'layer {{ name: "{0}" type: "ReLU" bottom: "{1}" top: "{2}" }}\n'
 
 def prepared(text: str, folder: Path, **options: bool) -> Graph:
     file = folder / "net.prototxt"
-    file.write_text(inputs_text({"d": X.shape}) + text)
+    file.write_text(input_layers({"d": X.shape}) + text)
     return prepare(load_graph(read_network(file), None, fill=True), **options)
 
 
@@ -168,7 +169,7 @@ def test_silenced_blobs(tmp_path: Path) -> None:
         (RELU.format("r", "d", "r"), True),
         ('layer { name: "f" type: "Flatten" bottom: "d" top: "f" }', True),
         (
-            inputs_text({"c": (1, 2, 4), "x": (1, 2, 16), "s": (1, 2)})
+            input_layers({"c": (1, 2, 4), "x": (1, 2, 16), "s": (1, 2)})
             + 'layer { name: "u" type: "LSTMUnit" bottom: "c" bottom: "x" bottom: "s" top: "c1" top: "h1" }',
             False,
         ),
@@ -204,7 +205,7 @@ def test_shared_parameters_make_one_layer(tmp_path: Path) -> None:
 
 def test_a_pass_leaves_its_graph_as_it_was(tmp_path: Path) -> None:
     file = tmp_path / "net.prototxt"
-    file.write_text(inputs_text({"d": X.shape}) + CONV.format("c", "d", "c", "") + RELU.format("r", "c", "c"))
+    file.write_text(input_layers({"d": X.shape}) + CONV.format("c", "d", "c", "") + RELU.format("r", "c", "c"))
     graph = load_graph(read_network(file), None, fill=True)
     before = names(graph), dict(graph.values), graph.outputs
     prepare(graph)
@@ -213,7 +214,7 @@ def test_a_pass_leaves_its_graph_as_it_was(tmp_path: Path) -> None:
 
 def test_a_network_whose_every_blob_is_silenced_has_no_output(tmp_path: Path) -> None:
     text = RELU.format("r", "d", "r") + 'layer { name: "q" type: "Silence" bottom: "r" }\n'
-    (tmp_path / "net.prototxt").write_text(inputs_text({"d": X.shape}) + text)
+    (tmp_path / "net.prototxt").write_text(input_layers({"d": X.shape}) + text)
     with pytest.raises(Caffe2TFError, match="the network has no output"):
         caffe2tf.convert(tmp_path / "net.prototxt", None, tmp_path / "out")
 

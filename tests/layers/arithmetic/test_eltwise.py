@@ -13,8 +13,9 @@ import caffe2tf
 from caffe2tf.errors import Caffe2TFError, LayerError
 from caffe2tf.ir import Layout, Value
 from caffe2tf.layers.arithmetic.eltwise import agreed_layout, agreed_shape
+from tests.builders import input_layers
 from tests.layers.emitted import check_saved, emitted
-from tests.layers.oracle import Array, assert_matches, check_recorded, inputs_text, recorded, run_layer
+from tests.layers.oracle import Array, assert_matches, check_recorded, recorded, run_layer
 
 
 def combine(arrays: Sequence[Array], operation: str, coefficients: Sequence[float]) -> Array:
@@ -77,7 +78,7 @@ def test_the_user_is_told_what_a_sum_in_place_loses(tmp_path: Path) -> None:
     net = tmp_path / "net.prototxt"
     for top, said in (("a", 1), ("c", 0)):
         own = layer(["a", "b"]).replace('top: "out"', f'top: "{top}"')
-        net.write_text(inputs_text({"a": (2, 3), "b": (2, 3)}) + own)
+        net.write_text(input_layers({"a": (2, 3), "b": (2, 3)}) + own)
         notes = caffe2tf.convert(net, out=tmp_path / top).notes
         assert sum("without its first bottom" in note for note in notes) == said
 

@@ -10,16 +10,9 @@ import pytest
 import caffe2tf
 from caffe2tf.errors import Caffe2TFError
 from caffe2tf.proto import caffe_pb2
+from tests.builders import caffemodel, input_layers
 from tests.layers.emitted import built, calls, reloaded
-from tests.layers.oracle import (
-    Array,
-    assert_matches,
-    caffemodel,
-    check_recorded,
-    inputs_text,
-    recorded,
-    run_layer,
-)
+from tests.layers.oracle import Array, assert_matches, check_recorded, recorded, run_layer
 
 
 def layer(parameters: str, blobs: str = "a") -> str:
@@ -92,7 +85,7 @@ def write_mean(path: Path, shape: tuple[int, ...]) -> Array:
 
 def run_with_file(folder: Path, parameters: str, fed: dict[str, Array], *, weights: bytes | None = None) -> Array:
     net = folder / "net.prototxt"
-    net.write_text(inputs_text({n: x.shape for n, x in fed.items()}) + layer(parameters, "".join(fed)))
+    net.write_text(input_layers({n: x.shape for n, x in fed.items()}) + layer(parameters, "".join(fed)))
     trained = folder / "net.caffemodel"
     if weights is not None:
         trained.write_bytes(weights)

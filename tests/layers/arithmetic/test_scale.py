@@ -12,7 +12,8 @@ from caffe2tf.emit.plan import plan_conversion
 from caffe2tf.errors import Caffe2TFError
 from caffe2tf.load import load_graph
 from caffe2tf.parse import read_network
-from tests.layers.oracle import Array, assert_matches, check_recorded, inputs_text, recorded, run_layer
+from tests.builders import input_layers
+from tests.layers.oracle import Array, assert_matches, check_recorded, recorded, run_layer
 
 SHAPES = [(3,), (3, 4), (2, 3, 5), (2, 4, 3, 5), (2, 3, 2, 4, 5)]
 COVERS = [
@@ -42,7 +43,7 @@ def draw(rng: np.random.Generator, *shapes: tuple[int, ...]) -> list[Array]:
 
 
 def source(folder: Path, text: str, shapes: dict[str, tuple[int, ...]]) -> str:
-    (folder / "net.prototxt").write_text(inputs_text(shapes) + text, encoding="utf-8")
+    (folder / "net.prototxt").write_text(input_layers(shapes) + text, encoding="utf-8")
     definition = read_network(folder / "net.prototxt")
     return plan_conversion(load_graph(definition), definition).module_source
 

@@ -12,8 +12,9 @@ import caffe2tf
 from caffe2tf.errors import Caffe2TFError
 from caffe2tf.ir.layer import Batch
 from caffe2tf.layers.detection.detection_output import DetectionOutput
+from tests.builders import input_layers
 from tests.layers.emitted import built
-from tests.layers.oracle import Array, assert_matches, check_recorded, inputs_text, recorded, run_layer
+from tests.layers.oracle import Array, assert_matches, check_recorded, recorded, run_layer
 
 F = np.float32
 Parameters = dict[str, Any]
@@ -246,7 +247,7 @@ def test_fixed_rows(keep: int, rng: np.random.Generator, tmp_path: Path) -> None
     p = PLAIN | {"keep_top_k": keep, "confidence_threshold": 0.6}
     given = draw(rng, 3, 9, p)
     given["conf"][1] = 0.25
-    (tmp_path / "net.prototxt").write_text(inputs_text({k: a.shape for k, a in given.items()}) + layer(**p))
+    (tmp_path / "net.prototxt").write_text(input_layers({k: a.shape for k, a in given.items()}) + layer(**p))
     conversion = caffe2tf.convert(tmp_path / "net.prototxt", None, tmp_path / "out", fixed_rows=True)
     have = np.asarray(conversion.build()(given)["out"])
     want = np.full((1, 1, 3 * keep, 7), -1, F)
@@ -260,7 +261,7 @@ def test_fixed_rows(keep: int, rng: np.random.Generator, tmp_path: Path) -> None
 
 def test_fixed_rows_need_a_limit(tmp_path: Path) -> None:
     shapes = {"loc": (2, 8), "conf": (2, 6), "prior": (1, 2, 8)}
-    (tmp_path / "net.prototxt").write_text(inputs_text(shapes) + layer())
+    (tmp_path / "net.prototxt").write_text(input_layers(shapes) + layer())
     with pytest.raises(Caffe2TFError, match=r"needs a detection_output_param\.keep_top_k of 0 or more"):
         caffe2tf.convert(tmp_path / "net.prototxt", None, tmp_path / "out", fixed_rows=True)
 

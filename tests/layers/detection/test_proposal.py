@@ -15,8 +15,9 @@ import caffe2tf
 from caffe2tf.errors import Caffe2TFError
 from caffe2tf.ir.layer import Batch
 from caffe2tf.layers.detection.proposal import Proposal, PythonProposal
+from tests.builders import input_layers
 from tests.layers.emitted import emitted, reloaded
-from tests.layers.oracle import Array, assert_matches, check_recorded, inputs_text, recorded, run_layer
+from tests.layers.oracle import Array, assert_matches, check_recorded, recorded, run_layer
 
 F = np.float32
 BOTTOMS = 'bottom: "scores" bottom: "offsets" bottom: "info"'
@@ -250,7 +251,7 @@ def test_a_fixed_number_of_rows_is_padded_with_zeros(text: str, rng: np.random.G
     found = run_layer(text, fed)
     with TemporaryDirectory() as folder:
         path = Path(folder) / "net.prototxt"
-        path.write_text(inputs_text({n: a.shape for n, a in fed.items()}) + text, encoding="utf-8")
+        path.write_text(input_layers({n: a.shape for n, a in fed.items()}) + text, encoding="utf-8")
         model = caffe2tf.convert(path, None, Path(folder) / "out", fixed_rows=True).build()
     assert {n: tuple(t.shape) for n, t in model.output.items()} == {
         "rois": (rows, 5),
@@ -287,7 +288,7 @@ def test_saved_and_loaded(text: str, rng: np.random.Generator, tmp_path: Path) -
     fed = draw(rng, 9 if "Python" in text else 6, (5, 7), (80, 112, 1))
     want = run_layer(text, fed)
     prototxt = tmp_path / "net.prototxt"
-    prototxt.write_text(inputs_text({n: a.shape for n, a in fed.items()}) + text, encoding="utf-8")
+    prototxt.write_text(input_layers({n: a.shape for n, a in fed.items()}) + text, encoding="utf-8")
     model = caffe2tf.convert(prototxt, None, tmp_path / "out").build()
     nhwc = {n: a if a.ndim < 4 else a.transpose(0, 2, 3, 1) for n, a in fed.items()}
     for array in reloaded(model, list(nhwc.values())):

@@ -14,8 +14,9 @@ import caffe2tf
 from caffe2tf.errors import Caffe2TFError
 from caffe2tf.ir.layer import Batch
 from caffe2tf.layers.detection.yolo import Region, YoloDetectionOutput, Yolov3DetectionOutput
+from tests.builders import input_layers
 from tests.layers.emitted import built, calls, check_saved
-from tests.layers.oracle import Array, assert_matches, inputs_text, run_layer
+from tests.layers.oracle import Array, assert_matches, run_layer
 
 F = np.float32
 BIASES = (0.73, 0.87, 2.42, 2.65, 1.3, 0.4, 4.3, 7.04, 0.5, 0.2)
@@ -217,7 +218,7 @@ def test_any_batch_and_saved(rng: np.random.Generator, tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", [V3(least=0.4).layer(), layer2("ab", rest="confidence_threshold: 0.4")])
 def test_fixed_rows(text: str, rng: np.random.Generator, tmp_path: Path) -> None:
     maps = {"a": draw(rng, 2, 16, 3, 3), "b": draw(rng, 2, 16, 4, 4)}
-    (tmp_path / "net.prototxt").write_text(inputs_text({k: m.shape for k, m in maps.items()}) + text)
+    (tmp_path / "net.prototxt").write_text(input_layers({k: m.shape for k, m in maps.items()}) + text)
     conversion = caffe2tf.convert(tmp_path / "net.prototxt", None, tmp_path / "out", fixed_rows=True)
     have = np.asarray(conversion.build()({k: m.transpose(0, 2, 3, 1) for k, m in maps.items()})["out"])
     found = run_layer(text, maps)["out"]
@@ -340,5 +341,5 @@ def test_the_early_name_of_the_layer(tmp_path: Path) -> None:
     assert len(found[0, 0]) > 1
     np.testing.assert_array_equal(found, run_layer(today, {"x": x})["d"])
     net = tmp_path / "net.prototxt"
-    net.write_text(inputs_text({"x": x.shape}) + early)
+    net.write_text(input_layers({"x": x.shape}) + early)
     assert any("read as that of early YOLO forks" in note for note in caffe2tf.convert(net, None, tmp_path).notes)

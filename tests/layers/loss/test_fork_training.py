@@ -11,7 +11,8 @@ import caffe2tf
 from caffe2tf.errors import NetworkError, UnsupportedError
 from caffe2tf.layers import registered
 from caffe2tf.layers.loss.loss_base import Loss
-from tests.layers.oracle import inputs_text, run_layer
+from tests.builders import input_layers
+from tests.layers.oracle import run_layer
 
 DATA = (
     'layer { name: "data" type: "AnnotatedData" top: "data" top: "label" annotated_data_param { anno_type: BBOX } }\n'
@@ -76,7 +77,7 @@ def test_it_is_left_out_even_where_losses_are_computed() -> None:
 
 def test_one_whose_value_is_read_is_refused(tmp_path: Path) -> None:
     text = (
-        inputs_text({"x": (2, 3), "label": (2, 3)})
+        input_layers({"x": (2, 3), "label": (2, 3)})
         + 'layer { name: "odd" type: "LpqLoss" bottom: "x" bottom: "label" top: "odd" }\n'
         + 'layer { name: "p" type: "Power" bottom: "odd" top: "p" }\n'
     )
@@ -85,7 +86,7 @@ def test_one_whose_value_is_read_is_refused(tmp_path: Path) -> None:
 
 
 def test_hard_examples_and_their_losses_are_left_out(tmp_path: Path) -> None:
-    text = inputs_text({"x": (4, 3), "rois": (4, 5), "per": (4,), "labels": (4,), "weights": (4, 8)})
+    text = input_layers({"x": (4, 3), "rois": (4, 5), "per": (4,), "labels": (4,), "weights": (4, 8)})
     text += (
         'layer { name: "ohem" type: "BoxAnnotatorOHEM" bottom: "rois" bottom: "per" bottom: "labels" bottom: "weights" '
         'top: "hard" top: "hard_weights" box_annotator_ohem_param { roi_per_img: 2 } }\n'
@@ -99,7 +100,7 @@ def test_anchor_targets_have_the_shapes_of_the_scores(tmp_path: Path) -> None:
     net = tmp_path / "net.prototxt"
     python = 'python_param { module: "rpn.anchor_target_layer" layer: "AnchorTargetLayer" }'
     net.write_text(
-        inputs_text({"score": (1, 18, 6, 8), "gt": (3, 5), "info": (1, 3), "data": (1, 3, 96, 128)})
+        input_layers({"score": (1, 18, 6, 8), "gt": (3, 5), "info": (1, 3), "data": (1, 3, 96, 128)})
         + 'layer { name: "t" type: "Python" bottom: "score" bottom: "gt" bottom: "info" bottom: "data" '
         + f'top: "labels" top: "targets" top: "in" top: "out" {python} }}\n'
     )
@@ -110,7 +111,7 @@ def test_anchor_targets_have_the_shapes_of_the_scores(tmp_path: Path) -> None:
 
 def test_a_network_begins_behind_its_augmentation(tmp_path: Path) -> None:
     text = (
-        inputs_text({"raw": (2, 3, 9, 9)})
+        input_layers({"raw": (2, 3, 9, 9)})
         + 'layer { name: "aug" type: "BlackAugmentation" bottom: "raw" top: "data" augmentation_param { num: 1 } }\n'
         + HEAD
     )
@@ -129,7 +130,7 @@ def test_a_bottom_that_nobody_gives_is_an_input_where_its_shape_is_given(tmp_pat
 
 
 def test_a_sum_of_losses_that_only_chooses_examples_goes_with_them(tmp_path: Path) -> None:
-    text = inputs_text({"x": (4, 3), "y": (4, 3), "rois": (4, 5), "labels": (4,), "weights": (4, 8)})
+    text = input_layers({"x": (4, 3), "y": (4, 3), "rois": (4, 5), "labels": (4,), "weights": (4, 8)})
     text += (
         'layer { name: "a" type: "LpqLoss" bottom: "x" bottom: "labels" top: "a" }\n'
         'layer { name: "b" type: "JfdaLoss" bottom: "y" bottom: "labels" top: "b" }\n'

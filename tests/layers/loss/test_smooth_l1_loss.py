@@ -11,8 +11,9 @@ import pytest
 import caffe2tf
 from caffe2tf.errors import Caffe2TFError
 from caffe2tf.layers.loss.smooth_l1_loss import SmoothL1Loss, SmoothL1LossOHEM
+from tests.builders import input_layers
 from tests.layers.emitted import check_saved, emitted
-from tests.layers.oracle import Array, assert_matches, check_recorded, inputs_text, recorded, run_layer
+from tests.layers.oracle import Array, assert_matches, check_recorded, recorded, run_layer
 
 NAMES = "abvw"
 
@@ -125,7 +126,7 @@ def test_the_losses_are_left_out() -> None:
 
 def test_notes(tmp_path: Path) -> None:
     path = tmp_path / "net.prototxt"
-    path.write_text(inputs_text({"a": (2, 3), "b": (2, 3)}) + layer(2, "loss_param { normalize: true }"))
+    path.write_text(input_layers({"a": (2, 3), "b": (2, 3)}) + layer(2, "loss_param { normalize: true }"))
     notes = caffe2tf.convert(path, None, tmp_path / "out", keep_losses=True).notes
     assert any("read as R-FCN's Caffe reads it" in n for n in notes)
     plain = SmoothL1Loss(sigma=1.0, normalization="BATCH_SIZE", pre_fixed=1.0)

@@ -14,7 +14,8 @@ from caffe2tf.emit.plan import plan_conversion
 from caffe2tf.errors import Caffe2TFError
 from caffe2tf.load import load_graph
 from caffe2tf.parse import open_weights, read_network
-from tests.layers.oracle import Array, assert_matches, caffemodel, check_recorded, inputs_text, recorded, run_layer
+from tests.builders import caffemodel, input_layers
+from tests.layers.oracle import Array, assert_matches, check_recorded, recorded, run_layer
 
 SHAPES = [(3, 4), (2, 3, 5), (2, 4, 3, 5), (2, 3, 2, 4, 5)]
 BATCH_NORM = 'layer {{ name: "bn" type: "BatchNorm" bottom: "data" top: "bn" {} }}\n'
@@ -39,7 +40,7 @@ def statistics(x: Array) -> tuple[Array, Array]:
 
 
 def source(folder: Path, text: str, shape: tuple[int, ...], *, phase: str = "TEST") -> str:
-    (folder / "net.prototxt").write_text(inputs_text({"data": shape}) + text, encoding="utf-8")
+    (folder / "net.prototxt").write_text(input_layers({"data": shape}) + text, encoding="utf-8")
     definition = read_network(folder / "net.prototxt")
     return plan_conversion(load_graph(definition, phase=phase), definition).module_source
 
@@ -188,7 +189,7 @@ def test_one_axis_is_not_enough() -> None:
 
 
 def test_blobs_of_another_size(tmp_path: Path) -> None:
-    (tmp_path / "net.prototxt").write_text(inputs_text({"data": (2, 3, 4, 5)}) + BATCH_NORM.format(""))
+    (tmp_path / "net.prototxt").write_text(input_layers({"data": (2, 3, 4, 5)}) + BATCH_NORM.format(""))
     (tmp_path / "net.caffemodel").write_bytes(caffemodel({"bn": [np.ones(4), np.ones(4), np.ones(1)]}))
     with pytest.raises(Caffe2TFError, match="mean is 3 in the network, 4 in the file"):
         caffe2tf.run(tmp_path / "net.prototxt", tmp_path / "net.caffemodel", {"data": np.ones((2, 3, 4, 5))})
@@ -272,7 +273,7 @@ def test_old_orders_of_nvidia(tmp_path: Path) -> None:
 
 
 def remarks(folder: Path, text: str, blobs: Sequence[npt.ArrayLike]) -> str:
-    (folder / "net.prototxt").write_text(inputs_text({"data": (2, 3, 4, 5)}) + BATCH_NORM.format(text))
+    (folder / "net.prototxt").write_text(input_layers({"data": (2, 3, 4, 5)}) + BATCH_NORM.format(text))
     (folder / "net.caffemodel").write_bytes(caffemodel({"bn": blobs}))
     weights = open_weights(folder / "net.caffemodel")
     return "\n".join(load_graph(read_network(folder / "net.prototxt"), weights).notes)

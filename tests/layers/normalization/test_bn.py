@@ -12,7 +12,8 @@ from caffe2tf.emit.plan import plan_conversion
 from caffe2tf.errors import Caffe2TFError
 from caffe2tf.load import load_graph
 from caffe2tf.parse import open_weights, read_network
-from tests.layers.oracle import Array, assert_matches, caffemodel, check_recorded, inputs_text, recorded, run_layer
+from tests.builders import caffemodel, input_layers
+from tests.layers.oracle import Array, assert_matches, check_recorded, recorded, run_layer
 
 SHAPES = [(3, 4), (2, 3, 5), (2, 4, 3, 5)]
 FIRST = "scale_filler { } shift_filler { } moving_average: true"
@@ -50,7 +51,7 @@ def trained(channels: int, count: int, axis: int = 1) -> list[Array]:
 
 
 def remarked(folder: Path, text: str, blobs: Sequence[Array] | None = None, shape: Sequence[int] = (2, 3, 4, 5)) -> str:
-    (folder / "net.prototxt").write_text(inputs_text({"data": shape}) + text, encoding="utf-8")
+    (folder / "net.prototxt").write_text(input_layers({"data": shape}) + text, encoding="utf-8")
     definition = read_network(folder / "net.prototxt")
     if blobs is None:
         return "\n".join(load_graph(definition).notes)
@@ -59,7 +60,7 @@ def remarked(folder: Path, text: str, blobs: Sequence[Array] | None = None, shap
 
 
 def source(folder: Path, text: str, shape: tuple[int, ...] = (2, 3, 4, 5), *, phase: str = "TEST") -> str:
-    (folder / "net.prototxt").write_text(inputs_text({"data": shape}) + text, encoding="utf-8")
+    (folder / "net.prototxt").write_text(input_layers({"data": shape}) + text, encoding="utf-8")
     definition = read_network(folder / "net.prototxt")
     return plan_conversion(load_graph(definition, phase=phase), definition).module_source
 

@@ -14,7 +14,8 @@ from caffe2tf.emit.plan import plan_conversion
 from caffe2tf.errors import Caffe2TFError
 from caffe2tf.load import load_graph
 from caffe2tf.parse import read_network
-from tests.layers.oracle import Array, assert_matches, check_recorded, inputs_text, recorded, run_layer
+from tests.builders import input_layers
+from tests.layers.oracle import Array, assert_matches, check_recorded, recorded, run_layer
 
 FLOAT = np.float32
 
@@ -55,7 +56,7 @@ def refused(text: str, shape: tuple[int, ...] = (2, 3, 4, 5)) -> str:
 def source(text: str, shape: tuple[int, ...]) -> str:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "net.prototxt"
-        path.write_text(inputs_text({"data": shape}) + text, encoding="utf-8")
+        path.write_text(input_layers({"data": shape}) + text, encoding="utf-8")
         definition = read_network(path)
         return plan_conversion(load_graph(definition), definition).module_source
 
@@ -196,5 +197,5 @@ def test_more_errors() -> None:
 def load_graph_of(text: str, shapes: dict[str, tuple[int | None, ...]]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "net.prototxt"
-        path.write_text(inputs_text({n: [d or 9 for d in s] for n, s in shapes.items()}) + text, encoding="utf-8")
+        path.write_text(input_layers({n: [d or 9 for d in s] for n, s in shapes.items()}) + text, encoding="utf-8")
         load_graph(read_network(path), input_shapes=shapes)

@@ -13,7 +13,8 @@ from caffe2tf.emit.plan import plan_conversion
 from caffe2tf.errors import Caffe2TFError
 from caffe2tf.load import load_graph
 from caffe2tf.parse import read_network
-from tests.layers.oracle import Array, assert_matches, check_recorded, inputs_text, recorded, run_layer
+from tests.builders import input_layers
+from tests.layers.oracle import Array, assert_matches, check_recorded, recorded, run_layer
 
 BOTH = 'bottom: "data" bottom: "mask"'
 
@@ -49,7 +50,7 @@ def refused(text: str, **shapes: tuple[int, ...]) -> str:
 
 
 def source(folder: Path, text: str, shape: tuple[int, ...]) -> str:
-    (folder / "net.prototxt").write_text(inputs_text({"data": shape}) + text, encoding="utf-8")
+    (folder / "net.prototxt").write_text(input_layers({"data": shape}) + text, encoding="utf-8")
     definition = read_network(folder / "net.prototxt")
     return plan_conversion(load_graph(definition), definition).module_source
 

@@ -15,8 +15,9 @@ from caffe2tf.load import load_graph
 from caffe2tf.parse import read_network
 from caffe2tf.passes import prepare
 from caffe2tf.passes.reorder import Reorder
+from tests.builders import input_layers
 from tests.layers.emitted import built, calls, check_saved
-from tests.layers.oracle import Array, assert_matches, check_recorded, inputs_text, recorded, run_layer
+from tests.layers.oracle import Array, assert_matches, check_recorded, recorded, run_layer
 
 SHAPES = ((3,), (2, 3), (2, 3, 4), (2, 3, 4, 5), (2, 3, 2, 5, 4))
 
@@ -147,7 +148,7 @@ def test_a_flattened_blob(rng: np.random.Generator) -> None:
 
 def test_the_heads_of_ssd_need_no_transposition(tmp_path: Path) -> None:
     file = tmp_path / "net.prototxt"
-    file.write_text(inputs_text({"data": (2, 3, 9, 7)}) + HEADS, encoding="utf-8")
+    file.write_text(input_layers({"data": (2, 3, 9, 7)}) + HEADS, encoding="utf-8")
     graph = prepare(load_graph(read_network(file)))
     assert sum(isinstance(n.layer, Permute) for n in graph.nodes) == 2
     assert not [n.name for n in graph.nodes if isinstance(n.layer, Reorder)]
@@ -202,7 +203,7 @@ def test_in_place(order: tuple[int, ...], shape: tuple[int, ...], rng: np.random
 
 def test_in_place_is_remarked_on(tmp_path: Path) -> None:
     file = tmp_path / "net.prototxt"
-    text = inputs_text({"data": (2, 3, 4, 5)}) + 'layer { name: "c" type: "Power" bottom: "data" top: "c" }\n'
+    text = input_layers({"data": (2, 3, 4, 5)}) + 'layer { name: "c" type: "Power" bottom: "data" top: "c" }\n'
     file.write_text(text + layer("p", (0, 2), bottom="c", top="c"), encoding="utf-8")
     notes = caffe2tf.convert(file, None, tmp_path / "out").notes
     assert [n for n in notes if "layer 'p'" in n and "give the top another name" in n]

@@ -17,8 +17,9 @@ from caffe2tf.ir.expr import Call
 from caffe2tf.layers import Context
 from caffe2tf.layers.vision.convolution import Convolution
 from caffe2tf.parse import read_network
+from tests.builders import caffemodel, input_layers
 from tests.layers.linear import check_gradients
-from tests.layers.oracle import Array, assert_matches, caffemodel, check_recorded, inputs_text, recorded, run_layer
+from tests.layers.oracle import Array, assert_matches, check_recorded, recorded, run_layer
 
 Ints = tuple[int, ...]
 
@@ -67,7 +68,7 @@ def geometry(k: Ints, s: Ints, p: Ints, d: Ints) -> str:
 def emitted(tmp_path: Path, text: str, shapes: dict[str, Ints]) -> str:
     """The emitted source, with no more white space than one blank between words."""
     prototxt = tmp_path / "net.prototxt"
-    prototxt.write_text(inputs_text(shapes) + text, encoding="utf-8")
+    prototxt.write_text(input_layers(shapes) + text, encoding="utf-8")
     return " ".join(caffe2tf.convert(prototxt, None, tmp_path).module.read_text(encoding="utf-8").split()).replace(
         "( ", "("
     )
@@ -288,7 +289,7 @@ def test_more_axes_than_tensorflow_slices() -> None:
 def test_weights_are_views(tmp_path: Path) -> None:
     prototxt, weights = tmp_path / "net.prototxt", tmp_path / "net.caffemodel"
     text = layer("num_output: 6 group: 3 kernel_size: 3")
-    prototxt.write_text(inputs_text({"data": (2, 3, 8, 9)}) + text, encoding="utf-8")
+    prototxt.write_text(input_layers({"data": (2, 3, 8, 9)}) + text, encoding="utf-8")
     weights.write_bytes(caffemodel({"conv": [draw(6, 1, 3, 3), draw(6)]}))
     from caffe2tf.load import load_graph
     from caffe2tf.parse.weights import open_weights

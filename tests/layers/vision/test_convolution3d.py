@@ -9,7 +9,8 @@ import pytest
 
 import caffe2tf
 from caffe2tf.errors import Caffe2TFError
-from tests.layers.oracle import Array, assert_matches, caffemodel, inputs_text, run_layer
+from tests.builders import caffemodel, input_layers
+from tests.layers.oracle import Array, assert_matches, run_layer
 
 Ints = tuple[int, ...]
 
@@ -99,7 +100,7 @@ layers { name: "pool1" type: POOLING3D bottom: "conv1a" top: "pool1"
 def test_keras_own_layer(tmp_path: Path) -> None:
     prototxt = tmp_path / "net.prototxt"
     text = layer("num_output: 5 kernel_size: 3 kernel_depth: 2 pad: 1 temporal_stride: 2")
-    prototxt.write_text(inputs_text({"data": (2, 3, 4, 5, 6)}) + text, encoding="utf-8")
+    prototxt.write_text(input_layers({"data": (2, 3, 4, 5, 6)}) + text, encoding="utf-8")
     source = caffe2tf.convert(prototxt, None, tmp_path / "out").module.read_text(encoding="utf-8")
     assert "layers.Conv3D(5, (2, 3, 3), strides=(2, 1, 1)" in source
     assert "layers.ZeroPadding3D((0, 1, 1)" in source

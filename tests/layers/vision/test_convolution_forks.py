@@ -16,7 +16,8 @@ from caffe2tf.ir.expr import Call
 from caffe2tf.layers import Context
 from caffe2tf.layers.vision.convolution import Convolution
 from caffe2tf.parse import read_network
-from tests.layers.oracle import Array, assert_matches, caffemodel, inputs_text, run_layer
+from tests.builders import caffemodel, input_layers
+from tests.layers.oracle import Array, assert_matches, run_layer
 
 Pair = tuple[int, int]
 
@@ -155,7 +156,7 @@ def test_weights_of_several_bottoms_and_layers_before_a_sloped_relu(tmp_path: Pa
     x, w, b = draw(2, 4, 7, 6), draw(6, 4, 3, 3), draw(6)
     text = layer("num_output: 6 kernel_size: 3 relu: true negative_slope: 0.25 pad_l: 2 stride: 2")
     prototxt, weights = tmp_path / "net.prototxt", tmp_path / "net.caffemodel"
-    prototxt.write_text(inputs_text({"data": x.shape}) + text, encoding="utf-8")
+    prototxt.write_text(input_layers({"data": x.shape}) + text, encoding="utf-8")
     weights.write_bytes(caffemodel({"conv": [w, b]}))
     source = caffe2tf.convert(prototxt, weights, tmp_path / "out").module.read_text(encoding="utf-8")
     assert 'name="conv-conv"' in source

@@ -15,8 +15,9 @@ from caffe2tf.errors import Caffe2TFError
 from caffe2tf.ir import Layout, Value
 from caffe2tf.layers.vision.deconvolution import Deconvolution
 from caffe2tf.parse import read_network
+from tests.builders import caffemodel, input_layers
 from tests.layers.linear import check_gradients
-from tests.layers.oracle import Array, assert_matches, caffemodel, check_recorded, inputs_text, recorded, run_layer
+from tests.layers.oracle import Array, assert_matches, check_recorded, recorded, run_layer
 
 Ints = tuple[int, ...]
 
@@ -62,7 +63,7 @@ def geometry(k: Ints, s: Ints, p: Ints, d: Ints) -> str:
 def emitted(tmp_path: Path, text: str, shapes: dict[str, Ints]) -> str:
     """The emitted source, with no more white space than one blank between words."""
     prototxt = tmp_path / "net.prototxt"
-    prototxt.write_text(inputs_text(shapes) + text, encoding="utf-8")
+    prototxt.write_text(input_layers(shapes) + text, encoding="utf-8")
     return " ".join(caffe2tf.convert(prototxt, None, tmp_path).module.read_text(encoding="utf-8").split()).replace(
         "( ", "("
     )
@@ -151,7 +152,7 @@ def test_upsampling_that_the_weight_file_does_not_hold(tmp_path: Path) -> None:
     )
     x = draw(2, 3, 5, 4)
     prototxt, weights = tmp_path / "net.prototxt", tmp_path / "net.caffemodel"
-    prototxt.write_text(inputs_text({"data": x.shape}) + text, encoding="utf-8")
+    prototxt.write_text(input_layers({"data": x.shape}) + text, encoding="utf-8")
     weights.write_bytes(caffemodel({"conv": [np.eye(3).reshape(3, 3, 1, 1)]}))
     ramp = np.array([0.25, 0.75, 0.75, 0.25], np.float32)
     w = np.broadcast_to(np.outer(ramp, ramp), (3, 1, 4, 4))

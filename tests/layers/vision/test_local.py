@@ -11,8 +11,9 @@ import pytest
 
 import caffe2tf
 from caffe2tf.errors import Caffe2TFError
+from tests.builders import caffemodel
 from tests.layers.emitted import built, calls, reloaded
-from tests.layers.oracle import Array, assert_matches, caffemodel, run_layer
+from tests.layers.oracle import Array, assert_matches, run_layer
 
 
 @dataclass(frozen=True)

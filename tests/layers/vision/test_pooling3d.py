@@ -11,7 +11,8 @@ import pytest
 import caffe2tf
 from caffe2tf.errors import Caffe2TFError
 from caffe2tf.layers.vision.pooling3d import Pooling3D
-from tests.layers.oracle import Array, assert_matches, inputs_text, run_layer
+from tests.builders import input_layers
+from tests.layers.oracle import Array, assert_matches, run_layer
 
 LOWEST = float(np.finfo(np.float32).min)
 Ints = tuple[int, ...]
@@ -100,7 +101,7 @@ def test_defaults() -> None:
 )
 def test_keras_own_layers_wherever_they_fit(tmp_path: Path, words: str, source: str) -> None:
     prototxt = tmp_path / "net.prototxt"
-    prototxt.write_text(inputs_text({"data": (2, 3, 4, 6, 8)}) + layer(words), encoding="utf-8")
+    prototxt.write_text(input_layers({"data": (2, 3, 4, 6, 8)}) + layer(words), encoding="utf-8")
     assert source in caffe2tf.convert(prototxt, None, tmp_path / "out").module.read_text(encoding="utf-8")
 
 
