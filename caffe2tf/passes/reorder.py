@@ -1,4 +1,4 @@
-"""Reorder: brings a blob's values into another order. No layer of Caffe: put in where a layout must change."""
+"""Reorder: changes the layout of a blob. It is no layer of Caffe: `assign_layouts` adds it where layouts differ."""
 
 from __future__ import annotations
 
@@ -16,18 +16,23 @@ __all__ = ["Reorder"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reorder(Elementwise):
-    """The same blob in layout `target`."""
+    """The same blob in another layout.
+
+    Attributes:
+        source: the layout that is read.
+        target: the layout that is given.
+    """
 
     source: Layout
     target: Layout
 
     def arrange(self, inputs: Sequence[Value], outputs: Sequence[Value]) -> Arrangement:
-        """From one layout to the other."""
+        """Read layout `source`, give layout `target`."""
         del inputs, outputs
         return Arrangement(inputs=(self.source,), outputs=(self.target,))
 
     def emit(self, ctx: Context, *inputs: Value) -> Expr:
-        """Permute for axes, and for a flattened axis that is taken apart for it; Reshape where no value moves."""
+        """Permute for axes, also for those that a flattened axis is split into; Reshape if no value moves."""
         del ctx
         x, plain = inputs[0], Layout.plain(2)
         source, target = self.source, self.target
@@ -41,7 +46,7 @@ class Reorder(Elementwise):
 
 
 def _axes_moved(tensor: Expr, x: Value, source: Layout, target: Layout) -> Call:
-    """``tensor``, which holds blob ``x`` in layout ``source``, with its axes as in ``target``."""
+    """``tensor``, which holds blob ``x`` in layout ``source``, with its axes in the order of ``target``."""
     order = tuple(source.axes.index(a) for a in target.axes)
     if order[0] != 0:
         return runtime("Transpose", order)(tensor)
@@ -54,7 +59,7 @@ def _axes_moved(tensor: Expr, x: Value, source: Layout, target: Layout) -> Call:
 
 
 def _values_moved(tensor: Expr, x: Value, source: Layout, target: Layout) -> Call:
-    """``tensor``, which holds flattened blob ``x`` in layout ``source``, with the values as in ``target``."""
+    """``tensor``, which holds flattened blob ``x`` in layout ``source``, with its values as in ``target``."""
     extent = x.shape[1] or 0
     old, new = source.axis_blocks(1, extent), target.axis_blocks(1, extent)
     dims = _common_dims(old, new)
@@ -66,7 +71,7 @@ def _values_moved(tensor: Expr, x: Value, source: Layout, target: Layout) -> Cal
 
 
 def _common_dims(old: Sequence[Block], new: Sequence[Block]) -> tuple[int, ...] | None:
-    """The axes of which both sides are permutations; None where a transposition does not lead from one to the other."""
+    """The extents that both sides are permutations of; None if no transposition leads from one to the other."""
     if len(old) > 1 or len(new) > 1:
         return None
     (first,), (second,) = old, new

@@ -16,7 +16,8 @@ from caffe2tf.layers.activation.activations import ReLU
 from caffe2tf.layers.data.sinks import Silence
 from caffe2tf.layers.data.source import Input
 from caffe2tf.layers.loss.pair_losses import EuclideanLoss
-from caffe2tf.passes.drop import drop_losses, drop_sinks
+from caffe2tf.passes.drop_losses import drop_losses
+from caffe2tf.passes.drop_sinks import drop_sinks
 
 
 @contextmanager

@@ -81,7 +81,7 @@ def test_one_whose_value_is_read_is_refused(tmp_path: Path) -> None:
         + 'layer { name: "odd" type: "LpqLoss" bottom: "x" bottom: "label" top: "odd" }\n'
         + 'layer { name: "p" type: "Power" bottom: "odd" top: "p" }\n'
     )
-    with pytest.raises(UnsupportedError, match=r":3:1: layer 'odd': what this LpqLoss gives is read by another layer"):
+    with pytest.raises(UnsupportedError, match=r":3:1: layer 'odd': another layer reads the value of this LpqLoss"):
         converted(tmp_path, text)
 
 

@@ -1,4 +1,20 @@
-"""Settles in what order each Keras tensor holds its blob, with as few reorderings as the network allows."""
+"""Chooses the layout of every value: in which order the Keras tensor holds the values of the blob.
+
+**Given** a graph whose values all have Caffe's own layout, and which no later pass changes.
+
+**Result**: every node reads its inputs and gives its outputs in the layouts that its layer asks for (`Layer.arrange`).
+The outputs of the network are in Caffe's order or channels last.
+
+1. Network inputs and constants are free: nothing before them fixes their layout. From four axes on they are channels
+   last, where Caffe itself names the axes; with fewer they are in Caffe's order.
+2. Layouts follow from there, node by node. Where a layer reads another layout than the one that reaches it, a `Reorder`
+   node is put in front. All readers that want a value in the same layout share one `Reorder`.
+3. A free value takes the other of the two layouts of case 1 if the graph then has fewer `Reorder` nodes.
+4. An output in any other layout than Caffe's order or channels last is put in Caffe's order: a caller could not guess
+   any other.
+5. A node that shares another's Keras layer, but reads other layouts, gets a Keras layer of its own, since it needs the
+   weights in another order.
+"""
 
 from __future__ import annotations
 
@@ -6,23 +22,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from caffe2tf.ir import Graph, Layout, Node, Value
-from caffe2tf.layers import Role
+from caffe2tf.ir.layer import Role
 from caffe2tf.passes.reorder import Reorder
 
 __all__ = ["assign_layouts"]
 
 
 def assign_layouts(graph: Graph) -> Graph:
-    """Gives every value its layout, and puts a Reorder in where a layer reads another than the one that reaches it.
-
-    Every layer says which layouts it reads and gives. What is free are the layouts of the network's inputs (and of
-    constant blobs): channels last from four axes on, where Caffe itself names the axes; the other way round where
-    that needs fewer reorderings.
-    """
+    """Return the graph with a layout for every value, and as few `Reorder` nodes as possible."""
     free = [v for n in graph.nodes if n.layer.role in (Role.SOURCE, Role.CONSTANT) for v in graph.written(n)]
     chosen = {v.id: Layout.channels_last(v.rank) if v.rank >= 4 else Layout.plain(v.rank) for v in free}
     best = _Assignment.of(graph, chosen)
-    for value in free:
+    for value in free:  # case 3
         if best.reorders == 0:
             break
         other = Layout.plain(value.rank)
@@ -35,7 +46,7 @@ def assign_layouts(graph: Graph) -> Graph:
 
 
 def _apart(assignment: _Assignment) -> list[Node]:
-    """The nodes, without the sharing of one Keras layer where two users need its weights in another order."""
+    """The nodes, with Keras layers of their own for those of case 5."""
 
     def layouts(node: Node) -> list[Layout]:
         return [assignment.values[i].layout for i in node.inputs]
@@ -48,7 +59,15 @@ def _apart(assignment: _Assignment) -> list[Node]:
 
 @dataclass(slots=True)
 class _Assignment:
-    """The graph with the layouts that follow from a choice for its inputs."""
+    """The graph with the layouts that follow from a choice for its free values.
+
+    Attributes:
+        values: all values, with their layouts.
+        nodes: the nodes, with the `Reorder` nodes that they need.
+        outputs: ids of the outputs.
+        reorders: the number of `Reorder` nodes.
+        made: for each value and layout, the id of the reordered value.
+    """
 
     values: dict[str, Value]
     nodes: list[Node] = field(default_factory=list)
@@ -58,7 +77,7 @@ class _Assignment:
 
     @classmethod
     def of(cls, graph: Graph, chosen: Mapping[str, Layout]) -> _Assignment:
-        """Follows the layouts from the inputs to the outputs."""
+        """Follow the layouts from the free values, whose layouts are ``chosen``, to the outputs (case 2)."""
         self = cls(values=dict(graph.values))
         for node in graph.nodes:
             if node.layer.role in (Role.SOURCE, Role.CONSTANT):
@@ -76,12 +95,13 @@ class _Assignment:
         return self
 
     def _as_output(self, value: Value) -> str:
-        """What leaves the network is in Caffe's order or channels last: nobody could guess any other."""
+        """The id of an output in a layout that a caller can guess (case 4)."""
         if value.layout in (Layout.plain(value.rank), Layout.channels_last(value.rank)):
             return value.id
         return self._in_layout(value, Layout.plain(value.rank))
 
     def _in_layout(self, value: Value, layout: Layout) -> str:
+        """The id of ``value`` in ``layout``: its own, or that of a `Reorder`, added if it is the first to need one."""
         if value.layout == layout:
             return value.id
         if (value.id, layout) not in self.made:
