@@ -5,11 +5,17 @@ from __future__ import annotations
 import os
 import tarfile
 import zlib
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import hypothesis
 import numpy as np
 import pytest
+
+if TYPE_CHECKING:
+    from caffe2tf.ir import Graph
 
 ROOT = Path(__file__).resolve().parent.parent
 MODELS = Path(os.environ.get("CAFFE2TF_MODELS") or ROOT.parent / "shared" / "models")
@@ -28,6 +34,28 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # the processes share the machine: one 
 hypothesis.settings.register_profile("local", deadline=None)
 hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "local")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def checked_passes() -> Iterator[None]:
+    """Check every graph that is prepared for emission, as loaded and after each pass."""
+    from caffe2tf import passes
+    from caffe2tf.ir.check import check_graph
+
+    def checked(step: passes.Pass) -> passes.Pass:
+        def run(graph: Graph, keep: passes.Keep) -> Graph:
+            if step is first:
+                check_graph(graph)
+            graph = step.run(graph, keep)
+            check_graph(graph, laid_out=step is last, after=step.name)
+            return graph
+
+        return replace(step, run=run)
+
+    first, *_, last = passes.PASSES
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(passes, "PASSES", tuple(checked(step) for step in passes.PASSES))
+        yield
 
 
 @pytest.fixture(scope="session")
