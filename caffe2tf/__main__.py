@@ -1,4 +1,4 @@
-"""Lets `python -m caffe2tf` do what `caffe2tf` does."""
+"""Run the command line with `python -m caffe2tf`."""
 
 from caffe2tf.cli import main
 

@@ -1,4 +1,4 @@
-"""Layers of a user's own, in Python files. Installed packages that offer some are found by the registry itself."""
+"""Load layers from a user's own Python files. The registry itself finds those of installed packages."""
 
 from __future__ import annotations
 
@@ -14,35 +14,42 @@ __all__ = ["load_plugin"]
 
 
 def load_plugin(path: str | os.PathLike[str]) -> None:
-    """Imports a Python file, in which layers register themselves with `caffe2tf.layers.register`.
+    """Import a Python file whose layer classes register themselves with `caffe2tf.layers.register`.
+
+    Args:
+        path: The file to import.
 
     Raises:
-        UsageError: it cannot be imported; the cause is in the message.
+        UsageError: The file cannot be imported; the message gives the cause and the line.
+
+    Example:
+        >>> load_plugin("my_layers.py")
+        >>> caffe2tf.convert("net.prototxt", out="out")
     """
     try:
         file = Path(path).resolve()
         there = file.is_file()
-    except (OSError, RuntimeError) as e:  # RuntimeError: links that lead to each other, before Python 3.13
+    except (OSError, RuntimeError) as e:  # RuntimeError: a loop of links, before Python 3.13
         raise UsageError(f"{path}: the plugin cannot be read: {getattr(e, 'strerror', e)}; check its path") from e
     if not there:
-        raise UsageError(f"{path}: there is no such plugin file")
+        raise UsageError(f"{path}: no such plugin file")
     name = f"caffe2tf_plugin_{zlib.crc32(os.fsencode(file)):08x}_{file.stem}"
     spec = importlib.util.spec_from_file_location(name, file)
     if spec is None or spec.loader is None:
-        raise UsageError(f"{path}: a plugin is a Python file (.py)")
+        raise UsageError(f"{path}: a plugin must be a Python file (.py)")
     module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # dataclasses look their module up by name
+    sys.modules[name] = module  # dataclasses look up their module by name
     try:
         spec.loader.exec_module(module)
     except Caffe2TFError as e:
         raise UsageError(f"{path}: {e}") from e
     except Exception as e:
         cause = f"{type(e).__name__}: {e}"
-        raise UsageError(f"{path}: the plugin fails when it is imported: {cause}{_line_in(e, file)}") from e
+        raise UsageError(f"{path}: the plugin cannot be imported: {cause}{_line_in(e, file)}") from e
 
 
 def _line_in(error: BaseException, file: Path) -> str:
-    """The last line of the plugin that took part in the error."""
+    """Return the line of the plugin where the error arose, as text; empty if it arose elsewhere."""
     trace, line = error.__traceback__, 0
     while trace is not None:
         if trace.tb_frame.f_code.co_filename == str(file):

@@ -1,7 +1,7 @@
-"""What TensorFlow's native code prints while it starts, held to the level that the user asked for.
+"""Hide what TensorFlow's native code logs while it starts.
 
-It tells of the machine's hardware before it has read ``TF_CPP_MIN_LOG_LEVEL``. Programs of ours ask for a
-`quiet_start`; whoever uses caffe2tf from Python is left alone.
+TensorFlow logs messages about the hardware before it reads ``TF_CPP_MIN_LOG_LEVEL``. The command line and the scripts
+hide them with `quiet_start`. Nothing is hidden when caffe2tf is used as a library.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from typing import IO
 __all__ = ["quiet_start", "starting_tensorflow"]
 
 _LEVEL = "TF_CPP_MIN_LOG_LEVEL"
-_SEVERITIES = b"IWE"  # in the order of the levels that hide them
-# As Abseil writes it and as TensorFlow does, always from C++; and what comes with these lines.
+_SEVERITIES = b"IWE"  # level 1 hides I, level 2 also W, level 3 also E
+# The formats of Abseil and of TensorFlow, which name a C++ file, and two messages that come with such lines.
 _LOG_LINE = re.compile(
     rb"(?:([IWEF])\d{4} [\d:.]+ +\d+ |\d{4}-\d\d-\d\d [\d:.]+: ([IWEF]) )\S+\.(?:cc|h):\d+\] "
     rb"|WARNING: All log messages before absl::InitializeLog\(\) is called are written to STDERR"
@@ -29,7 +29,7 @@ _asked: ContextVar[bool] = ContextVar("_asked", default=False)
 
 @contextmanager
 def quiet_start() -> Iterator[None]:
-    """Makes blocks of `starting_tensorflow` within this one quiet; the level is 3, where the user has set none."""
+    """Make `starting_tensorflow` blocks inside this one quiet. The log level is 3 unless the user set one."""
     os.environ.setdefault(_LEVEL, "3")
     token = _asked.set(True)
     try:
@@ -40,11 +40,12 @@ def quiet_start() -> Iterator[None]:
 
 @contextmanager
 def starting_tensorflow() -> Iterator[bool]:
-    """A block that imports TensorFlow, or has it compute for the first time; gives whether it is quiet.
+    """Wrap code that imports TensorFlow or runs it for the first time; yield whether the block is quiet.
 
-    If so, native log lines below the level are left out of what is written to descriptor 2 meanwhile, by whichever
-    thread. The rest appears when the block ends, and all of it when the block fails. Python's own messages are held up
-    no longer than that, and not at all where ``sys.stderr`` has another descriptor, as in the command line.
+    In a quiet block, everything that any thread writes to descriptor 2 is captured. When the block ends, the captured
+    text is written out without the log lines that the level hides; if the block fails, all of it is written out.
+    Python's own messages are delayed with the rest, unless ``sys.stderr`` has another descriptor, as in the command
+    line.
     """
     hidden = _hidden()
     captured = _capture() if hidden else None
@@ -61,17 +62,17 @@ def starting_tensorflow() -> Iterator[bool]:
 
 
 def _hidden() -> bytes:
-    """The severities that are not to be seen; none where nobody asked."""
+    """Return the severities to hide; empty outside of `quiet_start`."""
     level = os.environ.get(_LEVEL, "")
     return _SEVERITIES[: int(level)] if _asked.get() and level.isdecimal() else b""
 
 
 def _capture() -> tuple[IO[bytes], int] | None:
-    """A file that takes what is written to descriptor 2, and where that led; None where there can be none."""
-    from tempfile import TemporaryFile  # noqa: PLC0415 - for the few commands that run a model
+    """Redirect descriptor 2 to a temporary file; return the file and a copy of the descriptor, or None on failure."""
+    from tempfile import TemporaryFile  # noqa: PLC0415 - only commands that run a model need it
 
     with suppress(OSError):
-        os.fstat(2)  # it may be closed
+        os.fstat(2)  # raises if descriptor 2 is closed
         spool = TemporaryFile()  # noqa: SIM115 - closed by _release
         kept = os.dup(2)
         _flush()
@@ -90,7 +91,7 @@ def _release(spool: IO[bytes], kept: int, hidden: bytes) -> None:
 
 
 def _flush() -> None:
-    with suppress(AttributeError, OSError, ValueError):  # there may be no stream, or a closed one
+    with suppress(AttributeError, OSError, ValueError):  # sys.stderr may be None or closed
         sys.stderr.flush()
 
 

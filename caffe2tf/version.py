@@ -1,4 +1,4 @@
-"""The version of caffe2tf; setup.cfg reads it from here."""
+"""The version of caffe2tf. setup.cfg reads it from this file."""
 
 __all__ = ["__version__"]
 

@@ -1,4 +1,4 @@
-"""What native code prints while TensorFlow starts: hidden where a program asks, and nothing else with it."""
+"""Log lines of TensorFlow's native code are hidden on request, and nothing else is."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def native(text: bytes) -> None:
 
 
 def start(*written: bytes, fails: BaseException | None = None) -> None:
-    """As TensorFlow does: text on the descriptor, and perhaps no library."""
+    """Write to descriptor 2 as TensorFlow does."""
     with starting_tensorflow():
         for text in written:
             native(text)
@@ -42,9 +42,7 @@ def start(*written: bytes, fails: BaseException | None = None) -> None:
             raise fails
 
 
-def test_log_lines_are_hidden_and_the_rest_is_not(
-    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_only_log_lines_are_hidden(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     with quiet_start(), open(2, "w", encoding="utf-8", closefd=False) as stderr:
         monkeypatch.setattr(sys, "stderr", stderr)
         stderr.write("before\n")
@@ -67,20 +65,20 @@ def test_log_lines_are_hidden_and_the_rest_is_not(
     )
 
 
-def test_all_is_shown_where_the_start_fails(capfd: pytest.CaptureFixture[str]) -> None:
+def test_everything_is_shown_if_the_block_fails(capfd: pytest.CaptureFixture[str]) -> None:
     with quiet_start(), pytest.raises(ImportError, match="no such library"):
         start(NOISE, fails=ImportError("no such library"))
     assert capfd.readouterr().err == NOISE.decode()
 
 
-def test_who_stops_it_need_not_see_it(capfd: pytest.CaptureFixture[str]) -> None:
+def test_an_interrupt_still_hides_log_lines(capfd: pytest.CaptureFixture[str]) -> None:
     with quiet_start(), pytest.raises(KeyboardInterrupt):
         start(NOISE, b"ours\n", fails=KeyboardInterrupt())
     assert capfd.readouterr().err == "ours\n"
 
 
 @pytest.mark.parametrize(("level", "shown"), [("0", 6), ("1", 2), ("2", 1), ("3", 0), ("none", 6)])
-def test_the_level_is_the_users(
+def test_the_users_log_level_is_respected(
     level: str, shown: int, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", level)
@@ -89,8 +87,8 @@ def test_the_level_is_the_users(
     assert len(capfd.readouterr().err.splitlines()) == shown
 
 
-def test_nobody_else_is_silenced(capfd: pytest.CaptureFixture[str]) -> None:
-    for _ in range(2):  # the second time after a program of ours
+def test_nothing_is_hidden_outside_quiet_start(capfd: pytest.CaptureFixture[str]) -> None:
+    for _ in range(2):  # the second time after a quiet block
         before = os.fstat(2)
         with starting_tensorflow() as quiet:
             assert not quiet
@@ -101,7 +99,7 @@ def test_nobody_else_is_silenced(capfd: pytest.CaptureFixture[str]) -> None:
             pass
 
 
-def test_without_a_place_for_it_nothing_is_held_back(
+def test_nothing_is_captured_if_descriptor_2_cannot_be_redirected(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     def full() -> None:
@@ -114,7 +112,7 @@ def test_without_a_place_for_it_nothing_is_held_back(
     assert capfd.readouterr().err == NOISE.decode()
 
 
-def test_no_descriptor_is_left_open() -> None:
+def test_no_descriptor_stays_open() -> None:
     before = os.listdir("/dev/fd")  # noqa: PTH208 - names alone
     with quiet_start(), starting_tensorflow():
         pass
@@ -142,7 +140,7 @@ main()
     ],
     ids=["command", "demo", "plugin"],
 )
-def test_a_program_of_ours_says_nothing_of_the_machine(program: str, tmp_path: Path) -> None:
+def test_our_programs_do_not_log_the_hardware(program: str, tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", program, str(tmp_path)], cwd=ROOT, check=False, capture_output=True, text=True
     )

@@ -1,4 +1,4 @@
-"""The command line: one thin command for each verb, over the Python interface."""
+"""The command line: one thin command per verb, on top of the Python interface."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["main"]
 
 
 class _Stopped(BaseException):
-    """A signal asks the program to end: what is half done is undone on the way out, as with any exception."""
+    """A signal asked the program to end. As an exception, it lets every half-written file be removed."""
 
     def __init__(self, number: int) -> None:
         super().__init__(number)
@@ -27,12 +27,12 @@ class _Stopped(BaseException):
 
 
 def main() -> None:
-    """The ``caffe2tf`` command: prints an error's message without a traceback and exits with its status."""
+    """Run the ``caffe2tf`` command: print an error's message without a traceback, and exit with its status."""
     settle_streams()
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy would start threads that nothing here makes use of
-    atexit.register(gc.freeze)  # the interpreter's last search for garbage would go through all of it once more
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # no command uses the threads that NumPy would start
+    atexit.register(gc.freeze)  # spares the garbage collection at exit, a twelfth of a conversion
     thresholds = gc.get_threshold()
-    gc.set_threshold(200_000)  # importing makes many objects and no garbage; looking for it takes a tenth of the time
+    gc.set_threshold(200_000)  # imports create no garbage; collecting takes a tenth of the time
     try:
         sys.exit(_run())
     finally:
@@ -41,13 +41,13 @@ def main() -> None:
 
 def _run() -> int | str | None:
     try:
-        with _stopping_cleanly():  # the imports, too, which are most of the time of a short command
+        with _stopping_cleanly():  # around the imports, too: they take most of the time of a short command
             return _command()
     except _Stopped as e:
         from caffe2tf.cli.output import print_problem
 
         print_problem(f"caffe2tf: stopped by {signal.Signals(e.number).name}; nothing is left half-written")
-        return 128 + e.number  # as shells report it
+        return 128 + e.number  # the convention of shells
 
 
 def _command() -> int | str | None:
@@ -58,14 +58,14 @@ def _command() -> int | str | None:
     try:
         with quiet_start():
             app()
-    except SystemExit as e:  # how typer ends
+    except SystemExit as e:  # typer always ends so
         code = e.code
     except Caffe2TFError as e:
         print_problem(f"caffe2tf: {e}")
         code = e.exit_code
     try:
         sys.stdout.flush()
-    except BrokenPipeError:  # the reader of our output has seen enough (`| head`)
+    except BrokenPipeError:  # the reader closed the pipe early (`| head`)
         pass
     except Caffe2TFError as e:
         print_problem(f"caffe2tf: {e}")
@@ -75,12 +75,12 @@ def _command() -> int | str | None:
 
 @contextmanager
 def _stopping_cleanly() -> Iterator[None]:
-    """Turns Ctrl-C and a request to terminate into an exception; a signal that is ignored stays so."""
+    """Raise `_Stopped` on SIGINT, SIGTERM and SIGHUP inside the block; a signal that is ignored stays ignored."""
 
     def stop(number: int, frame: FrameType | None) -> None:
         del frame
         for each in before:
-            signal.signal(each, signal.SIG_IGN)  # the second must not interrupt the cleaning up
+            signal.signal(each, signal.SIG_IGN)  # a second signal must not interrupt the cleanup
         raise _Stopped(number)
 
     wanted = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

@@ -1,4 +1,4 @@
-"""``caffe2tf alexnet``: trustworthy AlexNet weights from the published model, and the proof."""
+"""``caffe2tf alexnet``: regenerate AlexNet weights for TensorFlow code, and check them."""
 
 from __future__ import annotations
 
@@ -14,30 +14,46 @@ from caffe2tf.errors import UsageError
 if TYPE_CHECKING:
     from caffe2tf.alexnet import AlexNetReport, Regenerated
 
-__all__ = ["alexnet"]
+__all__ = ["EXAMPLES", "alexnet"]
+
+EXAMPLES = (
+    "caffe2tf alexnet --from bvlc_alexnet.caffemodel -o bvlc_alexnet.npy",
+    "caffe2tf alexnet bvlc_alexnet.npy --from bvlc_alexnet.caffemodel",
+    "caffe2tf alexnet --check",
+)
 
 
 def alexnet(
     file: Annotated[
-        Path | None, typer.Argument(metavar="FILE", help="A weight file (.npy, .h5, .npz) that is there, to check.")
+        Path | None, typer.Argument(metavar="FILE", help="Check this weight file (.npy, .h5 or .npz).")
     ] = None,
     *,
     caffemodel: Annotated[
-        Path | None, typer.Option("--from", metavar="CAFFEMODEL", help="The trained weights, bvlc_alexnet.caffemodel.")
+        Path | None, typer.Option("--from", metavar="CAFFEMODEL", help="Read the trained weights from this file.")
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option("--out", "-o", metavar="OUT", parser=out_path, help="The file to write: .npy, .h5 or .npz."),
+        typer.Option("--out", "-o", metavar="OUT", parser=out_path, help="Write to this file: .npy, .h5 or .npz."),
     ] = None,
     layout: Annotated[
-        str, typer.Option(metavar="lists|dicts", help="Of .npy: each layer a list of weights and biases, or a dict.")
+        str,
+        typer.Option(
+            metavar="lists|dicts", help="Layout of a .npy file: each layer is a list [weights, biases] or a dict."
+        ),
     ] = "lists",
     check: Annotated[
-        bool, typer.Option("--check", help="Prove that what was written is right, and this machine's conversion.")
+        bool,
+        typer.Option(
+            "--check", help="Compare with activations that Caffe recorded, and check the file that was written."
+        ),
     ] = False,
     json: Json = False,
 ) -> None:
-    """Regenerate AlexNet weights for TensorFlow, and check them. Exit status: 0 fine, 1 differs, 2 mistake."""
+    """Regenerate AlexNet weights for TensorFlow code, and check them.
+
+    Writes the weight file that existing AlexNet code reads. The check runs AlexNet with weights drawn by a fixed rule
+    and compares every blob with what Caffe computed from the same weights.
+    """
     from caffe2tf.alexnet import check as check_alexnet
     from caffe2tf.alexnet import regenerate
     from caffe2tf.cli.output import print_json, progress_bar
@@ -62,13 +78,19 @@ def alexnet(
 
 def _refuse_contradictions(file: Path | None, caffemodel: Path | None, out: Path | None, *, check: bool) -> None:
     if out is not None and caffemodel is None:
-        raise UsageError(f"{out}: say what to make it of: caffe2tf alexnet --from bvlc_alexnet.caffemodel -o {out}")
+        raise UsageError(
+            f"{out}: give the weights to convert: caffe2tf alexnet --from bvlc_alexnet.caffemodel -o {out}"
+        )
     if out is not None and file is not None:
-        raise UsageError(f"{file} would be checked and {out} written: one at a time; --check checks what is written")
+        raise UsageError(
+            f"give a file to check ({file}) or a file to write ({out}), not both; --check also checks what is written"
+        )
     if caffemodel is not None and out is None and file is None:
-        raise UsageError(f"{caffemodel}: say what to write: caffe2tf alexnet --from {caffemodel} -o bvlc_alexnet.npy")
+        raise UsageError(
+            f"{caffemodel}: give the file to write: caffe2tf alexnet --from {caffemodel} -o bvlc_alexnet.npy"
+        )
     if not (check or out or file):
-        raise UsageError("say what to do: --check, or --from bvlc_alexnet.caffemodel -o bvlc_alexnet.npy, or both")
+        raise UsageError("nothing to do: give --check, or --from bvlc_alexnet.caffemodel -o bvlc_alexnet.npy, or both")
 
 
 def _as_dict(done: Regenerated) -> dict[str, object]:
@@ -93,35 +115,35 @@ def _print_regenerated(done: Regenerated) -> None:
 
 
 def _provenance(*, published: bool) -> str:
-    return "bvlc_alexnet as BVLC published it" if published else "not the bvlc_alexnet that BVLC published"
+    return "bvlc_alexnet as BVLC published it" if published else "not bvlc_alexnet as BVLC published it"
 
 
 def _print_report(report: AlexNetReport, caffemodel: Path | None) -> None:
     from caffe2tf.cli.output import print_line
     from caffe2tf.cli.verify import print_report
 
-    print_line("AlexNet with drawn weights, regenerated and run here, against what Caffe computed:")
+    print_line("AlexNet with drawn weights, converted and run here, compared with what Caffe computed:")
     print_report(report.activations)
     if report.own_activations is not None:
-        print_line(f"{report.weights_file} holds these drawn weights exactly; computed with the file itself:")
+        print_line(f"{report.weights_file} holds exactly these drawn weights; run with the file itself:")
         print_report(report.own_activations)
     if report.weights_file is not None:
         _print_weights(report, caffemodel)
-    print_line("all is as it should be" if report.same else "DIFFERS: see above")
+    print_line("everything is the same" if report.same else "DIFFERS: see above")
 
 
 def _print_weights(report: AlexNetReport, caffemodel: Path | None) -> None:
     from caffe2tf.cli.output import count, print_line, print_table
 
     if caffemodel is None:
-        print_line(f"{report.weights_file}: fits the model; --from CAFFEMODEL would tell whether its values are right")
+        print_line(f"{report.weights_file}: fits the model; give --from CAFFEMODEL to check its values")
         return
     wrong = [w for w in report.weights if not w.same]
     if wrong:
         columns = [("layer", "left"), ("weight", "left"), ("shape", "left"), ("values that differ", "right")]
         print_table(columns, [(w.layer, w.weight, "x".join(map(str, w.shape)), count(w.differing)) for w in wrong])
     print_line(
-        f"{report.weights_file}: {len(report.weights) - len(wrong)} of {len(report.weights)} weights are the blobs of "
-        f"{caffemodel}, bit for bit"
+        f"{report.weights_file}: {len(report.weights) - len(wrong)} of {len(report.weights)} weights equal the blobs "
+        f"of {caffemodel} bit for bit"
     )
     print_line(f"{caffemodel}: sha1 {report.caffemodel_sha1}: {_provenance(published=bool(report.published))}")

@@ -1,4 +1,4 @@
-"""``caffe2tf convert``: two files in, Keras code and weights out."""
+"""``caffe2tf convert``: write Keras code and a weight file."""
 
 from __future__ import annotations
 
@@ -26,7 +26,13 @@ if TYPE_CHECKING:
     from caffe2tf.conversion import Conversion
     from caffe2tf.ir import Shape
 
-__all__ = ["convert"]
+__all__ = ["EXAMPLES", "convert"]
+
+EXAMPLES = (
+    "caffe2tf convert deploy.prototxt net.caffemodel -o out",
+    "caffe2tf convert deploy.prototxt net.caffemodel -o out --weights-format npz",
+    "caffe2tf convert net.caffemodel -o out --input-shape data=8,1,16,16",
+)
 
 _FORMATS = ("h5", "npz", "npy", "weights.h5")
 
@@ -35,29 +41,37 @@ def convert(
     net: Net,
     weights: Weights = None,
     *,
-    out: Annotated[Path, typer.Option("--out", "-o", metavar="OUT", parser=out_path, help="Folder for the results.")],
+    out: Annotated[
+        Path, typer.Option("--out", "-o", metavar="OUT", parser=out_path, help="Write the results to this folder.")
+    ],
     weights_format: Annotated[
-        str, typer.Option(metavar="h5|npz|npy|weights.h5", help="npy is the classic pickled dict.")
+        str, typer.Option(metavar="h5|npz|npy|weights.h5", help="Format of the weight file. npy is a pickled dict.")
     ] = "h5",
     phase: Phase = "TEST",
     stage: Stages = None,
     level: Level = 0,
     input_shape: InputShapes = None,
-    keep_losses: Annotated[bool, typer.Option("--keep-losses", help="Compute losses and metrics, too.")] = False,
+    keep_losses: Annotated[bool, typer.Option("--keep-losses", help="Keep the losses and metrics.")] = False,
     fixed_rows: Annotated[
-        bool, typer.Option("--fixed-rows", help="Detections and proposals in a fixed number of rows, padded.")
+        bool, typer.Option("--fixed-rows", help="Pad detections and proposals to a fixed number of rows.")
     ] = False,
     on_unknown: Annotated[
-        str, typer.Option(metavar="refuse|stub", help="stub: write a class to fill in for each unknown layer type.")
+        str,
+        typer.Option(
+            metavar="refuse|stub", help="On an unknown layer type: stop, or write a class for you to fill in."
+        ),
     ] = "refuse",
     plugin: Plugins = None,
     json: Json = False,
 ) -> None:
-    """Convert a network to readable Keras code and a weight file."""
+    """Convert a network to Keras code and a weight file.
+
+    Writes OUT/<net>.py, OUT/<net>.h5 and, if the network needs layers that Keras lacks, OUT/caffe_layers.py.
+    """
     from caffe2tf.emit.hashing import hash_early
 
     for file in (str(net), *(weights or "").split(",")):
-        hash_early(file)  # another processor has nothing to do while this one imports
+        hash_early(file)  # in the background, while this process imports
     from caffe2tf.cli.output import print_json, print_notes, progress_bar
     from caffe2tf.conversion import convert as convert_network
 
@@ -107,7 +121,7 @@ def _summarise(done: Conversion) -> None:
     rows = [(str(p), f"{p.stat().st_size:,}", digest) for p, digest in done.sha256.items()]
     print_table([("file", "left"), ("bytes", "right"), ("sha256", "left")], rows)
     if done.stubs:
-        print_line(f"Fill in the layers in {done.stubs}: until then, the model can be built, but not run.")
+        print_line(f"Fill in the layers in {done.stubs}; until then the model can be built but not run.")
     argument = f"weights={str(done.weights)!r}" if done.weights else ""
     names = NameMap()
     variables = {name: names.claim(identifier(name), separator="_") for name in done.inputs}

@@ -1,4 +1,4 @@
-"""``caffe2tf inspect``: what a network is made of, and what stands in the way of converting it."""
+"""``caffe2tf inspect``: list the layers of a network and everything that prevents its conversion."""
 
 from __future__ import annotations
 
@@ -22,7 +22,12 @@ from caffe2tf.cli.options import (
 if TYPE_CHECKING:
     from caffe2tf.load.survey import Row, Survey
 
-__all__ = ["inspect"]
+__all__ = ["EXAMPLES", "inspect"]
+
+EXAMPLES = (
+    "caffe2tf inspect deploy.prototxt",
+    "caffe2tf inspect deploy.prototxt net.caffemodel --json",
+)
 
 
 def inspect(
@@ -36,7 +41,11 @@ def inspect(
     plugin: Plugins = None,
     json: Json = False,
 ) -> None:
-    """Show layers, shapes, parameters and multiply-adds; everything unsupported and every unmatched weight, at once."""
+    """Show the layers of a network and what prevents its conversion.
+
+    Prints shapes, parameters and multiply-adds, then every unsupported layer and every weight that does not match.
+    TensorFlow is not needed.
+    """
     from caffe2tf.cli.output import print_json
     from caffe2tf.load import open_source
     from caffe2tf.load.survey import survey
@@ -95,7 +104,7 @@ def _print(found: Survey) -> None:
     styles = ["red" if r.shapes is None else "" for r in found.rows]
     print_table(columns, [_cells(r) for r in found.rows], footer=footer, title=found.name, styles=styles)
     print_notes(found.notes)
-    for problem in (*found.problems, *found.weight_problems):  # after the table, where they are seen
+    for problem in (*found.problems, *found.weight_problems):  # after the table, where the user looks
         print_problem(str(problem))
     if found.hint:
         print_problem(found.hint)

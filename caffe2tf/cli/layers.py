@@ -1,14 +1,16 @@
-"""``caffe2tf layers``: what is supported."""
+"""``caffe2tf layers``: list the supported layer types."""
 
 from __future__ import annotations
 
 from caffe2tf.cli.options import Json, Plugins, load_plugins
 
-__all__ = ["layers"]
+__all__ = ["EXAMPLES", "layers"]
+
+EXAMPLES = ("caffe2tf layers", "caffe2tf layers --json")
 
 
 def layers(plugin: Plugins = None, *, json: Json = False) -> None:
-    """List the Caffe layer types that are supported."""
+    """List the supported Caffe layer types."""
     from caffe2tf.cli.output import print_json, print_line, print_table
     from caffe2tf.layers import find_offered, registered
 

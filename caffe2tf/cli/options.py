@@ -1,4 +1,4 @@
-"""Arguments and options that several commands share."""
+"""Arguments and options that several commands share, and the checks of their values."""
 
 from __future__ import annotations
 
@@ -26,41 +26,47 @@ __all__ = [
     "parse_shapes",
 ]
 
-Net = Annotated[Path, typer.Argument(metavar="NET", help="The network: a .prototxt, or a .caffemodel alone.")]
+Net = Annotated[
+    Path,
+    typer.Argument(metavar="NET", help="The network: a .prototxt, or a .caffemodel that also holds the definition."),
+]
 Weights = Annotated[
     str | None,
-    typer.Argument(metavar="WEIGHTS", help="Trained weights: .caffemodel or .h5; several with commas, the last wins."),
+    typer.Argument(
+        metavar="WEIGHTS",
+        help="Trained weights: .caffemodel or .h5. Separate several files by commas; the last one wins.",
+    ),
 ]
-Phase = Annotated[str, typer.Option(metavar="TEST|TRAIN", help="Which of the definition's layers to take.")]
-Stages = Annotated[list[str] | None, typer.Option("--stage", help="A stage of the NetState; may be repeated.")]
-Level = Annotated[int, typer.Option(help="The level of the NetState.")]
+Phase = Annotated[str, typer.Option(metavar="TEST|TRAIN", help="Use the layers of this phase.")]
+Stages = Annotated[list[str] | None, typer.Option("--stage", help="Set a stage of the NetState. May be repeated.")]
+Level = Annotated[int, typer.Option(help="Set the level of the NetState.")]
 InputShapes = Annotated[
     list[str] | None,
-    typer.Option("--input-shape", metavar="NAME=N,C,H,W", help="Shape of an input; may be repeated."),
+    typer.Option("--input-shape", metavar="NAME=N,C,H,W", help="Replace the shape of an input. May be repeated."),
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Plugins = Annotated[
     list[Path] | None,
-    typer.Option("--plugin", metavar="FILE.py", help="A Python file with layers of your own; may be repeated."),
+    typer.Option("--plugin", metavar="FILE.py", help="Load layers of your own from a Python file. May be repeated."),
 ]
 
 
 def out_path(given: str) -> Path:
-    """Where to write.
+    """Return the path to write to.
 
     Raises:
-        UsageError: it is empty, which would be the current folder.
+        UsageError: The text is empty, which would mean the current folder.
     """
     if not given:
-        raise UsageError("--out is empty: name where to write; was a variable of the shell not set?")
+        raise UsageError("--out is empty: give a path; was a shell variable not set?")
     return Path(given)
 
 
 def parse_shapes(given: list[str] | None) -> dict[str, tuple[int, ...]]:
-    """``NAME=1,3,227,227`` to shapes by blob.
+    """Return shapes by blob, parsed from texts such as ``NAME=1,3,227,227``.
 
     Raises:
-        UsageError: one is not of this form.
+        UsageError: A text does not have this form.
     """
     shapes = {}
     for text in given or []:
@@ -76,7 +82,10 @@ def parse_shapes(given: list[str] | None) -> dict[str, tuple[int, ...]]:
 
 
 def load_plugins(files: list[Path] | None) -> None:
-    """Imports files that register layers of the user's own; those of installed packages are found when needed."""
+    """Import the files that register layers of the user's own.
+
+    The layers of installed packages need no option: the registry finds them when a type is looked up.
+    """
     from caffe2tf.plugins import load_plugin
 
     for file in files or []:
@@ -84,11 +93,11 @@ def load_plugins(files: list[Path] | None) -> None:
             load_plugin(file)
 
 
-def choice(option: str, given: str, allowed: tuple[str, ...]) -> Any:  # noqa: ANN401 - one of a Literal's words
-    """``given``, where it is one of ``allowed``.
+def choice(option: str, given: str, allowed: tuple[str, ...]) -> Any:  # noqa: ANN401 - the caller needs a Literal, which str is not
+    """Return ``given`` if it is one of ``allowed``.
 
     Raises:
-        UsageError: it is not.
+        UsageError: It is not.
     """
     require_choice(option, given, allowed)
     return given

@@ -1,4 +1,4 @@
-"""Output for a person at a terminal, for a pipe, and for a program."""
+"""Output for a terminal, for a pipe and as JSON."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from typing import Any
 
 __all__ = ["count", "print_json", "print_line", "print_notes", "print_problem", "print_table", "progress_bar"]
 
-_WIDEST = 120  # characters; a longer cell stands out, and does not widen its column for thousands of others
-_SLOW = 1.0  # seconds after which a person wants to see progress
+_WIDEST = 120  # characters; a longer cell does not widen its column
+_SLOW = 1.0  # seconds before the progress bar appears
 
 
 def print_json(data: object) -> None:
-    """One JSON document on standard output; null stands for numbers that are not finite, which JSON does not have."""
+    """Print one JSON document. NaN and infinities become null, because JSON has no numbers for them."""
     sys.stdout.write(json.dumps(_finite(data), indent=2, default=str, allow_nan=False) + "\n")
 
 
@@ -33,17 +33,17 @@ def _finite(data: object) -> object:
 
 
 def print_line(text: str = "") -> None:
-    """A line of plain text on standard output; nothing in it is markup."""
+    """Print a line of plain text on standard output; markup in it is not interpreted."""
     sys.stdout.write(_visible(text) + "\n")
 
 
 def print_problem(text: str) -> None:
-    """Lines of plain text on standard error."""
+    """Print lines of plain text on standard error."""
     sys.stderr.write("\n".join(map(_visible, text.split("\n"))) + "\n")
 
 
 def print_notes(notes: Sequence[str], *, limit: int = 12) -> None:
-    """What the user should know, on standard error, so that pipes carry results alone."""
+    """Print notes on standard error, so that a pipe receives only results."""
     for note in notes[:limit]:
         print_problem(f"note: {note}")
     if len(notes) > limit:
@@ -51,12 +51,12 @@ def print_notes(notes: Sequence[str], *, limit: int = 12) -> None:
 
 
 def _visible(text: str) -> str:
-    """``text`` with control characters written out: a name from a file must not command the terminal."""
+    """Return ``text`` with control characters escaped: a name from a file must not control the terminal."""
     return text if text.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def count(number: int | None) -> str:
-    """A count for a person: 60,965,224; a dash for 0 and a question mark for None."""
+    """Return a count as text, such as 60,965,224; a dash for 0 and a question mark for None."""
     return "?" if number is None else f"{number:,}" if number else "-"
 
 
@@ -68,14 +68,14 @@ def print_table(
     title: str = "",
     styles: Sequence[str] = (),
 ) -> None:
-    """A table: drawn at a terminal, columns separated by two spaces in a pipe.
+    """Print a table: drawn at a terminal, with columns separated by two spaces in a pipe.
 
     Args:
-        columns: (heading, "left" or "right").
-        rows: cells, plain text.
-        footer: cells of a last row of totals.
-        title: above the table, at a terminal alone.
-        styles: a rich style for each row; empty for none.
+        columns: The heading of each column and its alignment, "left" or "right".
+        rows: The cells, as plain text.
+        footer: The cells of a last row with totals.
+        title: The text above the table; printed at a terminal only.
+        styles: A rich style for each row, or nothing.
     """
     if not sys.stdout.isatty():
         _print_plain(columns, [*rows, *([footer] if footer else [])])
@@ -111,7 +111,7 @@ def _no_step(done: int, total: int) -> None:
 
 @contextmanager
 def progress_bar(label: str) -> Iterator[Callable[[int, int], None]]:
-    """Gives ``step(done, total)``; a bar appears at a terminal once the work has taken over a second."""
+    """Yield ``step(done, total)``; at a terminal, a bar appears if the work takes longer than a second."""
     if not sys.stderr.isatty():
         yield _no_step
         return

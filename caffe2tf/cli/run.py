@@ -1,4 +1,4 @@
-"""``caffe2tf run``: one forward pass, every blob to a file."""
+"""``caffe2tf run``: run one forward pass and write every blob."""
 
 from __future__ import annotations
 
@@ -13,16 +13,30 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-__all__ = ["run"]
+__all__ = ["EXAMPLES", "run"]
+
+EXAMPLES = ("caffe2tf run deploy.prototxt net.caffemodel --input in.npz -o out.npz",)
 
 
 def run(
     net: Net,
     weights: Weights = None,
     *,
-    inputs: Annotated[Path, typer.Option("--input", metavar="IN.npz", help="An array for each input, N, C, H, W.")],
+    inputs: Annotated[
+        Path,
+        typer.Option(
+            "--input", metavar="IN.npz", help="Read one array for each input, in Caffe's axis order (N, C, H, W)."
+        ),
+    ],
     out: Annotated[
-        Path, typer.Option("--out", "-o", metavar="OUT.npz", parser=out_path, help="Every blob, in Caffe's axis order.")
+        Path,
+        typer.Option(
+            "--out",
+            "-o",
+            metavar="OUT.npz",
+            parser=out_path,
+            help="Write every blob to this file, in Caffe's axis order.",
+        ),
     ],
     phase: Phase = "TEST",
     stage: Stages = None,
@@ -30,7 +44,7 @@ def run(
     plugin: Plugins = None,
     json: Json = False,
 ) -> None:
-    """Run a network once and write every blob."""
+    """Run one forward pass and write every blob."""
     from caffe2tf.atomic import refuse_overwriting
     from caffe2tf.cli.output import print_json, print_table
     from caffe2tf.execute import run as run_network
@@ -49,7 +63,7 @@ def run(
 
 
 def _extent(blob: npt.NDArray[np.float32]) -> tuple[str, str, str]:
-    """Least, greatest and mean value; dashes where there is none."""
+    """Return the minimum, maximum and mean of a blob as text; dashes if the blob is empty."""
     import numpy as np
 
     if not blob.size:

@@ -1,4 +1,4 @@
-"""Standard output and standard error as a shell may leave them: full, read-only, broken or closed."""
+"""Standard output and standard error that may be full, read-only, broken or closed."""
 
 from __future__ import annotations
 
@@ -18,52 +18,54 @@ __all__ = ["settle_streams"]
 
 
 def settle_streams() -> None:
-    """Makes both of them streams that can be written to, for the rest of the program.
+    """Replace both streams by ones that can be written to for the rest of the program.
 
-    Where one is closed, what is written to it goes nowhere, and so it does where standard error refuses it. A standard
-    output that does so raises an OutputError, or BrokenPipeError where its reader has seen enough: once, and then takes
-    the rest without a word. Names may hold what the encoding lacks. Standard error gets a descriptor of its own, which
-    stays where it is while native code is kept from writing to it. Streams that are no files are left as they are.
+    - A closed stream discards what is written to it, and so does a standard error that fails.
+    - A standard output that fails raises OutputError, or BrokenPipeError if its reader closed the pipe. It does so
+      once; what is written afterwards is discarded.
+    - Characters that the encoding lacks are escaped.
+    - Standard error gets a descriptor of its own, so that it still works while `caffe2tf.quiet` captures descriptor 2.
+    - Streams that are not files are left as they are.
     """
     sys.stdout, sys.stderr = _settled(sys.stdout, 1), _settled(sys.stderr, 2)
 
 
 class _Output(io.FileIO):
-    """A standard stream's descriptor, which stays open."""
+    """A standard stream; its descriptor stays open when the object is closed."""
 
     _failed = False
 
     def write(self, data: ReadableBuffer, /) -> int:
-        """Writes as any file does, until that fails; then tells so, and takes all that follows without writing it."""
+        """Write ``data``; after the first failure, report it and discard everything that follows."""
         try:
             return memoryview(data).nbytes if self._failed else self._written(data)
         except OSError as error:
             self._failed = True
-            self._tell(error)
+            self._report(error)
             return self.write(data)
 
     def _written(self, data: ReadableBuffer) -> int:
-        while (count := super().write(data)) is None:  # the pipe is full, and whoever made it has it not wait
+        while (count := super().write(data)) is None:  # a full pipe in non-blocking mode
             select.select([], [self], [])
         return count
 
-    def _tell(self, error: OSError) -> None:
+    def _report(self, error: OSError) -> None:
         if isinstance(error, BrokenPipeError):
             raise error
         raise OutputError(
-            f"standard output cannot be written to: {error.strerror or error}; send it elsewhere"
+            f"standard output cannot be written to: {error.strerror or error}; redirect it elsewhere"
         ) from error
 
 
 class _Messages(_Output):
-    """The same, and no failure is told: there is nowhere to tell it."""
+    """A stream whose failures are not reported: there is nowhere to report them."""
 
-    def _tell(self, error: OSError) -> None:
+    def _report(self, error: OSError) -> None:
         del error
 
 
 def _settled(stream: TextIO | None, number: int) -> TextIO:
-    if stream is None:  # Python's word for one that is closed
+    if stream is None:  # Python's value for a closed stream
         return _text(_Messages(_nowhere(number), "wb", closefd=False), "utf-8", by_line=False)
     if isinstance(getattr(getattr(stream, "buffer", None), "raw", None), _Output):
         return stream  # settled already
@@ -86,7 +88,7 @@ def _text(raw: io.FileIO, encoding: str, *, by_line: bool) -> TextIO:
 
 
 def _nowhere(number: int) -> int:
-    """A descriptor of the null device: ``number`` if it is free, so that no file that is opened later gets it."""
+    """Return a descriptor of the null device: ``number`` if it is free, so that no file opened later receives it."""
     descriptor = os.open(os.devnull, os.O_RDWR)
     if descriptor == number:
         return number

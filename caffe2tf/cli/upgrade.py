@@ -1,4 +1,4 @@
-"""``caffe2tf upgrade``: a definition or a trained network of any age in the modern form."""
+"""``caffe2tf upgrade``: rewrite old Caffe files in the current (V2) form."""
 
 from __future__ import annotations
 
@@ -9,11 +9,16 @@ import typer
 
 from caffe2tf.cli.options import Json, out_path
 
-__all__ = ["upgrade"]
+__all__ = ["EXAMPLES", "upgrade"]
+
+EXAMPLES = (
+    "caffe2tf upgrade deploy.prototxt -o new.prototxt",
+    "caffe2tf upgrade net.caffemodel -o new.caffemodel",
+)
 
 
 def upgrade(
-    old: Annotated[Path, typer.Argument(metavar="OLD", help="A .prototxt or .caffemodel of any age.")],
+    old: Annotated[Path, typer.Argument(metavar="OLD", help="A .prototxt or .caffemodel in V0, V1 or V2 form.")],
     *,
     out: Annotated[
         Path,
@@ -22,15 +27,15 @@ def upgrade(
             "-o",
             metavar="NEW",
             parser=out_path,
-            help="The file to write: *.prototxt is text, any other name is as OLD is.",
+            help="Write to this file: text if the name ends in .prototxt, otherwise the same kind as OLD.",
         ),
     ],
     json: Json = False,
 ) -> None:
-    """Write a definition, or a trained network with its weights, in the modern form, losing nothing.
+    """Rewrite a Caffe file in the current (V2) form.
 
-    A .caffemodel becomes a modern .caffemodel with every weight as it was; written to a name in .prototxt, it becomes
-    the definition alone. A .prototxt becomes a modern .prototxt. NEW appears whole or not at all.
+    OLD is a definition or a trained network. A .caffemodel keeps every weight bit for bit. If NEW ends in .prototxt,
+    only the definition is written. NEW is written completely or not at all.
     """
     from caffe2tf.cli.output import print_json, print_line, print_notes
     from caffe2tf.parse import upgrade_file

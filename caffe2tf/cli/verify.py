@@ -1,4 +1,4 @@
-"""``caffe2tf verify``: a number for every blob that says whether it is the same."""
+"""``caffe2tf verify``: compare every blob with what Caffe recorded."""
 
 from __future__ import annotations
 
@@ -13,26 +13,43 @@ from caffe2tf.cli.options import Json, Level, Net, Phase, Plugins, Stages, load_
 if TYPE_CHECKING:
     from caffe2tf.verification import BlobVerdict, Report
 
-__all__ = ["print_report", "verify"]
+__all__ = ["EXAMPLES", "print_report", "verify"]
+
+EXAMPLES = ("caffe2tf verify deploy.prototxt net.caffemodel --reference blobs.npz",)
 
 
 def verify(
     net: Net,
-    weights: Annotated[str, typer.Argument(metavar="WEIGHTS", help="Trained weights: .caffemodel or .h5.")],
+    weights: Annotated[
+        str,
+        typer.Argument(
+            metavar="WEIGHTS",
+            help="Trained weights: .caffemodel or .h5. Separate several files by commas; the last one wins.",
+        ),
+    ],
     *,
-    reference: Annotated[Path, typer.Option(metavar="BLOBS.npz", help="Recorded activations, by blob name.")],
+    reference: Annotated[Path, typer.Option(metavar="BLOBS.npz", help="Read the recorded blobs, by blob name.")],
     inputs: Annotated[
-        Path | None, typer.Option("--input", metavar="IN.npz", help="What was fed, if the reference does not hold it.")
+        Path | None,
+        typer.Option("--input", metavar="IN.npz", help="Read the inputs, if they are not in the reference."),
     ] = None,
-    relative: Annotated[float, typer.Option(help="Greatest relative L2 difference of a blob.")] = 1e-5,
-    peak: Annotated[float, typer.Option(help="Greatest single difference, as a share of the blob's peak.")] = 1e-4,
+    relative: Annotated[
+        float, typer.Option(help="Largest relative L2 difference of a blob that counts as the same.")
+    ] = 1e-5,
+    peak: Annotated[
+        float, typer.Option(help="Largest single difference that counts as the same, as a fraction of the blob's peak.")
+    ] = 1e-4,
     phase: Phase = "TEST",
     stage: Stages = None,
     level: Level = 0,
     plugin: Plugins = None,
     json: Json = False,
 ) -> None:
-    """Compare every blob with recorded activations. Exit status: 0 same, 1 differs, 2 mistake, 3 unsupported."""
+    """Compare every blob with activations that Caffe recorded.
+
+    Runs the emitted Keras code once. Blobs are listed in network order, so the first one that differs is where the
+    error begins.
+    """
     from caffe2tf.cli.output import print_json
     from caffe2tf.execute import verify as verify_network
     from caffe2tf.verification import Tolerance, read_arrays
@@ -56,7 +73,7 @@ def verify(
 
 
 def print_report(report: Report) -> None:
-    """The report as a table, the first difference named first."""
+    """Print the report as a table, below a line that names the first difference."""
     from caffe2tf.cli.output import print_line, print_notes, print_table
     from caffe2tf.ir import format_shape
 

@@ -69,8 +69,8 @@ def test_regenerate_and_check(calls: list[tuple[object, ...]]) -> None:
     assert [call[0] for call in calls] == ["regenerate", "check"]
     assert calls[1] == ("check", Path("a.npy"), Path("a.caffemodel"))
     assert code == 0
-    assert "1 of 1 weights are the blobs of a.caffemodel, bit for bit" in text
-    assert "all is as it should be" in text
+    assert "1 of 1 weights equal the blobs of a.caffemodel bit for bit" in text
+    assert "everything is the same" in text
 
 
 def test_check_alone(calls: list[tuple[object, ...]]) -> None:
@@ -85,7 +85,7 @@ def test_a_file_that_is_there(calls: list[tuple[object, ...]]) -> None:
     code, text = invoke("a.h5")
     assert calls == [("check", Path("a.h5"), None)]
     assert code == 0
-    assert "--from CAFFEMODEL would tell" in text
+    assert "give --from CAFFEMODEL to check" in text
 
 
 def test_a_wrong_file_exits_with_1_and_names_the_weight(calls: list[tuple[object, ...]]) -> None:
@@ -94,7 +94,7 @@ def test_a_wrong_file_exits_with_1_and_names_the_weight(calls: list[tuple[object
     assert "0 of 1 weights" in text
     assert "9216x4096" in text
     assert "1,234" in text
-    assert "not the bvlc_alexnet that BVLC published" in text
+    assert "not bvlc_alexnet as BVLC published it" in text
     assert "DIFFERS" in text
 
 
@@ -111,10 +111,10 @@ def test_json(calls: list[tuple[object, ...]]) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((), "say what to do"),
-        (("-o", "a.npy"), "say what to make it of"),
-        (("--from", "a.caffemodel"), "say what to write"),
-        (("b.npy", "--from", "a.caffemodel", "-o", "a.npy"), "one at a time"),
+        ((), "nothing to do"),
+        (("-o", "a.npy"), "give the weights to convert"),
+        (("--from", "a.caffemodel"), "give the file to write"),
+        (("b.npy", "--from", "a.caffemodel", "-o", "a.npy"), "not both"),
         (("--from", "a.caffemodel", "-o", "a.npy", "--layout", "tuples"), "choose one of lists, dicts"),
         (("--check", "--layout", "tuples"), "choose one of lists, dicts"),
         (("a.npy", "--layout", "tuples"), "choose one of lists, dicts"),

@@ -1,4 +1,4 @@
-"""Runs the command as a user does, within this process: TensorFlow is imported once."""
+"""Run the command line inside the test process, so that TensorFlow is imported only once."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["Outcome", "caffe2tf"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """Exit status, and what was printed."""
+    """The exit status of a command and what it printed."""
 
     code: int
     out: str
@@ -24,7 +24,7 @@ class Outcome:
 
 
 def caffe2tf(*arguments: object) -> Outcome:
-    """``caffe2tf ARGUMENTS``."""
+    """Run ``caffe2tf ARGUMENTS``."""
     out, err = io.StringIO(), io.StringIO()
     code: object = 0
     with (

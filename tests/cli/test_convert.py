@@ -1,4 +1,4 @@
-"""``caffe2tf convert``: what it prints, and what lies in the folder afterwards."""
+"""``caffe2tf convert``: its output and the files that it writes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.cli.command import caffe2tf
 
 FORMATS = ("h5", "npz", "npy", "weights.h5")
 
-# Blocks the import of caffe2tf, runs the lines that `convert` printed, and keeps what they compute.
+# Blocks the import of caffe2tf, runs the lines that `convert` printed, and saves the result.
 DEPLOYED = """
 import sys
 class Blocked:
@@ -34,7 +34,7 @@ assert not [m for m in sys.modules if m.partition(".")[0] == "caffe2tf"]
 
 @pytest.fixture(scope="module")
 def recorded(digits: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Images as the digits network takes them (N, H, W, C), and what Caffe itself answered."""
+    """Preprocessed images (N, H, W, C) of the digits network, and the probabilities that Caffe computed."""
     with np.load(digits / "test.npz") as file:
         images, prob = file["images"], file["caffe_prob"]
     mean = _mean(digits)
@@ -49,12 +49,12 @@ def _mean(digits: Path) -> np.ndarray:
 
 
 def _lines(out: str) -> list[str]:
-    """The Python that the summary ends in."""
+    """The three lines of Python at the end of the summary."""
     return out.rstrip("\n").split("\n")[-3:]
 
 
 @pytest.mark.parametrize("weights_format", FORMATS)
-def test_the_three_lines_run_and_give_what_caffe_gave(
+def test_the_printed_lines_reproduce_caffes_output(
     digits: Path, tmp_path: Path, recorded: tuple[np.ndarray, np.ndarray], weights_format: str
 ) -> None:
     done = caffe2tf(
@@ -72,7 +72,7 @@ def test_the_three_lines_run_and_give_what_caffe_gave(
     names: dict[str, object] = {"data": images[:50]}
     path, modules = list(sys.path), set(sys.modules)
     try:
-        exec("\n".join(_lines(done.out)), names)  # noqa: S102 - it is what a user would paste
+        exec("\n".join(_lines(done.out)), names)  # noqa: S102 - runs the lines as a user would paste them
     finally:
         sys.path[:] = path
         for name in {"digits", "caffe_layers"} - modules:
@@ -80,7 +80,7 @@ def test_the_three_lines_run_and_give_what_caffe_gave(
     np.testing.assert_allclose(np.asarray(names["prob"]), prob[:50].reshape(50, -1), atol=1e-5)
 
 
-def test_what_was_emitted_runs_where_caffe2tf_is_not_installed(
+def test_the_emitted_model_runs_without_caffe2tf(
     digits: Path, tmp_path: Path, recorded: tuple[np.ndarray, np.ndarray]
 ) -> None:
     out = tmp_path / "emitted"
@@ -101,7 +101,7 @@ def test_what_was_emitted_runs_where_caffe2tf_is_not_installed(
     np.testing.assert_allclose(np.load(tmp_path / "prob.npy"), prob[:20].reshape(20, -1), atol=1e-5)
 
 
-def test_the_summary_counts_and_hashes(digits: Path, tmp_path: Path) -> None:
+def test_the_summary_shows_counts_and_digests(digits: Path, tmp_path: Path) -> None:
     done = caffe2tf("convert", digits / "deploy.prototxt", digits / "digits.caffemodel", "-o", tmp_path)
     assert done.out.startswith("13 layers, 21,138 parameters\n")
     files = sorted(p.name for p in tmp_path.iterdir())
@@ -111,7 +111,7 @@ def test_the_summary_counts_and_hashes(digits: Path, tmp_path: Path) -> None:
         assert line.split()[1:] == [f"{path.stat().st_size:,}", hashlib.sha256(path.read_bytes()).hexdigest()]
 
 
-def test_json_says_the_same_to_a_program(digits: Path, tmp_path: Path) -> None:
+def test_json_holds_the_summary(digits: Path, tmp_path: Path) -> None:
     done = caffe2tf("convert", digits / "deploy.prototxt", digits / "digits.caffemodel", "-o", tmp_path, "--json")
     said = json.loads(done.out)
     assert said["module"] == str(tmp_path / "digits.py")
@@ -123,14 +123,14 @@ def test_json_says_the_same_to_a_program(digits: Path, tmp_path: Path) -> None:
     assert said["sha256"] == {str(p): hashlib.sha256(p.read_bytes()).hexdigest() for p in tmp_path.iterdir()}
 
 
-def test_without_weights_there_is_structure_alone(digits: Path, tmp_path: Path) -> None:
+def test_without_weights_only_the_structure_is_written(digits: Path, tmp_path: Path) -> None:
     done = caffe2tf("convert", digits / "deploy.prototxt", "-o", tmp_path)
     assert done.code == 0
     assert sorted(p.name for p in tmp_path.iterdir()) == ["caffe_layers.py", "digits.py"]
     assert _lines(done.out)[1] == "model = build()"
 
 
-def test_a_caffemodel_alone_gives_structure_and_weights(digits: Path, tmp_path: Path) -> None:
+def test_a_caffemodel_alone_provides_structure_and_weights(digits: Path, tmp_path: Path) -> None:
     a, b = tmp_path / "both", tmp_path / "alone"
     caffe2tf("convert", digits / "deploy.prototxt", digits / "digits.caffemodel", "-o", a)
     done = caffe2tf("convert", digits / "digits.caffemodel", "-o", b, "--input-shape", "data=1,1,16,16")
@@ -138,14 +138,14 @@ def test_a_caffemodel_alone_gives_structure_and_weights(digits: Path, tmp_path: 
     assert (b / "digits.h5").read_bytes() == (a / "digits.h5").read_bytes()
 
 
-def test_several_weight_files_with_commas_the_last_wins(digits: Path, tmp_path: Path) -> None:
+def test_the_last_of_several_weight_files_wins(digits: Path, tmp_path: Path) -> None:
     both = f"{digits / 'digits.caffemodel'},{digits / 'digits.caffemodel.h5'}"
     done = caffe2tf("convert", digits / "deploy.prototxt", both, "-o", tmp_path)
     assert done.code == 0, done.err
     assert "digits.caffemodel.h5 sha256:" in (tmp_path / "digits.py").read_text()
 
 
-def test_an_input_shape_replaces_the_definitions(digits: Path, tmp_path: Path) -> None:
+def test_input_shape_overrides_the_definition(digits: Path, tmp_path: Path) -> None:
     given = ("--input-shape", "data=3,1,16,16", "--json")
     done = caffe2tf("convert", digits / "deploy.prototxt", "-o", tmp_path, *given)
     assert json.loads(done.out)["inputs"] == {"data": [3, 16, 16, 1]}

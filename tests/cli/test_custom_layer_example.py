@@ -1,4 +1,4 @@
-"""The page of examples/custom_layer does what it says."""
+"""The commands on the page of examples/custom_layer work as shown."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ def page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def commands(page: str) -> list[tuple[list[str], str]]:
-    """Each command of the page with the output that the page shows."""
+    """Each command of the page, with the output that the page shows."""
     return [(m[1].split()[1:], m[2]) for m in re.finditer(r"```\n\$ (caffe2tf .*)\n((?:.*\n)*?)```", page)]
 
 
-def test_every_command_does_what_the_page_shows(page: str) -> None:
+def test_every_command_matches_the_page(page: str) -> None:
     (refused, message), (stub, _), (plugin, _) = commands(page)
     done = caffe2tf(*refused)
     assert (done.code, done.err) == (3, message)
@@ -49,7 +49,7 @@ def test_every_command_does_what_the_page_shows(page: str) -> None:
     assert "class GateLayer(" in Path("out/caffe_layers.py").read_text()
 
 
-def test_the_plugin_computes_what_it_says(page: str, rng: np.random.Generator) -> None:
+def test_the_plugin_computes_its_formula(page: str, rng: np.random.Generator) -> None:
     del page
     data = (3 * rng.standard_normal((2, 3, 4, 5))).astype("f4")
     slope, matrix, bias = rng.standard_normal(3), rng.standard_normal((4, 60)), rng.standard_normal(4)
@@ -65,8 +65,8 @@ def test_the_plugin_computes_what_it_says(page: str, rng: np.random.Generator) -
     np.testing.assert_allclose(out["fc"], gate.reshape(2, 60) @ matrix.T + bias, rtol=1e-4, atol=1e-4)
 
 
-def test_a_real_unknown_layer(models: Path, tmp_path: Path, rng: np.random.Generator) -> None:
-    """lenet_pushin: the type Pushin keeps the first share of all values of a blob, scaled up, and zeroes the others."""
+def test_a_plugin_for_a_published_network(models: Path, tmp_path: Path, rng: np.random.Generator) -> None:
+    """The type Pushin of lenet_pushin scales the first part of a blob's values and zeroes the rest."""
     model = models / "lenet_pushin"
     plugin = tmp_path / "pushin.py"
     plugin.write_text(PUSHIN)
@@ -84,7 +84,7 @@ def test_a_real_unknown_layer(models: Path, tmp_path: Path, rng: np.random.Gener
 
 
 PUSHIN = '''
-"""Pushin keeps the first `ratio` of all values of a blob, times 1 / (1 - ratio); the others become 0."""
+"""Pushin keeps the first `ratio` of all values of a blob, times 1 / (1 - ratio); the rest becomes 0."""
 
 from dataclasses import dataclass
 
@@ -100,7 +100,7 @@ register_runtime(__file__)
 @register("Pushin")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pushin(Layer):
-    """See above."""
+    """The Caffe layer; `PushinLayer` computes it."""
 
     ratio: float
 

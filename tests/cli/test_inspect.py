@@ -1,4 +1,4 @@
-"""``caffe2tf inspect``, ``layers`` and ``upgrade``: what they tell without running anything."""
+"""``caffe2tf inspect``, ``layers`` and ``upgrade``, which never run a model."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.builders import caffemodel
 from tests.cli.command import caffe2tf
 
 
-def test_a_line_for_each_layer(digits: Path) -> None:
+def test_inspect_prints_a_row_for_each_layer(digits: Path) -> None:
     done = caffe2tf("inspect", digits / "deploy.prototxt", digits / "digits.caffemodel")
     assert done.code == 0, done.err
     heading, *rows, footer = done.out.splitlines()
@@ -42,7 +42,7 @@ def test_an_input_shape(digits: Path) -> None:
     assert "5x16x16x16" in done.out
 
 
-def test_every_unmatched_weight_at_once(tmp_path: Path, digits: Path) -> None:
+def test_all_unmatched_weights_are_reported_together(tmp_path: Path, digits: Path) -> None:
     rng = np.random.default_rng(0)
     other = {"conv1": [rng.normal(size=(16, 2, 5, 5)), rng.normal(size=16)], "extra": [rng.normal(size=3)]}
     (tmp_path / "w.caffemodel").write_bytes(caffemodel(other))
@@ -55,7 +55,7 @@ def test_every_unmatched_weight_at_once(tmp_path: Path, digits: Path) -> None:
     assert len(said["weight_problems"]) >= 4
 
 
-def test_parameters_that_cannot_be_shared_are_among_the_problems(tmp_path: Path) -> None:
+def test_shared_parameters_of_different_shapes_are_reported(tmp_path: Path) -> None:
     net = tmp_path / "net.prototxt"
     ip = (
         'layer {{ name: "{0}" type: "InnerProduct" bottom: "d" top: "{0}" param {{ name: "w" }} '
@@ -71,11 +71,11 @@ def test_parameters_that_cannot_be_shared_are_among_the_problems(tmp_path: Path)
     assert "net.prototxt:3:1: layer 'b': parameter 'w' is shared with layer 'a'" in done.err
     assert "4x3" in done.err
     assert "5x3" in done.err
-    assert "2x5" in done.out  # the table is there all the same
+    assert "2x5" in done.out  # the table is printed anyway
 
 
 def test_a_network_that_writes_a_split_blob_in_place(tmp_path: Path) -> None:
-    """Its graph has nodes that are no layers of the definition."""
+    """The graph has nodes that are not layers of the definition."""
     net = tmp_path / "net.prototxt"
     net.write_text(
         'layer { name: "d" type: "Input" top: "d" input_param { shape { dim: 2 dim: 3 } } }\n'
@@ -88,7 +88,7 @@ def test_a_network_that_writes_a_split_blob_in_place(tmp_path: Path) -> None:
     assert [line.split()[0] for line in done.out.splitlines()] == ["layer", "d", "s", "r", "t", "4"]
 
 
-def test_layers_lists_all_of_them() -> None:
+def test_layers_lists_every_type() -> None:
     done = caffe2tf("layers")
     lines = done.out.splitlines()
     assert lines[-1] == f"{len(registered())} layer types"
@@ -96,7 +96,7 @@ def test_layers_lists_all_of_them() -> None:
     assert json.loads(caffe2tf("layers", "--json").out).keys() == registered().keys()
 
 
-def test_every_layer_says_what_it_computes() -> None:
+def test_every_layer_type_has_a_summary() -> None:
     assert [name for name, text in json.loads(caffe2tf("layers", "--json").out).items() if len(text) < 8] == []
 
 
@@ -112,7 +112,7 @@ def test_upgrade(tmp_path: Path, digits: Path) -> None:
 
 
 @pytest.mark.parametrize("phase", ["TEST", "TRAIN"])
-def test_the_phase_selects_layers(digits: Path, phase: str) -> None:
+def test_phase_selects_layers(digits: Path, phase: str) -> None:
     shapes = ("--input-shape", "data=2,1,16,16", "--input-shape", "label=2")
     done = caffe2tf("inspect", digits / "train_val.prototxt", "--phase", phase, *shapes)
     assert done.code == 0, done.err

@@ -21,7 +21,7 @@ class Terminal(io.StringIO):
         return True
 
 
-def test_in_a_pipe_a_table_is_plain(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_table_in_a_pipe_is_plain_text(capsys: pytest.CaptureFixture[str]) -> None:
     output.print_table(COLUMNS, ROWS, footer=["2", "1,235"], title="no title", styles=["red", ""])
     assert capsys.readouterr().out == (
         "name            count\na                   1\n[bold]b[/bold]  1,234\n2               1,235\n"
@@ -29,7 +29,7 @@ def test_in_a_pipe_a_table_is_plain(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_very_long_cell_does_not_widen_its_column(capsys: pytest.CaptureFixture[str]) -> None:
-    """Else one name of a hostile file makes of a thousand lines a flood."""
+    """Otherwise one very long name would pad every other line to its length."""
     rows = [["long" * 10_000, "1"], *([f"row{i}", "2"] for i in range(1000))]
     output.print_table(COLUMNS, rows)
     lines = capsys.readouterr().out.splitlines()
@@ -39,12 +39,12 @@ def test_a_very_long_cell_does_not_widen_its_column(capsys: pytest.CaptureFixtur
     assert len(lines) == 1002
 
 
-def test_a_long_cell_still_lines_up(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_long_cell_stays_aligned(capsys: pytest.CaptureFixture[str]) -> None:
     output.print_table(COLUMNS, [["n" * 100, "1"], ["m", "2"]])
     assert {len(line) for line in capsys.readouterr().out.splitlines()} == {107}
 
 
-def test_at_a_terminal_it_is_drawn_and_markup_stays_text(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_table_at_a_terminal_is_drawn_and_escapes_markup(monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = Terminal()
     monkeypatch.setattr(sys, "stdout", terminal)
     output.print_table(COLUMNS, [*ROWS, ["c\x1b[31m", "2"]], footer=["3", "x"], title="[red]t\x07")
@@ -55,7 +55,7 @@ def test_at_a_terminal_it_is_drawn_and_markup_stays_text(monkeypatch: pytest.Mon
     assert "───" in text
 
 
-def test_progress_shows_only_what_takes_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_progress_appears_only_for_slow_work(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = iter([0.0, 0.5, 1.5, 2.0, 2.5])
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
@@ -67,13 +67,13 @@ def test_progress_shows_only_what_takes_its_time(monkeypatch: pytest.MonkeyPatch
     assert "writing" in terminal.getvalue()
 
 
-def test_progress_is_silent_in_a_pipe(capsys: pytest.CaptureFixture[str]) -> None:
+def test_progress_prints_nothing_in_a_pipe(capsys: pytest.CaptureFixture[str]) -> None:
     with output.progress_bar("writing") as step:
         step(1, 4)
     assert capsys.readouterr() == ("", "")
 
 
-def test_notes_are_not_a_flood(capsys: pytest.CaptureFixture[str]) -> None:
+def test_only_the_first_notes_are_printed(capsys: pytest.CaptureFixture[str]) -> None:
     output.print_notes([f"n{i}" for i in range(15)])
     said = capsys.readouterr()
     assert said.out == ""
@@ -81,7 +81,7 @@ def test_notes_are_not_a_flood(capsys: pytest.CaptureFixture[str]) -> None:
     assert len(said.err.splitlines()) == 13
 
 
-def test_json_has_no_numbers_that_are_not_finite(capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_replaces_non_finite_numbers_by_null(capsys: pytest.CaptureFixture[str]) -> None:
     inf, nan = float("inf"), float("nan")
     output.print_json(
         {"a": [inf, (nan, 1.5)], "b": {"c": -inf, "d": np.float64("nan")}, "e": Path("f"), "g": [None, True]}

@@ -1,4 +1,4 @@
-"""Paths that the system refuses to look at, that are empty, or that no text can hold: one message each, no crash."""
+"""Paths that are too long, unreadable, empty or not valid text produce one message and no traceback."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from tests.conftest import ROOT
 
 DIGITS = ROOT / "examples" / "digits"
 NET, TRAINED = DIGITS / "deploy.prototxt", DIGITS / "digits.caffemodel"
-CAPABILITIES = "-dac_override,-dac_read_search"  # by which root may go anywhere
+CAPABILITIES = "-dac_override,-dac_read_search"  # with these, root may enter any folder
 
-# What each command is given, with BAD for the path, and HERE for a folder that is sound.
+# The arguments of each command: BAD stands for the faulty path, HERE for a valid folder.
 READS = [
     ["inspect", "BAD"],
     ["inspect", NET, "BAD"],
@@ -61,7 +61,7 @@ def here(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def closed(tmp_path: Path) -> Iterator[Path]:
-    """A folder that may not be searched."""
+    """A folder without search permission."""
     folder = tmp_path / "closed"
     folder.mkdir(mode=0)
     yield folder
@@ -69,7 +69,7 @@ def closed(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.mark.parametrize("arguments", COMMANDS, ids=named)
-def test_a_name_that_is_too_long(arguments: list[object], here: Path) -> None:
+def test_a_file_name_that_is_too_long(arguments: list[object], here: Path) -> None:
     name = here / f"{'x' * 300}.npy"
     done = caffe2tf(*filled(arguments, name, here))
     assert done.code == 2
@@ -80,7 +80,7 @@ def test_a_name_that_is_too_long(arguments: list[object], here: Path) -> None:
 @pytest.mark.parametrize(
     "arguments", [["inspect", NET, "--plugin", "BAD"], ["convert", "BAD", "-o", "HERE"], ["alexnet", "BAD"]], ids=named
 )
-def test_a_folder_that_may_not_be_searched(arguments: list[object], closed: Path, here: Path) -> None:
+def test_a_folder_without_permission(arguments: list[object], closed: Path, here: Path) -> None:
     as_others = ["setpriv", f"--bounding-set={CAPABILITIES}", f"--inh-caps={CAPABILITIES}"]
     if os.geteuid():
         as_others = []
@@ -94,7 +94,7 @@ def test_a_folder_that_may_not_be_searched(arguments: list[object], closed: Path
     assert done.stderr.count("\n") == 1
 
 
-def test_links_that_lead_to_each_other(here: Path) -> None:
+def test_a_loop_of_links(here: Path) -> None:
     (here / "loop.py").symlink_to("loop.py")
     done = caffe2tf("inspect", NET, "--plugin", here / "loop.py")
     assert done.code == 2
@@ -105,25 +105,25 @@ def test_links_that_lead_to_each_other(here: Path) -> None:
 @pytest.mark.parametrize(
     "arguments", [*WRITES, ["alexnet", "--from", TRAINED, "-o", "BAD"], ["alexnet", "-o", "BAD"]], ids=named
 )
-def test_an_empty_name_is_not_the_current_folder(
+def test_an_empty_name_does_not_mean_the_current_folder(
     arguments: list[object], here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(here)
     before = sorted(here.iterdir())
     done = caffe2tf(*filled(arguments, "", here))
     assert done.code == 2
-    assert done.err == "caffe2tf: --out is empty: name where to write; was a variable of the shell not set?\n"
+    assert done.err == "caffe2tf: --out is empty: give a path; was a shell variable not set?\n"
     assert sorted(here.iterdir()) == before
 
 
-def test_the_current_folder_can_still_be_named(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_dot_means_the_current_folder(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(here)
     assert caffe2tf("convert", NET, "-o", ".").code == 0
     assert (here / "digits.py").exists()
 
 
 @pytest.mark.parametrize("arguments", [*WRITES, ["inspect", NET, "--plugin", "BAD"]], ids=named)
-def test_a_current_folder_that_is_gone(
+def test_a_deleted_current_folder(
     arguments: list[object], here: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "gone").mkdir()
@@ -136,14 +136,14 @@ def test_a_current_folder_that_is_gone(
     assert done.err.count("\n") == 1
 
 
-def test_a_stage_that_is_no_text() -> None:
+def test_a_stage_that_is_not_utf_8() -> None:
     done = caffe2tf("inspect", NET, "--stage", "deploy", "--stage", os.fsdecode(b"a\xff"))
     assert done.code == 2
     assert done.err == "caffe2tf: stage 'a\\udcff': use the name that the definition uses, which is text\n"
 
 
 def test_a_mean_image_whose_name_is_too_long(here: Path) -> None:
-    """The shape of the images stays unknown, as where the file is not there."""
+    """The shape of the images stays unknown, as for a missing file."""
     net = here / "net.prototxt"
     net.write_text(
         'layer { name: "data" type: "Data" top: "data" data_param { source: "s" batch_size: 2 } '

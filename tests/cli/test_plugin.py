@@ -1,4 +1,4 @@
-"""Layers of a user's own: types that Caffe lacks, and layers of type Python, through the command."""
+"""Plugins on the command line: layer types of a user's own and layers of type Python."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from caffe2tf.layers import registry
 from tests.cli.command import caffe2tf
 
 PLUGIN = '''
-"""Two layers: one of a type of its own, one that Caffe runs as Python code."""
+"""A layer type of a user's own, and one that Caffe runs as Python code."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Bend(Elementwise):
 @register("Python:sums.RowSum")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Negate(Elementwise):
-    """What the Python layer computes: -x."""
+    """The Python layer, which computes -x."""
 
     scale: float
 
@@ -65,7 +65,7 @@ class Negate(Elementwise):
 '''
 
 KERAS = '''
-"""What the emitted model runs."""
+"""Keras layers of the plugin."""
 
 import keras
 import tensorflow as tf
@@ -79,7 +79,7 @@ def _bent(x, factor):
 
 @keras.saving.register_keras_serializable(package="mine")
 class Bending(keras.layers.Layer):
-    """Bends."""
+    """Computes what Bend computes."""
 
     def __init__(self, factor, **kwargs):
         super().__init__(**kwargs)
@@ -93,7 +93,7 @@ class Bending(keras.layers.Layer):
 
 
 class Unused(keras.layers.Layer):
-    """Not emitted."""
+    """Not used by the model, so not copied."""
 '''
 
 NET = """
@@ -110,7 +110,7 @@ WANT = -2 * np.where(X > 0, 3 * X + 0.25, X)
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Iterator[Path]:
-    """A folder with the network and the plugin; what the plugin registers is forgotten afterwards."""
+    """A folder with the network and the plugin; its layers are unregistered afterwards."""
     (tmp_path / "net.prototxt").write_text(NET)
     (tmp_path / "my_layers.py").write_text(PLUGIN)
     (tmp_path / "my_keras.py").write_text(KERAS)
@@ -123,7 +123,7 @@ def folder(tmp_path: Path) -> Iterator[Path]:
     registry._runtime_files.update(files)
 
 
-def test_a_plugin_reaches_from_the_definition_to_the_result(folder: Path) -> None:
+def test_a_plugin_layer_is_converted_and_runs(folder: Path) -> None:
     np.savez(folder / "in.npz", data=X)
     done = caffe2tf(
         "run", folder / "net.prototxt", "--input", folder / "in.npz", "-o", folder / "out.npz",
@@ -134,7 +134,7 @@ def test_a_plugin_reaches_from_the_definition_to_the_result(folder: Path) -> Non
         np.testing.assert_allclose(blobs["p"], WANT, rtol=1e-6)
 
 
-def test_its_keras_layers_lie_beside_the_model_with_what_they_use_and_no_more(folder: Path) -> None:
+def test_only_the_keras_layers_in_use_are_copied(folder: Path) -> None:
     out = folder / "out"
     done = caffe2tf("convert", folder / "net.prototxt", "-o", out, "--plugin", folder / "my_layers.py")
     assert done.code == 0, done.err
@@ -151,7 +151,7 @@ def test_its_keras_layers_lie_beside_the_model_with_what_they_use_and_no_more(fo
     np.testing.assert_allclose(model.predict({"data": X}, verbose=0)["p"], WANT, rtol=1e-6)
 
 
-def test_another_network_in_the_folder_keeps_its_plugin_layers(folder: Path, digits: Path) -> None:
+def test_converting_another_network_keeps_copied_plugin_layers(folder: Path, digits: Path) -> None:
     out = folder / "out"
     assert caffe2tf("convert", folder / "net.prototxt", "-o", out, "--plugin", folder / "my_layers.py").code == 0
     assert caffe2tf("convert", digits / "deploy.prototxt", "-o", out).code == 0  # the plugin is still loaded
@@ -167,7 +167,7 @@ def test_another_network_in_the_folder_keeps_its_plugin_layers(folder: Path, dig
     assert {p.name: p.read_bytes() for p in out.iterdir()} == before
 
 
-def test_a_field_that_the_layer_does_not_read_is_refused(folder: Path) -> None:
+def test_a_field_that_the_plugin_does_not_read_is_refused(folder: Path) -> None:
     net = folder / "net.prototxt"
     net.write_text(NET.replace("bend_param {", "bent_param { factor: 2 } bend_param {"))
     done = caffe2tf("inspect", net, "--plugin", folder / "my_layers.py")
@@ -176,13 +176,13 @@ def test_a_field_that_the_layer_does_not_read_is_refused(folder: Path) -> None:
     assert "'bend_param'" not in done.err
 
 
-def test_layers_lists_them(folder: Path) -> None:
+def test_layers_lists_plugin_types(folder: Path) -> None:
     done = caffe2tf("layers", "--plugin", folder / "my_layers.py")
     assert any(line.startswith("Bend ") and "factor" in line for line in done.out.splitlines())
     assert any(line.startswith("Python:sums.RowSum ") for line in done.out.splitlines())
 
 
-def test_without_the_plugin_every_gap_is_named_and_how_to_fill_it(folder: Path) -> None:
+def test_without_the_plugin_every_unknown_type_is_reported_with_a_hint(folder: Path) -> None:
     done = caffe2tf("convert", folder / "net.prototxt", "-o", folder / "out")
     assert done.code == 3
     assert "net.prototxt:4:1: layer 'b/1': layer type 'Bend' is not supported" in done.err
@@ -194,7 +194,7 @@ def test_without_the_plugin_every_gap_is_named_and_how_to_fill_it(folder: Path) 
     assert not (folder / "out").exists()
 
 
-def test_an_installed_package_can_offer_layers(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_layers_of_an_installed_package_are_found(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     package_info = folder / "bending-1.0.dist-info"
     package_info.mkdir()
     (package_info / "METADATA").write_text("Metadata-Version: 2.1\nName: bending\nVersion: 1.0\n")
@@ -232,7 +232,7 @@ def test_an_installed_package_can_offer_layers(folder: Path, monkeypatch: pytest
         ),
     ],
 )
-def test_a_plugin_that_fails_says_where(folder: Path, text: str, said: str) -> None:
+def test_a_failing_plugin_reports_cause_and_line(folder: Path, text: str, said: str) -> None:
     (folder / "my_layers.py").write_text(text)
     done = caffe2tf("inspect", folder / "net.prototxt", "--plugin", folder / "my_layers.py")
     assert done.code == 2
@@ -241,13 +241,13 @@ def test_a_plugin_that_fails_says_where(folder: Path, text: str, said: str) -> N
 
 
 @pytest.mark.parametrize("name", ["missing.py", "net.prototxt", "."])
-def test_what_is_no_plugin(folder: Path, name: str) -> None:
+def test_a_path_that_is_not_a_plugin(folder: Path, name: str) -> None:
     done = caffe2tf("inspect", folder / "net.prototxt", "--plugin", folder / name)
     assert done.code == 2
     assert "plugin" in done.err
 
 
-def test_a_layer_that_no_file_defines(folder: Path) -> None:
+def test_a_runtime_layer_that_no_file_defines(folder: Path) -> None:
     (folder / "my_keras.py").write_text("import keras\n")
     done = caffe2tf("convert", folder / "net.prototxt", "-o", folder / "out", "--plugin", folder / "my_layers.py")
     assert done.code == 2
@@ -256,7 +256,7 @@ def test_a_layer_that_no_file_defines(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("line", ["class LRN: pass", "import numpy as tf"])
-def test_a_file_of_layers_that_contradicts_ours(folder: Path, line: str) -> None:
+def test_a_runtime_file_that_conflicts_with_the_packages_layers(folder: Path, line: str) -> None:
     (folder / "my_keras.py").write_text(f"{KERAS}\n\n{line}\n")
     done = caffe2tf("convert", folder / "net.prototxt", "-o", folder / "out", "--plugin", folder / "my_layers.py")
     assert done.code == 2

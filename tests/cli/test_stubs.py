@@ -1,4 +1,4 @@
-"""Layers of unknown type as stubs: everything around them is done, and what the user writes into them is kept."""
+"""Stubs for unknown layer types: the rest of the network is converted, and the user's edits are kept."""
 
 from __future__ import annotations
 
@@ -56,13 +56,13 @@ def convert(
     return package.convert(net, weights, out, on_unknown="stub", input_shapes=shapes)
 
 
-def test_without_it_the_error_says_how_to_go_on(files: Files, tmp_path: Path) -> None:
+def test_without_stubs_the_error_suggests_them(files: Files, tmp_path: Path) -> None:
     net, weights, _ = files
     with pytest.raises(UnsupportedError, match=r"'Blend' is not supported[\s\S]*--plugin[\s\S]*--on-unknown stub"):
         package.convert(net, weights, tmp_path / "out")
 
 
-def test_the_model_is_built_and_the_stub_says_so_when_it_is_run(files: Files, tmp_path: Path) -> None:
+def test_an_empty_stub_builds_and_raises_when_it_runs(files: Files, tmp_path: Path) -> None:
     net, weights, blobs = files
     done = convert(net, weights, tmp_path / "out")
     assert done.stubs == tmp_path / "out" / "mixed_stubs.py"
@@ -79,7 +79,7 @@ def test_the_model_is_built_and_the_stub_says_so_when_it_is_run(files: Files, tm
         model({"data": np.zeros((2, 4, 5, 3), "f4")})
 
 
-def test_what_is_filled_in_runs_and_is_kept(files: Files, tmp_path: Path, rng: np.random.Generator) -> None:
+def test_a_filled_in_stub_runs_and_is_kept(files: Files, tmp_path: Path, rng: np.random.Generator) -> None:
     net, weights, blobs = files
     done = convert(net, weights, tmp_path / "out")
     assert done.stubs is not None
@@ -100,13 +100,13 @@ def test_what_is_filled_in_runs_and_is_kept(files: Files, tmp_path: Path, rng: n
     assert_matches(out["rest"], want[:, :, 0, 0], "rest")
 
 
-def test_it_is_the_same_each_time(files: Files, tmp_path: Path) -> None:
+def test_stubs_are_reproducible(files: Files, tmp_path: Path) -> None:
     net, weights, _ = files
     one, two = (convert(net, weights, tmp_path / name) for name in ("one", "two"))
     assert [*one.sha256.values()] == [*two.sha256.values()]
 
 
-def test_a_foreign_file_is_not_written_over(files: Files, tmp_path: Path) -> None:
+def test_a_foreign_file_is_not_overwritten(files: Files, tmp_path: Path) -> None:
     net, weights, _ = files
     (tmp_path / "mixed_stubs.py").write_text("mine = 1\n")
     with pytest.raises(OutputError, match=r"mixed_stubs.py: this file holds no stubs"):
@@ -115,7 +115,7 @@ def test_a_foreign_file_is_not_written_over(files: Files, tmp_path: Path) -> Non
     assert not (tmp_path / "mixed.py").exists()
 
 
-def test_a_top_without_a_shape_has_that_of_its_bottom(tmp_path: Path) -> None:
+def test_a_top_without_a_shape_takes_the_shape_of_its_bottom(tmp_path: Path) -> None:
     net = tmp_path / "net.prototxt"
     net.write_text(NET.replace('type: "ReLU"', 'type: "class"'))
     done = convert(net, None, tmp_path / "out", shapes={"rest": (7,)})
@@ -125,7 +125,7 @@ def test_a_top_without_a_shape_has_that_of_its_bottom(tmp_path: Path) -> None:
     assert isinstance(done.build(), keras.Model)
 
 
-def test_a_layer_that_reads_nothing_is_an_input(tmp_path: Path) -> None:
+def test_an_unknown_layer_without_bottoms_becomes_an_input(tmp_path: Path) -> None:
     net = tmp_path / "net.prototxt"
     net.write_text(
         'layer { name: "d" type: "TapeReader" top: "x" tape_param { speed: 3 } }\n'
@@ -146,7 +146,7 @@ def test_command_line(files: Files, tmp_path: Path) -> None:
     assert "choose one of refuse, stub" in wrong.err
 
 
-def test_inspect_hints_at_the_ways_on_and_does_not_speak_of_what_only_the_unknown_layer_reads(files: Files) -> None:
+def test_inspect_suggests_plugins_and_stubs_once(files: Files) -> None:
     done = caffe2tf("inspect", files[0])
     assert done.code == 3
     assert done.err.strip().endswith("(--on-unknown stub)")

@@ -1,4 +1,4 @@
-"""``caffe2tf upgrade``: what is written for each kind of file, and that results do not change."""
+"""``caffe2tf upgrade``: the result for each kind of file, and that networks still compute the same."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ V1_MODELS = ("lenet_v1", "cifar10_full_v1")
 
 @pytest.fixture
 def v1(tmp_path: Path) -> Path:
-    """A trained V1 network of one layer, with a field that no Caffe knows in every message."""
+    """A trained V1 network of one layer, with an unknown field in every message."""
     net = caffe_pb2.NetParameter(name="old")
     net.input.append("x")
     net.input_dim.extend((2, 3, 1, 1))
@@ -54,7 +54,7 @@ def test_a_trained_network_keeps_every_blob(tmp_path: Path, v1: Path) -> None:
     assert sorted(os.listdir(tmp_path)) == ["new.caffemodel", "old.caffemodel"]  # noqa: PTH208 - names are compared
 
 
-def test_again_changes_nothing_and_in_place_works(tmp_path: Path, v1: Path) -> None:
+def test_upgrading_twice_changes_nothing(tmp_path: Path, v1: Path) -> None:
     new, again = tmp_path / "new.caffemodel", tmp_path / "again.caffemodel"
     caffe2tf("upgrade", v1, "-o", new)
     caffe2tf("upgrade", new, "-o", again)
@@ -63,14 +63,14 @@ def test_again_changes_nothing_and_in_place_works(tmp_path: Path, v1: Path) -> N
 
 
 @pytest.mark.parametrize("suffix", ["binaryproto", "old", "CAFFEMODEL"])
-def test_any_other_name_gets_what_the_old_file_is(tmp_path: Path, v1: Path, suffix: str) -> None:
+def test_any_other_suffix_keeps_the_kind_of_file(tmp_path: Path, v1: Path, suffix: str) -> None:
     new = tmp_path / f"new.{suffix}"
     assert caffe2tf("upgrade", v1, "-o", new).code == 0
     assert len(parsed(new).layer[1].blobs) == 2
 
 
 @pytest.mark.parametrize("suffix", ["prototxt", "pbtxt", "txt"])
-def test_the_definition_alone_of_a_trained_network(tmp_path: Path, v1: Path, suffix: str) -> None:
+def test_a_prototxt_of_a_trained_network_holds_only_the_definition(tmp_path: Path, v1: Path, suffix: str) -> None:
     new = tmp_path / f"new.{suffix}"
     done = caffe2tf("upgrade", v1, "-o", new)
     assert (done.code, done.out) == (0, f"{new}: 2 layers\n")
@@ -78,7 +78,7 @@ def test_the_definition_alone_of_a_trained_network(tmp_path: Path, v1: Path, suf
     assert [x.type for x in read_network(new).layers] == ["Input", "InnerProduct"]
 
 
-def test_text_holds_no_weights(tmp_path: Path, digits: Path) -> None:
+def test_a_text_file_holds_no_weights(tmp_path: Path, digits: Path) -> None:
     done = caffe2tf("upgrade", digits / "deploy.prototxt", "-o", tmp_path / "new.caffemodel")
     assert done.code == 2
     assert "text, which holds no weights" in done.err
@@ -94,7 +94,7 @@ def test_other_files_are_refused(tmp_path: Path, digits: Path, name: str) -> Non
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_file_that_is_cut_short_leaves_what_was_there(tmp_path: Path, v1: Path) -> None:
+def test_a_truncated_file_leaves_the_output_untouched(tmp_path: Path, v1: Path) -> None:
     new = tmp_path / "new.caffemodel"
     new.write_bytes(b"before")
     v1.write_bytes(v1.read_bytes()[:-5])
@@ -108,7 +108,7 @@ def test_a_file_that_is_cut_short_leaves_what_was_there(tmp_path: Path, v1: Path
     ("place", "why"),
     [(".", "is a directory"), ("missing/new.caffemodel", "there is no folder")],
 )
-def test_a_place_that_cannot_be_written(tmp_path: Path, v1: Path, place: str, why: str) -> None:
+def test_an_output_that_cannot_be_written(tmp_path: Path, v1: Path, place: str, why: str) -> None:
     done = caffe2tf("upgrade", v1, "-o", tmp_path / place)
     assert done.code == 2
     assert why in done.err
@@ -123,8 +123,8 @@ def field(number: int, payload: bytes) -> bytes:
     return head + bytes([size]) + payload
 
 
-def test_what_no_caffe_knows_is_kept_where_its_number_is_free(tmp_path: Path) -> None:
-    """Field 190 is free in all generations, 141 is a block of the modern one; 9 and 30 are free in their blocks."""
+def test_unknown_binary_fields_are_kept_if_their_number_is_free(tmp_path: Path) -> None:
+    """Field 190 is free in V1 and V2, 141 is a block of V2; 9 and 30 are free in their blocks."""
     filler = field(9, b"in a block")
     block = field(6, b"\x08\x04") + field(30, b"deep")
     modern = field(1, b"m") + field(2, b"ReLU") + field(190, b"modern") + field(117, block)
@@ -143,12 +143,12 @@ def test_what_no_caffe_knows_is_kept_where_its_number_is_free(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("model", V1_MODELS)
-def test_real_networks_compute_the_same(tmp_path: Path, models: Path, model: str) -> None:
+def test_upgraded_published_networks_compute_the_same(tmp_path: Path, models: Path, model: str) -> None:
     folder = models / model
     same_results(tmp_path, folder / "deploy.prototxt", folder / "weights.caffemodel")
 
 
-def test_a_recorded_network_computes_the_same(tmp_path: Path, data: Path) -> None:
+def test_an_upgraded_recorded_network_computes_the_same(tmp_path: Path, data: Path) -> None:
     folder = data / "layers" / "v1_layers"
     same_results(tmp_path, folder / "net.prototxt", folder / "net.caffemodel")
 
@@ -174,7 +174,7 @@ def same_results(folder: Path, old_net: Path, old_weights: Path) -> None:
 
 
 def test_memory_stays_small(tmp_path: Path) -> None:
-    """A network larger than what the copy may take: the address space is what is bounded, pages of the map aside."""
+    """The network is larger than the address space that the limit leaves for copies."""
     import tracemalloc
 
     from caffe2tf.parse import upgrade_file
@@ -194,7 +194,7 @@ def test_memory_stays_small(tmp_path: Path) -> None:
 
 
 def test_a_damaged_file_is_refused_or_upgraded(tmp_path: Path, v1: Path, rng: np.random.Generator) -> None:
-    """Whatever a flipped byte does, the answer is a result that reads again, or a message."""
+    """A flipped byte leads to a readable result or to a message, never to a traceback."""
     from caffe2tf.errors import Caffe2TFError
     from caffe2tf.parse import upgrade_file
 

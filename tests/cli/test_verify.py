@@ -1,4 +1,4 @@
-"""``caffe2tf verify`` and ``run``: numbers for every blob, and an exit status to rely on."""
+"""``caffe2tf verify`` and ``run``: numbers for every blob, and the exit status."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def verify(digits: Path, tmp_path: Path, blobs: dict[str, np.ndarray], *more: ob
     return done
 
 
-def test_what_is_the_same(digits: Path, tmp_path: Path, blobs: dict[str, np.ndarray]) -> None:
+def test_equal_blobs_exit_with_0(digits: Path, tmp_path: Path, blobs: dict[str, np.ndarray]) -> None:
     done = verify(digits, tmp_path, blobs)
     assert done.code == 0, done.out
     lines = done.out.splitlines()
@@ -54,7 +54,7 @@ def test_what_is_the_same(digits: Path, tmp_path: Path, blobs: dict[str, np.ndar
 def test_the_first_layer_that_differs_is_named_first(
     digits: Path, tmp_path: Path, blobs: dict[str, np.ndarray]
 ) -> None:
-    wrong = dict(reversed(blobs.items()))  # the order of the file does not matter
+    wrong = dict(reversed(blobs.items()))  # the order of the file must not matter
     wrong["pool2"] = blobs["pool2"] * np.float32(1.01)
     wrong["fc4"] = blobs["fc4"] + 1
     done = verify(digits, tmp_path, wrong)
@@ -78,8 +78,8 @@ def test_json(digits: Path, tmp_path: Path, blobs: dict[str, np.ndarray]) -> Non
     assert one["relative_l2"] == pytest.approx(0.5, rel=1e-5)
 
 
-def test_json_of_differences_that_no_number_tells(digits: Path, tmp_path: Path, blobs: dict[str, np.ndarray]) -> None:
-    """Squares of such values overflow, and their quotients are NaN, which JSON does not have."""
+def test_json_of_a_difference_without_a_number(digits: Path, tmp_path: Path, blobs: dict[str, np.ndarray]) -> None:
+    """Squares of such values overflow, and their quotients are NaN, which JSON cannot express."""
     odd = {"fc4": np.where(blobs["fc4"] > 0, 1e308, blobs["fc4"].astype("f8")), "prob": np.full((3, 10), np.nan)}
     done = verify(digits, tmp_path, blobs | odd, "--json")
     assert (done.code, done.err) == (1, "")
@@ -87,7 +87,7 @@ def test_json_of_differences_that_no_number_tells(digits: Path, tmp_path: Path, 
     assert [b["blob"] for b in said["blobs"] if not b["same"]] == ["fc4", "prob"]
 
 
-def test_a_blob_without_a_finite_value(tmp_path: Path) -> None:
+def test_a_blob_without_finite_values(tmp_path: Path) -> None:
     net = tmp_path / "net.prototxt"
     net.write_text(
         'input: "x" input_shape { dim: 2 dim: 3 }'
@@ -118,14 +118,14 @@ def test_a_wider_tolerance(digits: Path, tmp_path: Path, blobs: dict[str, np.nda
 
 
 @pytest.mark.parametrize("bound", ["nan", "inf", "-1"])
-def test_a_tolerance_that_would_call_anything_the_same(
+def test_a_tolerance_that_accepts_everything_is_refused(
     digits: Path, tmp_path: Path, blobs: dict[str, np.ndarray], bound: str
 ) -> None:
     assert verify(digits, tmp_path, blobs, f"--relative={bound}").code == 2
     assert verify(digits, tmp_path, blobs, f"--peak={bound}").code == 2
 
 
-def test_a_blob_that_the_network_lacks_is_a_difference(
+def test_a_reference_blob_that_the_network_lacks_differs(
     digits: Path, tmp_path: Path, blobs: dict[str, np.ndarray]
 ) -> None:
     done = verify(digits, tmp_path, blobs | {"pool9": np.ones(3)})
@@ -133,7 +133,7 @@ def test_a_blob_that_the_network_lacks_is_a_difference(
     assert "'pool9': the network has no such blob" in done.out
 
 
-def test_comparing_nothing_is_a_failure(digits: Path, tmp_path: Path, blobs: dict[str, np.ndarray]) -> None:
+def test_an_empty_comparison_fails(digits: Path, tmp_path: Path, blobs: dict[str, np.ndarray]) -> None:
     done = verify(digits, tmp_path, {"data": blobs["data"]})
     assert done.code == 2
     assert "nothing to compare" in done.err
@@ -149,7 +149,7 @@ def _inputs(tmp_path: Path, blobs: dict[str, np.ndarray]) -> Path:
     return tmp_path / "in.npz"
 
 
-def test_references_that_do_not_fit(digits: Path, tmp_path: Path, blobs: dict[str, np.ndarray]) -> None:
+def test_references_that_do_not_match_the_network(digits: Path, tmp_path: Path, blobs: dict[str, np.ndarray]) -> None:
     done = verify(digits, tmp_path, {"fc4": blobs["fc4"]})
     assert done.code == 2
     assert "input 'data'" in done.err
@@ -177,7 +177,7 @@ def test_an_unsupported_network(digits: Path, tmp_path: Path, blobs: dict[str, n
 def test_run_prints_a_line_for_each_blob(digits: Path, tmp_path: Path, blobs: dict[str, np.ndarray]) -> None:
     done = caffe2tf(
         "run", digits / "digits.caffemodel", "--input", _inputs(tmp_path, blobs), "-o", tmp_path / "o.npz"
-    )  # the weights are those inside
+    )  # the weights inside the .caffemodel are used
     assert done.code == 0, done.err
     with np.load(tmp_path / "o.npz") as out:
         np.testing.assert_array_equal(out["prob"], blobs["prob"])
@@ -186,7 +186,7 @@ def test_run_prints_a_line_for_each_blob(digits: Path, tmp_path: Path, blobs: di
     assert line.split()[1:] == ["3x10", *(f"{v:.6g}" for v in (fc4.min(), fc4.max(), fc4.mean(dtype="f8")))]
 
 
-def test_run_writes_over_nothing_that_it_reads(digits: Path, tmp_path: Path, blobs: dict[str, np.ndarray]) -> None:
+def test_run_does_not_overwrite_its_inputs(digits: Path, tmp_path: Path, blobs: dict[str, np.ndarray]) -> None:
     net, weights, given = tmp_path / "net.prototxt", tmp_path / "w.caffemodel", _inputs(tmp_path, blobs)
     net.write_bytes((digits / "deploy.prototxt").read_bytes())
     weights.write_bytes((digits / "digits.caffemodel").read_bytes())
@@ -202,8 +202,8 @@ def test_run_writes_over_nothing_that_it_reads(digits: Path, tmp_path: Path, blo
     assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == before
 
 
-def test_run_of_values_that_have_no_mean(tmp_path: Path) -> None:
-    """And of some that float32 could not add up: without a warning, which pytest is told to make an error of."""
+def test_run_prints_values_without_a_mean(tmp_path: Path) -> None:
+    """Also values whose sum overflows float32. A warning would fail the test."""
     net = tmp_path / "net.prototxt"
     net.write_text('input: "x" input_shape { dim: 2 } layer { name: "r" type: "ReLU" bottom: "x" top: "y" }')
     for x, mean in (([np.inf, -np.inf], "nan"), ([3e38, 2e38], "2.5e+38")):
@@ -213,7 +213,7 @@ def test_run_of_values_that_have_no_mean(tmp_path: Path) -> None:
         assert done.out.splitlines()[1].split()[-1] == mean
 
 
-def test_run_of_a_blob_whose_name_no_entry_can_have(tmp_path: Path) -> None:
+def test_run_with_a_blob_name_that_npz_cannot_hold(tmp_path: Path) -> None:
     net = tmp_path / "net.prototxt"
     net.write_text(
         f'input: "x" input_shape {{ dim: 2 }} layer {{ name: "r" type: "ReLU" bottom: "x" top: "{"y" * 65536}" }}'
@@ -225,8 +225,8 @@ def test_run_of_a_blob_whose_name_no_entry_can_have(tmp_path: Path) -> None:
     assert len(done.err) < 1000
 
 
-def test_run_of_a_network_that_selects_nothing(tmp_path: Path) -> None:
-    """A blob without values has no least one."""
+def test_run_of_a_network_without_selected_layers(tmp_path: Path) -> None:
+    """An empty blob has no minimum."""
     net = tmp_path / "net.prototxt"
     net.write_text(
         'input: "x" input_shape { dim: 3 dim: 2 dim: 1 dim: 1 } input: "s" input_shape { dim: 3 }'

@@ -1,4 +1,4 @@
-"""docs/layers.md says what the layers' docstrings say."""
+"""docs/layers.md is generated from the layers' docstrings."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def test_the_page_is_current() -> None:
     assert generate_docs.PAGE.read_text(encoding="utf-8") == generate_docs.render(), "run scripts/generate_docs.py"
 
 
-def test_an_outdated_page_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_check_detects_an_outdated_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     page = tmp_path / "layers.md"
     monkeypatch.setattr(generate_docs, "PAGE", page)
     assert generate_docs.main(["--check"]) == 1
@@ -31,15 +31,15 @@ OURS = {n: c for n, c in registered().items() if is_ours(c)}
 
 
 @pytest.mark.parametrize("name", OURS)
-def test_every_layer_documents_itself(name: str) -> None:
+def test_every_layer_has_a_docstring(name: str) -> None:
     doc = inspect.getdoc(OURS[name])
     assert doc is not None
     assert OURS[name].__doc__ is not None, "the docstring must be the class's own"
     assert len(doc) > 12
 
 
-def test_it_names_what_its_reader_can_find() -> None:
-    """Layers on the page, or Keras layers beside an emitted model; never a class of the converter."""
+def test_the_page_names_only_layers_that_readers_can_find() -> None:
+    """Layer types and runtime layers, but no internal classes of the converter."""
     named = set(re.findall(r"(?<!`)`([A-Z]\w+)`(?!`)", generate_docs.render()))
     assert named
     assert named <= OURS.keys() | runtime_names()
@@ -55,6 +55,6 @@ def test_it_names_what_its_reader_can_find() -> None:
         ("ReLU", ""),
     ],
 )
-def test_it_says_what_becomes_of_a_layer(name: str, fate: str) -> None:
+def test_the_page_says_what_a_layer_becomes(name: str, fate: str) -> None:
     (row,) = (line for line in generate_docs.render().splitlines() if line.startswith(f"| [{name}]"))
     assert row.endswith(f" | {fate} |")

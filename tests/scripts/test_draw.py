@@ -1,4 +1,4 @@
-"""The drawing rule is frozen: recordings of what Caffe computed depend on each of its bytes."""
+"""The drawing rule is frozen, because the recordings of Caffe depend on every byte of it."""
 
 from __future__ import annotations
 
@@ -37,18 +37,18 @@ def params(tmp_path: Path) -> Path:
     return path
 
 
-def test_the_bytes_of_drawn_weights(params: Path, tmp_path: Path) -> None:
+def test_drawn_weights_are_reproducible(params: Path, tmp_path: Path) -> None:
     assert draw.main(["weights", str(params), str(tmp_path / "net.caffemodel")]) == 0
     written = (tmp_path / "net.caffemodel").read_bytes()
     assert (len(written), f"{zlib.crc32(written):08x}") == (8_802_333, "03a6747a")
 
 
-def test_the_bytes_of_drawn_inputs() -> None:
+def test_drawn_inputs_are_reproducible() -> None:
     assert f"{zlib.crc32(draw.draw_input('data', (2, 3, 5, 4)).tobytes()):08x}" == "410dddc3"
     assert f"{zlib.crc32(draw.draw_input('data', (2, 7)).tobytes()):08x}" == "2b1203b0"
 
 
-def test_a_drawn_blob_is_what_the_file_holds(params: Path, tmp_path: Path) -> None:
+def test_the_file_holds_the_drawn_blobs(params: Path, tmp_path: Path) -> None:
     draw.write_caffemodel(draw.read_params(params), tmp_path / "net.caffemodel")
     written = (tmp_path / "net.caffemodel").read_bytes()
     for name, kind, shapes in [LAYERS[0], LAYERS[1], LAYERS[-1]]:
@@ -66,7 +66,7 @@ def test_the_input_command_writes_what_draw_input_draws(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["{", '{"a": 1}', "[[1, 2]]", '[["conv", "Convolution", [["x"]]]]'])
-def test_another_file_is_refused_by_name(text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_invalid_params_file_is_refused(text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     wrong = tmp_path / "wrong.json"
     wrong.write_text(text, encoding="utf-8")
     assert draw.main(["weights", str(wrong), str(tmp_path / "out")]) == 2

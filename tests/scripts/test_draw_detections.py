@@ -1,4 +1,4 @@
-"""The picture of docs/detection.md shows what it says."""
+"""The picture in docs/detection.md shows what the page claims."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_the_faces_are_found(model: Path) -> None:
         assert right - left == pytest.approx(1.6 * face.size, rel=0.15)
 
 
-def test_the_boxes_are_those_that_caffe_recorded(model: Path) -> None:
+def test_the_boxes_match_caffes_recording(model: Path) -> None:
     ours = draw_detections.detect(model, draw_input("data", (1, 3, 240, 320)))
     recorded = draw_detections.recorded_detections(model)
     assert ours.shape == recorded.shape[2:] == (50, 7)
