@@ -8,7 +8,6 @@ import pytest
 from caffe2tf.errors import Caffe2TFError
 from caffe2tf.ir.layer import Batch
 from caffe2tf.layers.reduction.argmax import ArgMax
-from tests.layers.emitted import check_saved
 from tests.layers.oracle import Array, check_recorded, recorded, run_layer
 
 
@@ -97,12 +96,3 @@ def test_unknown_extents() -> None:
 def test_rules(text: str, message: str) -> None:
     with pytest.raises(Caffe2TFError, match=message):
         run_layer(text, {"data": np.ones((2, 3, 4), np.float32)})
-
-
-def test_own_layers_are_saved(rng: np.random.Generator) -> None:
-    from caffe2tf.runtime.reduction.argmax import ArgMax as Own
-    from caffe2tf.runtime.reduction.argmax import FlatArgMax
-
-    x = draw(rng, (2, 3, 4, 5))
-    for made in (Own(1, 2), Own(3, values=True), FlatArgMax(4, 3, with_values=True), FlatArgMax(4)):
-        check_saved(made, x)

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pytest
 
 from caffe2tf.errors import Caffe2TFError
-from tests.layers.emitted import check_saved, emitted
+from tests.layers.emitted import emitted
 from tests.layers.oracle import Array, assert_matches, check_recorded, recorded, run_layer
 
 
@@ -71,11 +71,3 @@ def test_idioms() -> None:
 def test_rules(axis: int) -> None:
     with pytest.raises(Caffe2TFError, match=rf"reduction_param.axis: axis {axis} is out of range"):
         run_layer(layer("SUM", axis), {"data": np.ones((2, 3), np.float32)})
-
-
-def test_own_layer_is_saved(rng: np.random.Generator) -> None:
-    from caffe2tf.runtime.reduction.reduction import Reduction
-
-    x = rng.standard_normal((2, 3, 4, 5)).astype(np.float32)
-    for made in (Reduction("SUMSQ", (1, 2), -0.5), Reduction("MEAN", (0, 1, 2, 3)), Reduction("ASUM", (3,))):
-        check_saved(made, x)

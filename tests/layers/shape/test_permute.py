@@ -16,7 +16,7 @@ from caffe2tf.parse import read_network
 from caffe2tf.passes import prepare
 from caffe2tf.passes.reorder import Reorder
 from tests.builders import input_layers
-from tests.layers.emitted import built, calls, check_saved
+from tests.layers.emitted import built, calls
 from tests.layers.oracle import Array, assert_matches, check_recorded, recorded, run_layer
 
 SHAPES = ((3,), (2, 3), (2, 3, 4), (2, 3, 4, 5), (2, 3, 2, 5, 4))
@@ -209,12 +209,6 @@ def test_in_place_is_remarked_on(tmp_path: Path) -> None:
     assert [n for n in notes if "layer 'p'" in n and "give the top another name" in n]
     file.write_text(text + layer("p", (0, 1), bottom="c", top="c") + layer("q", (0, 2), bottom="c"), encoding="utf-8")
     assert not caffe2tf.convert(file, None, tmp_path / "other").notes
-
-
-def test_own_layer_in_a_model(rng: np.random.Generator) -> None:
-    from caffe2tf.runtime.shape.permute import PermuteInPlace
-
-    check_saved(PermuteInPlace((0, 3, 1, 2)), rng.normal(0, 2, (2, 3, 4, 5)).astype(np.float32))
 
 
 @pytest.mark.parametrize(

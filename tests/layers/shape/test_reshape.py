@@ -166,14 +166,5 @@ def test_a_reshape_of_the_batch_is_saved_and_loaded() -> None:
     assert_matches(have, x.reshape(8, 3))
 
 
-def test_copied_extents_at_run_time() -> None:
-    from caffe2tf.runtime.shape.reshape import FullReshape
-
-    layer_ = FullReshape((0, -1, 2, 0), (1, 0))
-    assert layer_.compute_output_shape((None, None, 8)) == (None, None, 2, None)
-    assert layer_.compute_output_shape((3, 5, 8)) == (5, 4, 2, 3)
-    assert_matches(np.asarray(layer_(draw(3, 5, 8))), draw(3, 5, 8).reshape(5, 4, 2, 3))
-
-
 def relu(bottom: str) -> str:
     return f'layer {{ name: "r" type: "ReLU" bottom: "{bottom}" top: "r" }}'

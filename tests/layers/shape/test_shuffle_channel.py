@@ -7,7 +7,7 @@ import pytest
 
 from caffe2tf.errors import Caffe2TFError, LayerError
 from caffe2tf.layers.shape.shuffle_channel import ShuffleChannel
-from tests.layers.emitted import calls, check_saved, emitted
+from tests.layers.emitted import calls, emitted
 from tests.layers.oracle import Array, assert_matches, check_recorded, recorded, run_layer
 
 Shape = tuple[int, ...]
@@ -100,23 +100,3 @@ def test_not_in_place(rng: np.random.Generator) -> None:
     with pytest.raises(Caffe2TFError, match="must not be computed in place: give its top another name than 'data'"):
         run_layer(layer(2).replace('top: "out"', 'top: "data"'), {"data": x})
     assert_matches(run_layer(layer(1).replace('top: "out"', 'top: "data"'), {"data": x})["data"], x)
-
-
-@pytest.mark.parametrize("axis", [-1, 1, 2])
-def test_own_layer_is_saved(axis: int, rng: np.random.Generator) -> None:
-    from caffe2tf.runtime.shape.shuffle_channel import ShuffleChannel as Own
-
-    x = rng.standard_normal((2, 6, 12, 18)).astype(np.float32)
-    check_saved(Own(3, axis), x)
-    want = np.moveaxis(shuffle(np.moveaxis(x, axis, 1), 3), 1, axis)
-    assert np.array_equal(np.asarray(Own(3, axis)(x)), want)
-
-
-def test_own_layer_with_extents_of_run_time(rng: np.random.Generator) -> None:
-    import tensorflow as tf
-
-    from caffe2tf.runtime.shape.shuffle_channel import ShuffleChannel as Own
-
-    traced = tf.function(Own(2), input_signature=[tf.TensorSpec((None, None, None, 6))])
-    x = rng.standard_normal((2, 3, 5, 6)).astype(np.float32)
-    assert np.array_equal(np.moveaxis(np.asarray(traced(x)), -1, 1), shuffle(np.moveaxis(x, -1, 1), 2))

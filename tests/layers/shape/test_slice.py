@@ -84,16 +84,6 @@ def test_unknown_extents() -> None:
     assert Slice(axis=0, points=(), count=2).infer((None, 5)) == ((None, 5), (None, 5))
 
 
-def test_pieces_of_an_unknown_extent() -> None:
-    from caffe2tf.runtime.shape.slice import Slice as Pieces
-
-    x = draw(3, 4, 5)
-    assert Pieces(1, pieces=2).compute_output_shape((3, None, 5)) == [(3, None, 5)] * 2
-    assert Pieces(1, (1,)).compute_output_shape((3, None, 5)) == [(3, 1, 5), (3, None, 5)]
-    for have, want in zip(Pieces(1, pieces=2)(x), np.split(x, 2, 1), strict=True):
-        assert_matches(np.asarray(have), want)
-
-
 def test_the_batch_is_free_unless_it_is_cut() -> None:
     x = draw(3, 6, 4, 5)
     have = reloaded(built(layer("slice_point: 2"), {"data": (1, 6, 4, 5)}), [np.moveaxis(x, 1, -1)])
