@@ -1,1 +1,1 @@
-"""Layers that reduce axes."""
+"""Keras layers that reduce axes."""

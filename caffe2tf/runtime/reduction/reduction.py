@@ -1,4 +1,4 @@
-"""Sums over several axes."""
+"""Reduction: sums over several axes."""
 
 from __future__ import annotations
 
@@ -12,12 +12,18 @@ __all__ = ["Reduction"]
 
 @keras.saving.register_keras_serializable(package="caffe2tf")
 class Reduction(keras.layers.Layer):
-    """A sum over some axes, which are gone afterwards.
+    """Sums a tensor over axes, removes the axes, and scales the result.
 
     Args:
-        operation: SUM, ASUM (of absolute values), SUMSQ (of squares) or MEAN.
-        axes: the axes that are summed over.
-        coefficient: factor of the result.
+        operation: one of ``"SUM"``, ``"ASUM"`` (sum of absolute values), ``"SUMSQ"`` (sum of squares) and ``"MEAN"``.
+        axes: sequence of ints, 0 or greater. The axes to reduce; the batch axis may be among them.
+        coefficient: float. The factor by which the result is multiplied. Defaults to 1.
+
+    Input shape:
+        Any shape.
+
+    Output shape:
+        The input shape without `axes`.
     """
 
     def __init__(self, operation: str, axes: Sequence[int], coefficient: float = 1.0, **kwargs: object) -> None:
@@ -27,7 +33,7 @@ class Reduction(keras.layers.Layer):
         self.coefficient = coefficient
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
-        """The sums."""
+        """Reduce the input and scale the result."""
         if self.operation == "MEAN":
             result = tf.reduce_mean(x, axis=self.axes)
         else:
@@ -36,11 +42,11 @@ class Reduction(keras.layers.Layer):
         return result if self.coefficient == 1 else result * self.coefficient
 
     def compute_output_spec(self, x: keras.KerasTensor) -> object:
-        """The axes that are left."""
+        """Return the spec of the output: the input without the reduced axes."""
         left = tuple(n for i, n in enumerate(x.shape) if i not in self.axes)
         return keras.KerasTensor(left, dtype=self.compute_dtype)
 
     def get_config(self) -> dict[str, object]:
-        """Arguments."""
+        """Return the constructor's arguments."""
         own = {"operation": self.operation, "axes": self.axes, "coefficient": self.coefficient}
         return {**super().get_config(), **own}

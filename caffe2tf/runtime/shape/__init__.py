@@ -1,1 +1,1 @@
-"""Layers that move, cut, join or repeat values."""
+"""Keras layers that move, cut, pad, reshape or repeat values."""

@@ -1,4 +1,4 @@
-"""DepthToSpace: channels become places of a larger image."""
+"""DepthToSpace: moves channels into blocks of pixels."""
 
 from __future__ import annotations
 
@@ -12,13 +12,25 @@ __all__ = ["DepthToSpace"]
 
 @keras.saving.register_keras_serializable(package="caffe2tf")
 class DepthToSpace(keras.layers.Layer):
-    """Each square of places of the output is a run of the input's channels.
+    """Moves channels into ``size x size`` blocks of pixels (depth to space, pixel shuffle).
+
+    With ``s = size`` and C output channels, the output pixel ``(s * h + i, s * w + j)`` of channel ``c`` is the input
+    pixel ``(h, w)`` of channel
+
+    - ``(s * i + j) * C + c`` by default, as in ``tf.nn.depth_to_space``,
+    - ``(s * c + i) * s + j`` if `inner` is true, as in PyTorch's ``PixelShuffle``.
 
     Args:
-        size: places along each side of a square.
-        inner: whether a channel's number is its number in the output, times the places, plus the place; else it is the
-            place, times the output's channels, plus the number in the output.
-        data_format: channels_last or channels_first.
+        size: int. The height and the width of a block.
+        inner: bool. Which of the two channel orders above the input has: whether the position in the block varies
+            fastest along the channel axis. Defaults to False: the output channel varies fastest.
+        data_format: ``"channels_last"`` (the default) or ``"channels_first"``. Channels-first works on CPUs, too.
+
+    Input shape:
+        ``(N, H, W, C * size ** 2)`` if channels last, ``(N, C * size ** 2, H, W)`` if channels first.
+
+    Output shape:
+        ``(N, H * size, W * size, C)`` if channels last, ``(N, C, H * size, W * size)`` if channels first.
     """
 
     def __init__(self, size: int, *, inner: bool = False, data_format: str = "channels_last", **kwargs: object) -> None:
@@ -28,7 +40,7 @@ class DepthToSpace(keras.layers.Layer):
         self.data_format = data_format
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
-        """Four axes; the channels are a multiple of the places of a square."""
+        """Rearrange the values of the input."""
         s = self.size
         extents = known_shape(x)
         if self.data_format == "channels_last":
@@ -45,7 +57,7 @@ class DepthToSpace(keras.layers.Layer):
         return tf.reshape(x, (n, c // s**2, h * s, w * s))
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        """Sides times the size, channels divided by its square."""
+        """Return the input shape with height and width times `size`, and channels divided by ``size ** 2``."""
         channels = 3 if self.data_format == "channels_last" else 1
         after = [None if d is None else d * self.size for d in input_shape]
         depth = input_shape[channels]
@@ -53,6 +65,6 @@ class DepthToSpace(keras.layers.Layer):
         return (input_shape[0], *after[1:])
 
     def get_config(self) -> dict[str, object]:
-        """Arguments of the constructor."""
+        """Return the constructor's arguments."""
         own = {"size": self.size, "inner": self.inner, "data_format": self.data_format}
         return {**super().get_config(), **own}

@@ -12,13 +12,22 @@ __all__ = ["Filter"]
 
 @keras.saving.register_keras_serializable(package="caffe2tf")
 class Filter(keras.layers.Layer):
-    """Of every tensor but the last, the items along axis 0 for which the last, the selector, is not 0.
+    """Keeps the items, along axis 0, for which a selector is not 0.
 
-    Returns a list, or the one filtered tensor alone.
+    The number of items that remain depends on the values of the selector, so the batch axis of the output has no
+    static extent.
+
+    Input shape:
+        A list of one or more tensors of shape ``(N, ...)``, followed by the selector, which holds N values: ``(N,)``,
+        ``(N, 1)`` and so on.
+
+    Output shape:
+        ``(K, ...)`` for each tensor but the selector, where K is the number of nonzero values of the selector. The
+        output is a list, or a single tensor if only one tensor is filtered.
     """
 
     def call(self, inputs: Sequence[tf.Tensor]) -> tf.Tensor | list[tf.Tensor]:
-        """Tensors of one extent along axis 0; the selector holds one value for each item."""
+        """Filter all tensors but the last by the last."""
         *tensors, selector = inputs
         mask = tf.not_equal(tf.reshape(selector, [-1]), 0)
         kept = [tf.boolean_mask(x, mask) for x in tensors]
@@ -27,6 +36,6 @@ class Filter(keras.layers.Layer):
     def compute_output_shape(
         self, input_shape: Sequence[tuple[int | None, ...]]
     ) -> tuple[int | None, ...] | list[tuple[int | None, ...]]:
-        """Nobody knows how many items are left."""
+        """Return the shapes of the filtered tensors, with an unknown extent along axis 0."""
         shapes: list[tuple[int | None, ...]] = [(None, *shape[1:]) for shape in input_shape[:-1]]
         return shapes if len(shapes) > 1 else shapes[0]

@@ -1,4 +1,4 @@
-"""Flattening where Keras' own layer does not: from any axis on, the batch included."""
+"""Flattening that ``keras.layers.Flatten`` does not offer: from a later axis on, or including the batch axis."""
 
 from __future__ import annotations
 
@@ -12,10 +12,18 @@ __all__ = ["DropBatch", "FlattenBatch", "FlattenFrom"]
 
 @keras.saving.register_keras_serializable(package="caffe2tf")
 class FlattenFrom(keras.layers.Layer):
-    """All axes from `axis` on made one.
+    """Flattens all axes from `axis` on into one.
+
+    ``keras.layers.Flatten`` always begins at axis 1.
 
     Args:
-        axis: the first of them, 1 or more.
+        axis: int, 1 or greater. The first axis that is flattened.
+
+    Input shape:
+        ``(d0, d1, ..., dn)`` with more than `axis` axes. Any extent may be unknown until the model runs.
+
+    Output shape:
+        ``(d0, ..., d[axis - 1], product of the remaining extents)``.
     """
 
     def __init__(self, axis: int, **kwargs: object) -> None:
@@ -23,46 +31,61 @@ class FlattenFrom(keras.layers.Layer):
         self.axis = axis
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
-        """Any shape of more axes than `axis`."""
+        """Reshape the input."""
         target = self.compute_output_shape(tuple(x.shape))
-        if target.count(None) < 2:  # reshape can find one extent by itself
+        if target.count(None) < 2:  # tf.reshape infers one extent
             return tf.reshape(x, [-1 if d is None else d for d in target])
         dynamic = tf.shape(x)
         return tf.reshape(x, [*(dynamic[i] if d is None else d for i, d in enumerate(target[:-1])), -1])
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        """The axes before `axis`, and one."""
+        """Return the extents before `axis`, and the product of the others."""
         known = [d for d in input_shape[self.axis :] if d is not None]
         whole = len(known) == len(input_shape) - self.axis
         return (*input_shape[: self.axis], math.prod(known) if whole else None)
 
     def get_config(self) -> dict[str, object]:
-        """Arguments of the constructor."""
+        """Return the constructor's arguments."""
         return {**super().get_config(), "axis": self.axis}
 
 
 @keras.saving.register_keras_serializable(package="caffe2tf")
 class FlattenBatch(keras.layers.Layer):
-    """All values, the whole batch, as the one row of a matrix."""
+    """Flattens all axes, including the batch axis, into one row.
+
+    Input shape:
+        Any shape.
+
+    Output shape:
+        ``(1, values)``, where `values` is the number of values of the whole input. With `DropBatch` behind it, the
+        result is a vector.
+    """
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
-        """Any shape; (1, values) out."""
+        """Reshape the input to one row."""
         return tf.reshape(x, [1, -1])
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        """One row."""
+        """Return one row of all values."""
         known = [d for d in input_shape if d is not None]
         return (1, math.prod(known) if len(known) == len(input_shape) else None)
 
 
 @keras.saving.register_keras_serializable(package="caffe2tf")
 class DropBatch(keras.layers.Layer):
-    """The one index along axis 0, without that axis."""
+    """Removes a batch axis of extent 1.
+
+    Input shape:
+        ``(1, d1, ..., dn)``. Another extent along axis 0 raises an error.
+
+    Output shape:
+        ``(d1, ..., dn)``.
+    """
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
-        """(1, rest...); (rest...) out."""
+        """Squeeze axis 0."""
         return tf.squeeze(x, 0)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        """The other axes."""
+        """Return the input shape without axis 0."""
         return tuple(input_shape[1:])

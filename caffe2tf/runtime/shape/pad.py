@@ -1,4 +1,4 @@
-"""Pad: a constant put around a tensor."""
+"""Pad: surrounds a tensor with a constant."""
 
 from __future__ import annotations
 
@@ -12,11 +12,20 @@ __all__ = ["Pad"]
 
 @keras.saving.register_keras_serializable(package="caffe2tf")
 class Pad(keras.layers.Layer):
-    """Puts a constant around a tensor, along any axes, the first included.
+    """Pads a tensor with a constant along any axis, including the batch axis.
+
+    ``keras.layers.ZeroPadding2D`` and its relatives pad spatial axes only, with zeros.
 
     Args:
-        paddings: for each axis, how many values to put in front and behind.
-        value: the constant.
+        paddings: sequence of ``(before, after)`` pairs of ints, one pair for each axis of the input: how many values
+            to insert at the start and at the end of the axis.
+        value: float. The constant. Defaults to 0.
+
+    Input shape:
+        Any shape with one axis for each pair.
+
+    Output shape:
+        Each extent plus the two paddings of its axis.
     """
 
     def __init__(self, paddings: Sequence[tuple[int, int]], value: float = 0.0, **kwargs: object) -> None:
@@ -25,13 +34,13 @@ class Pad(keras.layers.Layer):
         self.value = value
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
-        """Any shape of as many axes as there are pairs."""
+        """Pad the input."""
         return tf.pad(x, self.paddings, constant_values=tf.cast(self.value, x.dtype))
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        """More by the paddings."""
+        """Return the input shape plus the paddings."""
         return tuple(None if d is None else d + sum(p) for d, p in zip(input_shape, self.paddings, strict=True))
 
     def get_config(self) -> dict[str, object]:
-        """Arguments of the constructor."""
+        """Return the constructor's arguments."""
         return {**super().get_config(), "paddings": self.paddings, "value": self.value}

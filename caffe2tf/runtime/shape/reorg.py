@@ -1,4 +1,4 @@
-"""Reorg: YOLO's exchange of image size for channels."""
+"""Reorg: moves pixels into channels, in the order of YOLO."""
 
 from __future__ import annotations
 
@@ -12,14 +12,25 @@ __all__ = ["Reorg"]
 
 @keras.saving.register_keras_serializable(package="caffe2tf")
 class Reorg(keras.layers.Layer):
-    """A smaller image of more channels, in the order of YOLO's forks of Caffe.
+    """Makes an image smaller and gives it more channels, in the order of Darknet and of YOLO's forks of Caffe.
 
-    The input's values, as they follow each other with channels first, are read as an image of ``stride ** 2`` times
-    fewer channels and `stride` times longer sides. Each square of its places becomes a run of channels.
+    This is not ``tf.nn.space_to_depth``. With ``s = stride``, the C x H x W values of an image, in channels-first
+    order, are first reinterpreted as an image of ``C / s ** 2`` channels, ``s * H`` rows and ``s * W`` columns. Its
+    pixel ``(s * h + i, s * w + j)`` of channel ``c`` becomes the pixel ``(h, w)`` of channel
+    ``(s * i + j) * C / s ** 2 + c`` of an image of C x H x W values, which are finally reinterpreted as an image of
+    ``s ** 2 * C`` channels, ``H / s`` rows and ``W / s`` columns.
 
     Args:
-        stride: by how much each side shrinks.
-        data_format: channels_last or channels_first.
+        stride: int. The factor by which the height and the width shrink. It must divide H and W, and its square must
+            divide C.
+        data_format: ``"channels_last"`` (the default) or ``"channels_first"``.
+
+    Input shape:
+        ``(N, H, W, C)`` if channels last, ``(N, C, H, W)`` if channels first.
+
+    Output shape:
+        ``(N, H / stride, W / stride, C * stride ** 2)`` if channels last, ``(N, C * stride ** 2, H / stride,
+        W / stride)`` if channels first.
     """
 
     def __init__(self, stride: int, *, data_format: str = "channels_last", **kwargs: object) -> None:
@@ -28,7 +39,7 @@ class Reorg(keras.layers.Layer):
         self.data_format = data_format
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
-        """Four axes; the sides are multiples of the stride, the channels of its square."""
+        """Rearrange the values of the input."""
         if self.data_format == "channels_first":
             return _reorg_first(x, self.stride)
         if x.shape[1] is None or x.shape[1] % self.stride**2:
@@ -36,7 +47,7 @@ class Reorg(keras.layers.Layer):
         return _reorg_last(x, self.stride)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        """Sides divided by the stride, channels times its square."""
+        """Return the input shape with height and width divided by `stride`, and channels times ``stride ** 2``."""
         channels = 3 if self.data_format == "channels_last" else 1
         after = [None if d is None else d // self.stride for d in input_shape]
         depth = input_shape[channels]
@@ -44,18 +55,22 @@ class Reorg(keras.layers.Layer):
         return (input_shape[0], *after[1:])
 
     def get_config(self) -> dict[str, object]:
-        """Arguments of the constructor."""
+        """Return the constructor's arguments."""
         return {**super().get_config(), "stride": self.stride, "data_format": self.data_format}
 
 
 def _reorg_first(x: tf.Tensor, s: int) -> tf.Tensor:
+    """Rearrange a channels-first image."""
     n, c, h, w = known_shape(x)
     squares = tf.transpose(tf.reshape(x, (n, c // s**2, h, s, w, s)), (0, 3, 5, 1, 2, 4))
     return tf.reshape(squares, (n, c * s**2, h // s, w // s))
 
 
 def _reorg_last(x: tf.Tensor, s: int) -> tf.Tensor:
-    """With channels last and rows a multiple of ``s ** 2``, no square reaches from one channel into the next."""
+    """Rearrange a channels-last image without transposing it.
+
+    That is possible if ``s ** 2`` divides the number of rows: then no block reaches from one channel into the next.
+    """
     n, h, w, c = known_shape(x)
     squares = tf.transpose(tf.reshape(x, (-1, s, s, w // s, s, c)), (0, 2, 3, 1, 4, 5))
     return tf.reshape(squares, (n, h // s, w // s, c * s**2))

@@ -1,4 +1,4 @@
-"""FullReshape: a reshape that takes in the batch axis."""
+"""FullReshape: a reshape that includes the batch axis."""
 
 from __future__ import annotations
 
@@ -13,11 +13,20 @@ __all__ = ["FullReshape"]
 
 @keras.saving.register_keras_serializable(package="caffe2tf")
 class FullReshape(keras.layers.Layer):
-    """Reshapes a tensor, its first axis included.
+    """Reshapes a tensor, including its batch axis.
+
+    ``keras.layers.Reshape`` leaves the batch axis as it is.
 
     Args:
-        shape: the new extents. One may be -1: it is worked out. 0 stands for an extent of the input.
-        copied: for each 0 in `shape`, the axis of the input whose extent it is.
+        shape: sequence of ints. The new extents. One of them may be -1; it is inferred from the others. A 0 copies an
+            extent of the input, as in Caffe.
+        copied: sequence of ints. For each 0 in `shape`, in order, the axis of the input whose extent is copied.
+
+    Input shape:
+        Any shape with as many values as the new shape.
+
+    Output shape:
+        The new extents.
     """
 
     def __init__(self, shape: Sequence[int], copied: Sequence[int] = (), **kwargs: object) -> None:
@@ -26,12 +35,12 @@ class FullReshape(keras.layers.Layer):
         self.copied = tuple(copied)
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
-        """Any shape that holds as many values as the new one."""
+        """Reshape the input."""
         extents, copied = tf.shape(x), iter(self.copied)
         return tf.reshape(x, [extents[next(copied)] if d == 0 else d for d in self.shape])
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        """The new extents, as far as they are known."""
+        """Return the new extents; None for those that are unknown until the model runs."""
         copied = iter(self.copied)
         shape = [input_shape[next(copied)] if d == 0 else d for d in self.shape]
         values = [d for d in input_shape if d is not None]
@@ -40,5 +49,5 @@ class FullReshape(keras.layers.Layer):
         return tuple(rest if d == -1 else d for d in shape)
 
     def get_config(self) -> dict[str, object]:
-        """Arguments of the constructor."""
+        """Return the constructor's arguments."""
         return {**super().get_config(), "shape": self.shape, "copied": self.copied}

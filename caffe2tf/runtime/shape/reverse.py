@@ -1,4 +1,4 @@
-"""Reverse: a tensor the other way round along some axes."""
+"""Reverse: reverses the order of values along axes."""
 
 from __future__ import annotations
 
@@ -12,10 +12,16 @@ __all__ = ["Reverse"]
 
 @keras.saving.register_keras_serializable(package="caffe2tf")
 class Reverse(keras.layers.Layer):
-    """A tensor with its last index first along some axes, the first included.
+    """Reverses the order of the indices along some axes, which may include the batch axis.
 
     Args:
-        axes: the axes, not negative.
+        axes: sequence of ints, 0 or greater. The axes to reverse.
+
+    Input shape:
+        Any shape.
+
+    Output shape:
+        The input shape.
     """
 
     def __init__(self, axes: Sequence[int], **kwargs: object) -> None:
@@ -23,13 +29,13 @@ class Reverse(keras.layers.Layer):
         self.axes = tuple(axes)
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
-        """Any shape, and the same out."""
+        """Reverse the input along the axes."""
         return tf.reverse(x, self.axes)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        """The input's shape."""
+        """Return the input shape."""
         return tuple(input_shape)
 
     def get_config(self) -> dict[str, object]:
-        """Arguments of the constructor."""
+        """Return the constructor's arguments."""
         return {**super().get_config(), "axes": self.axes}

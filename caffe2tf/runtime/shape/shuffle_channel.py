@@ -1,4 +1,4 @@
-"""Channels of several groups, dealt out in turn."""
+"""ShuffleChannel: interleaves groups of channels."""
 
 from __future__ import annotations
 
@@ -10,11 +10,20 @@ __all__ = ["ShuffleChannel"]
 
 @keras.saving.register_keras_serializable(package="caffe2tf")
 class ShuffleChannel(keras.layers.Layer):
-    """The first channel of every group, then the second of every group, and so on.
+    """Interleaves groups of channels, as ShuffleNet does between grouped convolutions.
+
+    The output holds the first channel of every group, then the second channel of every group, and so on: with C
+    channels, output channel ``j * groups + i`` is input channel ``i * (C / groups) + j``.
 
     Args:
-        groups: count of groups; the count of channels is a multiple of it.
-        axis: the axis of the channels.
+        groups: int. The number of groups. It must divide the number of channels.
+        axis: int. The channel axis. Defaults to -1.
+
+    Input shape:
+        Any shape.
+
+    Output shape:
+        The input shape.
     """
 
     def __init__(self, groups: int, axis: int = -1, **kwargs: object) -> None:
@@ -22,7 +31,7 @@ class ShuffleChannel(keras.layers.Layer):
         self.groups, self.axis = groups, axis
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
-        """The same channels in another order."""
+        """Reorder the channels."""
         dynamic, axis = tf.shape(x), self.axis % x.shape.rank
         extents = [dynamic[i] if n is None else n for i, n in enumerate(x.shape)]
         split = [*extents[:axis], self.groups, extents[axis] // self.groups, *extents[axis + 1 :]]
@@ -31,9 +40,9 @@ class ShuffleChannel(keras.layers.Layer):
         return tf.ensure_shape(tf.reshape(tf.transpose(tf.reshape(x, split), order), extents), x.shape)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        """The input's."""
+        """Return the input shape."""
         return input_shape
 
     def get_config(self) -> dict[str, object]:
-        """Arguments of the constructor."""
+        """Return the constructor's arguments."""
         return {**super().get_config(), "groups": self.groups, "axis": self.axis}

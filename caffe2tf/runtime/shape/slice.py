@@ -1,4 +1,4 @@
-"""Slice: cuts a tensor into pieces."""
+"""Slice: splits a tensor along one axis."""
 
 from __future__ import annotations
 
@@ -12,12 +12,20 @@ __all__ = ["Slice"]
 
 @keras.saving.register_keras_serializable(package="caffe2tf")
 class Slice(keras.layers.Layer):
-    """Cuts a tensor along one axis; returns a list of the pieces.
+    """Splits a tensor along one axis into a list of tensors.
 
     Args:
-        axis: the axis, not negative.
-        points: the index at which each piece but the first begins, ascending.
-        pieces: instead of points, into how many equal pieces.
+        axis: int, 0 or greater. The axis to split.
+        points: sequence of ints, ascending. The index at which each piece but the first begins; the last piece
+            reaches to the end. Defaults to none: one piece.
+        pieces: int. The number of equal pieces, which must divide the extent of the axis. If given, `points` is
+            ignored. Defaults to None.
+
+    Input shape:
+        Any shape.
+
+    Output shape:
+        A list with the shape of each piece: the input shape with another extent along `axis`.
     """
 
     def __init__(self, axis: int, points: Sequence[int] = (), pieces: int | None = None, **kwargs: object) -> None:
@@ -27,14 +35,14 @@ class Slice(keras.layers.Layer):
         self.pieces = pieces
 
     def call(self, x: tf.Tensor) -> list[tf.Tensor]:
-        """Any shape."""
+        """Slice the input."""
         if self.pieces is not None:
             return list(tf.split(x, self.pieces, axis=self.axis))
         before = (slice(None),) * self.axis
         return [x[(*before, slice(a, b))] for a, b in zip((0, *self.points), (*self.points, None), strict=True)]
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> list[tuple[int | None, ...]]:
-        """The shape of each piece."""
+        """Return the shape of each piece."""
         extent = input_shape[self.axis]
         sizes: list[int | None]
         if self.pieces is not None:
@@ -45,5 +53,5 @@ class Slice(keras.layers.Layer):
         return [(*input_shape[: self.axis], size, *input_shape[self.axis + 1 :]) for size in sizes]
 
     def get_config(self) -> dict[str, object]:
-        """Arguments of the constructor."""
+        """Return the constructor's arguments."""
         return {**super().get_config(), "axis": self.axis, "points": self.points, "pieces": self.pieces}

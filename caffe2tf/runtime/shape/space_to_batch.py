@@ -1,4 +1,4 @@
-"""SpaceToBatch and BatchToSpace: places of an image become items of the batch, and back."""
+"""SpaceToBatch and BatchToSpace: move pixels of blocks into the batch axis, and back."""
 
 from __future__ import annotations
 
@@ -14,11 +14,13 @@ Extents = tuple[int | None, ...]
 
 
 class BlockLayer(keras.layers.Layer):
-    """What `SpaceToBatch` and `BatchToSpace` have in common.
+    """Base class of `SpaceToBatch` and `BatchToSpace`.
 
     Args:
-        blocks: extent of a block along axis 1, 2, and so on.
-        margins: for each of these axes, what is added, or cut off, before and after.
+        blocks: sequence of ints. The extent of a block along axis 1, 2 and so on.
+        margins: sequence of ``(before, after)`` pairs of ints, one for each element of `blocks`: the zeros that
+            `SpaceToBatch` inserts, or the values that `BatchToSpace` cuts off, at the start and at the end of the
+            axis.
     """
 
     def __init__(self, blocks: Sequence[int], margins: Sequence[tuple[int, int]], **kwargs: object) -> None:
@@ -27,20 +29,30 @@ class BlockLayer(keras.layers.Layer):
         self.margins = tuple((before, after) for before, after in margins)
 
     def get_config(self) -> dict[str, object]:
-        """Arguments of the constructor."""
+        """Return the constructor's arguments."""
         return {**super().get_config(), "blocks": self.blocks, "margins": self.margins}
 
 
 @keras.saving.register_keras_serializable(package="caffe2tf")
 class SpaceToBatch(BlockLayer):
-    """Each place in a block becomes an item of the batch, after zeros were put around. See `BlockLayer`."""
+    """Pads a tensor with zeros, then moves each position of a block into the batch axis.
+
+    Computes ``tf.space_to_batch``. See `BlockLayer` for the arguments.
+
+    Input shape:
+        ``(N, d1, ..., dk, ...)``, where k is the number of blocked axes. Each padded extent must be a multiple of the
+        extent of its block.
+
+    Output shape:
+        ``(N * b1 * ... * bk, (d1 + margins) / b1, ..., (dk + margins) / bk, ...)``, where b are the block extents.
+    """
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
-        """A larger batch of smaller images."""
+        """Pad and rearrange the input."""
         return tf.space_to_batch(x, self.blocks, self.margins)
 
     def compute_output_shape(self, input_shape: Extents) -> Extents:
-        """The batch times the places of a block."""
+        """Return the shape of the larger batch of smaller items."""
         batch, first = input_shape[0], len(self.blocks) + 1
         sides = zip(input_shape[1:first], self.blocks, self.margins, strict=True)
         shape = tuple(None if n is None else (n + sum(m)) // b for n, b, m in sides)
@@ -49,14 +61,23 @@ class SpaceToBatch(BlockLayer):
 
 @keras.saving.register_keras_serializable(package="caffe2tf")
 class BatchToSpace(BlockLayer):
-    """Items of the batch become places in a block; then margins are cut off. See `BlockLayer`."""
+    """Moves items of the batch into positions of a block, then cuts off margins: the inverse of `SpaceToBatch`.
+
+    Computes ``tf.batch_to_space``. See `BlockLayer` for the arguments.
+
+    Input shape:
+        ``(N * b1 * ... * bk, d1, ..., dk, ...)``, where b are the block extents.
+
+    Output shape:
+        ``(N, d1 * b1 - margins, ..., dk * bk - margins, ...)``.
+    """
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
-        """A smaller batch of larger images."""
+        """Rearrange and crop the input."""
         return tf.batch_to_space(x, self.blocks, self.margins)
 
     def compute_output_shape(self, input_shape: Extents) -> Extents:
-        """The batch divided by the places of a block."""
+        """Return the shape of the smaller batch of larger items."""
         batch, first = input_shape[0], len(self.blocks) + 1
         sides = zip(input_shape[1:first], self.blocks, self.margins, strict=True)
         shape = tuple(None if n is None else n * b - sum(m) for n, b, m in sides)

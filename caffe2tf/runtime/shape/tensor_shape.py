@@ -1,4 +1,4 @@
-"""TensorShape and ReshapeTo: extents as values."""
+"""TensorShape and ReshapeTo: layers that compute with the shape of a tensor."""
 
 from __future__ import annotations
 
@@ -14,10 +14,16 @@ Extents = tuple[int | None, ...]
 
 @keras.saving.register_keras_serializable(package="caffe2tf")
 class TensorShape(keras.layers.Layer):
-    """The extents of a tensor along some axes, as numbers.
+    """Returns extents of a tensor as floating-point values.
 
     Args:
-        axes: which, in order.
+        axes: sequence of ints. The axes whose extents are returned, in this order.
+
+    Input shape:
+        Any shape.
+
+    Output shape:
+        ``(len(axes),)``, without a batch axis.
     """
 
     def __init__(self, axes: Sequence[int], **kwargs: object) -> None:
@@ -25,25 +31,34 @@ class TensorShape(keras.layers.Layer):
         self.axes = tuple(axes)
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
-        """A tensor of one axis."""
+        """Return the extents that the input has when the model runs."""
         return tf.cast(tf.gather(tf.shape(x), self.axes), self.compute_dtype)
 
     def compute_output_shape(self, input_shape: Extents) -> Extents:
-        """One number for each axis."""
+        """Return the shape of a vector with one value for each axis."""
         del input_shape
         return (len(self.axes),)
 
     def get_config(self) -> dict[str, object]:
-        """Arguments of the constructor."""
+        """Return the constructor's arguments."""
         return {**super().get_config(), "axes": self.axes}
 
 
 @keras.saving.register_keras_serializable(package="caffe2tf")
 class ReshapeTo(keras.layers.Layer):
-    """The first of two tensors with the extents that the second holds, its first axis included.
+    """Reshapes one tensor, including its batch axis, to the extents that another tensor holds.
+
+    The extents are values, often computed from those of a `TensorShape` layer, so none of them is known before the
+    model runs. They are rounded to whole numbers.
 
     Args:
-        rank: how many extents there are; the last may be -1: it is worked out.
+        rank: int. The number of new extents. The last extent may be -1; it is inferred from the others.
+
+    Input shape:
+        A list of two tensors: one of any shape, and the new extents, of shape ``(rank,)``.
+
+    Output shape:
+        `rank` unknown extents.
     """
 
     def __init__(self, rank: int, **kwargs: object) -> None:
@@ -51,15 +66,15 @@ class ReshapeTo(keras.layers.Layer):
         self.rank = rank
 
     def call(self, inputs: Sequence[tf.Tensor]) -> tf.Tensor:
-        """Any tensor, and one of `rank` numbers."""
+        """Reshape the first input to the values of the second input."""
         x, extents = inputs
         return tf.ensure_shape(tf.reshape(x, tf.cast(tf.round(extents), tf.int32)), (None,) * self.rank)
 
     def compute_output_shape(self, input_shape: Sequence[Extents]) -> Extents:
-        """Not known."""
+        """Return `rank` unknown extents."""
         del input_shape
         return (None,) * self.rank
 
     def get_config(self) -> dict[str, object]:
-        """Arguments of the constructor."""
+        """Return the constructor's arguments."""
         return {**super().get_config(), "rank": self.rank}

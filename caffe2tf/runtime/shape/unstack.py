@@ -1,4 +1,4 @@
-"""Unstack: the slices of a tensor along one axis, without that axis."""
+"""Unstack: splits a tensor along one axis and removes the axis."""
 
 from __future__ import annotations
 
@@ -12,11 +12,19 @@ Extents = tuple[int | None, ...]
 
 @keras.saving.register_keras_serializable(package="caffe2tf")
 class Unstack(keras.layers.Layer):
-    """What a tensor holds at the first indices of an axis: one tensor for each index, or the tensor if there is one.
+    """Returns what a tensor holds at each of the first indices of an axis, without that axis.
+
+    Unlike ``tf.unstack``, it may leave out the last indices.
 
     Args:
-        axis: which axis.
-        count: how many indices.
+        axis: int, 0 or greater. The axis to unstack.
+        count: int, 1 or greater. The number of indices, from 0 on.
+
+    Input shape:
+        Any shape with an extent of at least `count` along `axis`.
+
+    Output shape:
+        The input shape without `axis`, `count` times. The output is a list, or a single tensor if `count` is 1.
     """
 
     def __init__(self, axis: int, count: int, **kwargs: object) -> None:
@@ -25,15 +33,15 @@ class Unstack(keras.layers.Layer):
         self.count = count
 
     def call(self, x: tf.Tensor) -> tf.Tensor | list[tf.Tensor]:
-        """Tensors with one axis less."""
+        """Gather each index of the axis."""
         slices = [tf.gather(x, i, axis=self.axis) for i in range(self.count)]
         return slices[0] if self.count == 1 else slices
 
     def compute_output_shape(self, input_shape: Extents) -> Extents | list[Extents]:
-        """Without the axis."""
+        """Return the input shape without the axis, once for each output."""
         rest = (*input_shape[: self.axis], *input_shape[self.axis + 1 :])
         return rest if self.count == 1 else [rest] * self.count
 
     def get_config(self) -> dict[str, object]:
-        """Arguments of the constructor."""
+        """Return the constructor's arguments."""
         return {**super().get_config(), "axis": self.axis, "count": self.count}
