@@ -1,4 +1,4 @@
-"""What Caffe fills a blob with where no trained one is given."""
+"""Fillers: the values of a blob before training."""
 
 from __future__ import annotations
 
@@ -24,24 +24,24 @@ Floats = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filler:
-    """A rule that fills an untrained blob.
+    """The rule for the initial values of a blob (``include/caffe/filler.hpp``).
 
-    ``constant`` (the default, with `value`), ``bilinear`` and FlowNet's ``diagonal`` always give the same values, and
-    give Caffe's. The others are random in Caffe; here they are drawn from a generator that the name of the blob seeds:
-    the same values each time, with Caffe's distribution.
+    ``constant``, ``bilinear`` and FlowNet's ``diagonal`` are deterministic and equal Caffe's values. The others are
+    random. They follow Caffe's distribution, and the seed is derived from the name of the blob, so that the values are
+    the same in every run.
 
     Attributes:
-        type: constant, uniform, gaussian, positive_unitball, xavier, msra, bilinear or diagonal; or the word of another
-            fork, which cannot fill.
-        value: of constant.
-        low: lower end of uniform.
-        high: upper end of uniform.
-        mean: of gaussian.
-        std: standard deviation of gaussian.
-        sparse: of gaussian: expected count of values other than 0 for each output; -1 for all of them.
-        norm: of xavier and msra: the count that the variance is divided by: 0 fan in, 1 fan out, 2 their mean.
-        diagonal: of diagonal: what output n makes of input n, spread over the window; 1 where there are more.
-        given: whether the definition states a filler, as opposed to Caffe's default of zeros.
+        type: constant, uniform, gaussian, positive_unitball, xavier, msra, bilinear or diagonal. Other names of forks
+            are kept, but cannot fill a blob.
+        value: the value of ``constant``.
+        low: the lower end of ``uniform``.
+        high: the upper end of ``uniform``.
+        mean: the mean of ``gaussian``.
+        std: the standard deviation of ``gaussian``.
+        sparse: for ``gaussian``, the expected number of nonzero values per output; -1 for all.
+        norm: for ``xavier`` and ``msra``, the divisor of the variance: 0 fan in, 1 fan out, 2 their mean.
+        diagonal: for ``diagonal``, the weight from input n to output n, spread over the window; 1 if not stated.
+        given: whether the definition states a filler; Caffe's default is ``constant`` with 0.
     """
 
     type: str = "constant"
@@ -57,7 +57,7 @@ class Filler:
 
     @classmethod
     def read(cls, proto: FillerParameter, *, given: bool = True) -> Self:
-        """The filler that ``proto`` describes. One that only a fork knows is kept: a trained blob needs no filler."""
+        """Read a filler. A type that only a fork knows is kept, because a trained blob needs no filler."""
         return cls(
             type=proto.type,
             value=proto.value,
@@ -73,11 +73,15 @@ class Filler:
 
     @property
     def is_random(self) -> bool:
-        """Whether Caffe would draw other values each time."""
+        """Whether Caffe draws new values in every run."""
         return self.type not in ("constant", "bilinear", "diagonal")
 
     def check(self) -> None:
-        """Raises LayerError for a type that Caffe does not know, and for numbers that give no distribution."""
+        """Check the type and the parameters.
+
+        Raises:
+            LayerError: the type is unknown, or the parameters define no distribution.
+        """
         if self.type not in _RULES:
             raise LayerError(f"unknown filler type {self.type!r}; Caffe has {', '.join(_RULES)}")
         if self.type == "uniform" and not -math.inf < self.low <= self.high < math.inf:
@@ -92,13 +96,21 @@ class Filler:
             )
 
     def fill(self, shape: tuple[int, ...], *, seed: str) -> Floats:
-        """Values for a blob of ``shape``; raises LayerError as `check` does, and where the rule does not fit it."""
+        """Return initial values for a blob, float32.
+
+        Args:
+            shape: Caffe's shape of the blob.
+            seed: a name for the blob, from which the seed of random values is derived.
+
+        Raises:
+            LayerError: as for `check`, or the rule does not apply to a blob of this shape.
+        """
         self.check()
         rng = np.random.default_rng(zlib.crc32(seed.encode()))
         return _RULES[self.type](self, shape, rng).astype(np.float32).reshape(shape)
 
 
-# As text: looking up np.random would import it, which is slow and seldom needed.
+# A string, because evaluating np.random would import it, which is slow and rarely needed.
 Rule: TypeAlias = "Callable[[Filler, tuple[int, ...], np.random.Generator], npt.NDArray[np.floating]]"
 
 

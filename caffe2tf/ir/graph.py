@@ -1,4 +1,4 @@
-"""The network as frozen data: nodes that read and write values. Each value is written once."""
+"""The network as frozen data in SSA form: nodes read and write values, and each value is written once."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ __all__ = ["Graph", "Node"]
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Node:
-    """One layer at its place in the network.
+    """One layer in the network.
 
     Attributes:
         name: Caffe's layer name.
-        layer: its semantics.
-        inputs: ids of the values read, in the order of the bottoms.
-        outputs: ids of the values written, in the order of the tops.
-        blobs: trained blobs; empty for a layer without any, or a network without weights.
-        parts: Caffe layers that this node stands for (more than one after fusion).
-        where: the layer's place in the definition.
-        owner: the node whose trained blobs this one uses; None where it has its own or none.
-        echo: whether it only shows what a write in place did to another name of the same memory.
+        layer: its parameters and rules.
+        inputs: ids of the values that it reads, in the order of the bottoms.
+        outputs: ids of the values that it writes, in the order of the tops.
+        blobs: trained blobs; empty if the layer has none, or no weights were given.
+        parts: names of the Caffe layers in this node; several after fusion.
+        where: the position of the layer in the definition.
+        owner: the node whose trained blobs this one uses; None if it has its own, or none.
+        echo: whether the node only re-reads a blob after another blob in the same memory was overwritten in place.
     """
 
     name: str
@@ -43,18 +43,18 @@ class Node:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Graph:
-    """A network. Nodes stand in an order in which each comes after those it reads from.
+    """A network. Nodes are in topological order.
 
     Attributes:
         name: Caffe's network name.
         nodes: the layers.
         values: every value by its id.
-        outputs: ids of the values that leave the network, in the order of their writing.
-        free_batch: whether axis 0 of every input may have any extent when the model runs.
-        fixed_rows: whether layers that find a varying number of things give as many rows as they ever can, padded.
-        notes: what was left out or decided, for the user to know.
-        shared: for each node all of whose trained blobs are those of one node before it, that node.
-        parameters: for each node with trained blobs, whose they are; empty where no two nodes share any.
+        outputs: ids of the network's outputs, in the order in which they are written.
+        free_batch: whether the model takes any batch size.
+        fixed_rows: whether layers with a varying number of results return the largest possible number of rows, padded.
+        notes: what was left out or decided, for the user.
+        shared: for each node that shares all of its trained blobs with one earlier node, the name of that node.
+        parameters: for each node with trained blobs, their owners; empty if no blobs are shared.
         unbatched: ids of the values whose axis 0 is not the batch.
     """
 
@@ -70,19 +70,19 @@ class Graph:
     unbatched: frozenset[str] = frozenset()
 
     def read(self, node: Node) -> tuple[Value, ...]:
-        """The values that ``node`` reads."""
+        """Return the values that a node reads."""
         return tuple(self.values[i] for i in node.inputs)
 
     def written(self, node: Node) -> tuple[Value, ...]:
-        """The values that ``node`` writes."""
+        """Return the values that a node writes."""
         return tuple(self.values[i] for i in node.outputs)
 
     def writers(self) -> dict[str, str]:
-        """For each blob but those that come from outside, the Caffe layer that writes it last."""
+        """Return, for each blob that is not an input, the Caffe layer that writes it last."""
         return {v.blob: n.parts[-1] for n in self.nodes if n.inputs or n.blobs for v in self.written(n)}
 
     def readers(self) -> dict[str, list[Node]]:
-        """For each value id, the nodes that read it, once for each bottom."""
+        """Return, for each value id, the nodes that read it; a node appears once for each bottom."""
         found: dict[str, list[Node]] = {i: [] for i in self.values}
         for node in self.nodes:
             for i in node.inputs:
@@ -90,7 +90,7 @@ class Graph:
         return found
 
     def final_values(self) -> dict[str, Value]:
-        """For each blob, its value after the last write: what Caffe's blob holds after a forward pass."""
+        """Return the last value of each blob: what Caffe's blob holds after a forward pass."""
         final: dict[str, Value] = {}
         for node in self.nodes:
             for value in self.written(node):
@@ -98,16 +98,22 @@ class Graph:
         return final
 
     def unread(self) -> tuple[str, ...]:
-        """Ids of the final values of blobs that no layer reads: what Caffe calls the network's outputs."""
+        """Return the ids of the last values that no layer reads: Caffe's definition of the network's outputs."""
         read = {i for n in self.nodes if not n.echo for i in n.inputs}
-        taken: dict[str, bool] = {}  # blob -> whether a layer reads it after the last layer that writes it
+        taken: dict[str, bool] = {}  # blob -> whether a layer reads it after its last write
         for node in self.nodes:
             for value in self.written(node):
                 taken[value.blob] = value.id in read or (node.echo and taken.get(value.blob, False))
         return tuple(v.id for blob, v in self.final_values().items() if not taken[blob])
 
     def with_nodes(self, nodes: Sequence[Node], *, values: Iterable[Value] = (), **changes: Any) -> Self:  # noqa: ANN401 - passed to replace()
-        """A new graph of ``nodes``, with ``values`` added or replaced, and those that nobody writes left out."""
+        """Return a new graph.
+
+        Args:
+            nodes: the nodes of the new graph. Values that none of them writes are removed.
+            values: values to add, or to replace by id.
+            changes: other fields to replace.
+        """
         known = dict(self.values) | {v.id: v for v in values}
         written = {i for n in nodes for i in n.outputs}
         return replace(self, nodes=tuple(nodes), values={i: v for i, v in known.items() if i in written}, **changes)

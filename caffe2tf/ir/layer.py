@@ -1,4 +1,4 @@
-"""The contract of a layer: one class holds all that is known about one Caffe layer type."""
+"""The layer contract: one class per Caffe layer type, from its parameters to the emitted Keras calls."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ __all__ = [
 
 
 class Role(enum.Enum):
-    """What a layer is there for."""
+    """The purpose of a layer in the network."""
 
     COMPUTE = "compute"
-    SOURCE = "source"  # its tops come from outside: network inputs
-    CONSTANT = "constant"  # reads nothing, and always gives the same values (trained ones included)
-    LOSS = "loss"  # losses and metrics: left out unless asked for
+    SOURCE = "source"  # data layers: their tops are inputs of the network
+    CONSTANT = "constant"  # no bottoms, and the same values for every input; they may be trained
+    LOSS = "loss"  # losses and metrics: left out by default
     SINK = "sink"  # consumes its bottoms: left out, and blobs read only by it are dropped from the outputs
     END = "end"  # marks its bottoms as ends of the network: left out, and its bottoms stay outputs
 
@@ -70,7 +70,13 @@ PER_BOTTOM: Final = PerBottom.PER_BOTTOM
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BlobSpec:
-    """A trained blob that a layer must have: its name (for messages), Caffe's shape, and what fills it untrained."""
+    """A trained blob that a layer requires.
+
+    Attributes:
+        name: used in messages, for example ``weight``.
+        shape: Caffe's shape.
+        filler: the values before training; None if the layer defines none.
+    """
 
     name: str
     shape: tuple[int, ...]
@@ -79,7 +85,7 @@ class BlobSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arrangement:
-    """The layouts in which a layer reads its inputs and gives its outputs."""
+    """The layouts in which a layer reads its inputs and writes its outputs, one for each."""
 
     inputs: tuple[Layout, ...]
     outputs: tuple[Layout, ...]
@@ -87,16 +93,16 @@ class Arrangement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
-    """A layer's place in the network, for `Layer.emit` and `Layer.convert`: layouts are settled by then.
+    """The surroundings of a layer, with final layouts, as `Layer.emit` and `Layer.convert` need them.
 
     Attributes:
-        name: the name of the Keras layer to be.
-        inputs: the values read.
-        outputs: the values written.
-        free_batch: whether axis 0 may have any extent when the model runs.
-        fixed_rows: whether layers that find a varying number of things (detections, proposals) are to give as many rows
-            as they ever can, padded, in place of as many as they find.
-        anchor: an input of the network, on which a layer without bottoms is called; None where there is none.
+        name: the name of the Keras layer.
+        inputs: the values that the layer reads.
+        outputs: the values that it writes.
+        free_batch: whether the model takes any batch size.
+        fixed_rows: whether layers with a varying number of results (detections, proposals) return the largest possible
+            number of rows, padded.
+        anchor: an input of the network. A layer without bottoms is called on it. None if the network has no input.
     """
 
     name: str
@@ -108,18 +114,19 @@ class Context:
 
 
 class Layer(ABC):
-    """One Caffe layer with its parameters, frozen.
+    """One Caffe layer and its parameters.
 
-    A subclass is a frozen dataclass, registered with `caffe2tf.layers.registry.register`. Its docstring states the
-    formula, the parameters with Caffe's defaults, the layout of the trained blobs, and known deviations.
+    A subclass is a frozen dataclass, registered with `caffe2tf.layers.register`. Its docstring is its specification:
+    the formula, the parameters with Caffe's defaults, the shapes of bottoms and tops, the layout of the trained blobs,
+    known deviations from Caffe, and the source file that it follows.
 
     Class attributes:
-        bottoms: the fewest and the most bottoms Caffe accepts; None for any number.
-        tops: the fewest and the most tops; or `PER_BOTTOM` where each bottom has its own top (Convolution).
-        role: see `Role`.
-        reads_unknown: what it reads of the fields that the schema lacks: names of fields of the layer (``crop_param``),
-            each with all that stands in it. Any other is refused unless it cannot matter. None: a layer of caffe2tf
-            reads no such field, a user's own answers for all.
+        bottoms: the smallest and the largest number of bottoms; None for no upper limit.
+        tops: likewise for tops; `PER_BOTTOM` if the layer has one top for each bottom (Convolution).
+        role: the purpose of the layer.
+        reads_unknown: the fields outside caffe2tf's schema that the layer reads, for example ``("crop_param",)``; each
+            includes all fields inside it. Other unknown fields are refused unless they cannot affect the result. With
+            None, a layer of caffe2tf reads no unknown field, and a plugin's layer is trusted to read all of them.
     """
 
     bottoms: ClassVar[tuple[int, int | None]] = (1, 1)
@@ -131,34 +138,52 @@ class Layer(ABC):
 
     @classmethod
     def read(cls, proto: LayerProto) -> Self:
-        """The layer that ``proto`` describes; raises LayerError, stating Caffe's rule, where it breaks one."""
+        """Read a layer from its definition.
+
+        Args:
+            proto: the definition. ``proto.message`` is Caffe's message, ``proto.extra`` holds unknown fields.
+
+        Raises:
+            LayerError: a parameter breaks one of Caffe's rules; the message states the rule.
+        """
         del proto
         return cls()
 
     @abstractmethod
     def infer(self, *inputs: Shape) -> tuple[Shape, ...]:
-        """Shapes of all tops, in Caffe's axes, from those of the bottoms; raises LayerError where they do not fit."""
+        """Infer the shapes of the tops from those of the bottoms, all in Caffe's axis order.
+
+        None stands for an extent that is known only when the network runs.
+
+        Raises:
+            LayerError: the bottoms' shapes do not fit the layer.
+        """
 
     def blobs(self, *inputs: Shape) -> tuple[BlobSpec, ...]:
-        """The trained blobs that the layer must have, in Caffe's order."""
+        """Return the trained blobs that the layer requires for bottoms of these shapes, in Caffe's order."""
         del inputs
         return ()
 
     def with_blobs(self, shapes: Sequence[tuple[int, ...]]) -> Self:
-        """The layer as its trained blobs show it to be, where forks gave one type to layers that differ in them.
+        """Return the variant of the layer that the shapes of its trained blobs reveal.
+
+        Forks of Caffe gave one type name to layers that differ only in their trained blobs.
 
         Args:
-            shapes: of the blobs that the weight file holds for it, at least one; they need not fit.
+            shapes: shapes of the layer's blobs in the weight file, at least one. They need not fit the layer.
         """
         del shapes
         return self
 
     def remarks(self) -> tuple[str, ...]:
-        """What the user is told about how the layer was understood: a choice between forks, say. One sentence each."""
+        """Return notes for the user on how the layer was read, for example which fork's rule was chosen.
+
+        Each is one sentence without a full stop. Equal remarks of several layers are shown once.
+        """
         return ()
 
     def trace_batch(self, batched: Sequence[bool], inputs: Sequence[Shape], outputs: Sequence[Shape]) -> Batch:
-        """Return what becomes of the batch, axis 0 of the inputs.
+        """Return what the layer does with the batch, axis 0 of its inputs.
 
         If every layer of a network keeps the batch or does without it, the emitted model takes any batch size. The
         default is for layers all of whose inputs and outputs have the batch on axis 0.
@@ -171,14 +196,25 @@ class Layer(ABC):
         return Batch.kept_if(all(batched) and same_batch(*inputs, *outputs))
 
     def shares_memory(self, bottoms: int, tops: int) -> bool:
-        """Whether Caffe makes its tops the memory of its first bottom, so that writing one in place changes both."""
+        """Return whether in Caffe the tops share the memory of the first bottom.
+
+        Writing one of them in place then changes all of them.
+
+        Args:
+            bottoms: the number of bottoms.
+            tops: the number of tops.
+        """
         del bottoms, tops
         return False
 
     def arrange(self, inputs: Sequence[Value], outputs: Sequence[Value]) -> Arrangement:
-        """The layouts it reads and gives, given those of the values that reach it: Caffe's order unless it says more.
+        """Return the layouts in which the layer reads its inputs and writes its outputs.
 
-        Called before layouts are settled: `outputs` have shapes, but no layout that means anything.
+        The default is Caffe's own axis order for all of them, which is always correct but may need transpositions.
+
+        Args:
+            inputs: the values that reach the layer, in their present layouts.
+            outputs: the values that it writes. Their shapes are final, their layouts are not.
         """
         return Arrangement(
             inputs=tuple(Layout.plain(v.rank) for v in inputs),
@@ -187,26 +223,49 @@ class Layer(ABC):
 
     @abstractmethod
     def emit(self, ctx: Context, *inputs: Value) -> Expr | tuple[Expr, ...]:
-        """The layer as calls of Keras layers: one expression, whose call gives all tops, or one for each top."""
+        """Return the layer as calls of Keras layers.
+
+        Args:
+            ctx: the surroundings of the layer.
+            inputs: the same as ``ctx.inputs``.
+
+        Returns:
+            One expression whose call returns all tops, or a tuple with one expression for each top.
+        """
 
     def convert(self, blobs: Sequence[NodeBlob], ctx: Context) -> Mapping[str, Weight]:
-        """Caffe's trained blobs as named Keras weights, in the order in which Keras keeps them."""
+        """Convert Caffe's trained blobs to Keras weights.
+
+        Args:
+            blobs: the trained blobs, in Caffe's shapes and order.
+            ctx: the surroundings of the layer; its layouts decide how weights are permuted.
+
+        Returns:
+            The weights by name, in the order of the Keras layer's ``weights``. They should be views of the blobs.
+        """
         del blobs, ctx
         return {}
 
     def with_activation(self, name: str) -> Self | None:
-        """This layer with an activation of Keras applied to its output, or None where it takes none or has one."""
+        """Return the layer with a Keras activation applied to its output.
+
+        Args:
+            name: Keras' name of the activation, for example ``relu``.
+
+        Returns:
+            The layer; None if the Keras layer has no ``activation`` argument, or it is in use already.
+        """
         del name
         return None
 
     def multiply_adds(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> int:
-        """Multiply-add operations of one forward pass; 0 for layers that only move or scale values."""
+        """Return the multiply-add operations of one forward pass; 0 for layers that only move or scale values."""
         del inputs, outputs
         return 0
 
 
 class Elementwise(Layer):
-    """A layer of one bottom whose every output value depends on the input value at the same place."""
+    """A layer of one bottom that computes each output value from the input value at the same position."""
 
     __slots__ = ()
 
@@ -215,7 +274,7 @@ class Elementwise(Layer):
         return (inputs[0],)
 
     def arrange(self, inputs: Sequence[Value], outputs: Sequence[Value]) -> Arrangement:
-        """Whatever the order of the values, it stays."""
+        """Keep the layout of the bottom."""
         return Arrangement(inputs=tuple(v.layout for v in inputs), outputs=tuple(inputs[0].layout for _ in outputs))
 
 
@@ -224,10 +283,10 @@ class ReadsImages(Protocol):
     """A layer that computes with mean images, which the definition names and the loader reads."""
 
     def files(self) -> tuple[str, ...]:
-        """Return the paths of the mean images as the definition names them; empty if there are none."""
+        """Return the paths of the mean images as written in the definition; empty if there are none."""
 
     def with_files(self, images: Sequence[Array]) -> Layer:
-        """Return the layer with the images that `files` names, each (channels, height, width) or of four axes."""
+        """Return the layer with the images of `files`, each (C, H, W) or (1, C, H, W)."""
 
 
 @runtime_checkable

@@ -1,4 +1,4 @@
-"""In what order a Keras tensor holds the values of a Caffe blob."""
+"""Layouts: the order in which a Keras tensor holds the values of a Caffe blob."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ __all__ = ["Block", "Layout"]
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A run of values along a flattened axis that came from several axes.
+    """A range of values along a flattened axis, and the axes that were flattened into it.
 
-    Caffe holds the run in row-major order of `dims`; the tensor holds it in row-major order of those axes permuted
-    by `order`: ``Block((256, 6, 6), (1, 2, 0))`` is C, H, W in Caffe and H, W, C in the tensor.
+    Caffe stores the values in row-major order of `dims`. The tensor stores them in row-major order of the same axes
+    permuted by `order`. For example, ``Block((256, 6, 6), (1, 2, 0))`` is C, H, W in Caffe and H, W, C in the tensor.
     """
 
     dims: tuple[int, ...]
@@ -28,7 +28,7 @@ class Block:
 
     @classmethod
     def of(cls, dims: Sequence[int], order: Sequence[int]) -> Self:
-        """The simplest equal block: axes of extent 1 have no order, and neighbours that stay together are one."""
+        """Return the block in canonical form: axes of extent 1 are removed, adjacent axes that move together merged."""
         kept = [a for a in order if dims[a] != 1]
         groups: list[list[int]] = []
         ascending = [a for a in range(len(dims)) if dims[a] != 1]
@@ -44,16 +44,21 @@ class Block:
 
     @property
     def size(self) -> int:
-        """Count of values."""
+        """The number of values."""
         return math.prod(self.dims)
 
     @property
     def is_plain(self) -> bool:
-        """Whether Caffe's order and the tensor's are the same."""
+        """Whether the tensor has the values in Caffe's order."""
         return self.order == tuple(range(len(self.dims)))
 
     def view(self, array: npt.NDArray[Any], axis: int) -> npt.NDArray[Any]:
-        """``array``, whose ``axis`` is in Caffe's order, as a view with that axis split and in the tensor's order."""
+        """Return a view of an array with one axis split, and permuted into the tensor's order.
+
+        Args:
+            array: an array whose `axis` is in Caffe's order.
+            axis: the axis to split.
+        """
         axis %= array.ndim
         split = array.reshape(array.shape[:axis] + self.dims + array.shape[axis + 1 :])
         order = [
@@ -64,7 +69,7 @@ class Block:
         return split.transpose(order)
 
     def indices(self) -> npt.NDArray[np.intp]:
-        """For each position in the tensor, the position in Caffe."""
+        """Return, for each position in the tensor, the position in Caffe's blob."""
         return self.view(np.arange(self.size), 0).reshape(-1)
 
 
@@ -74,7 +79,7 @@ class Layout:
 
     Attributes:
         axes: tensor axis ``i`` holds Caffe axis ``axes[i]``.
-        blocks: what Caffe axis 1 of a flattened blob is made of, where the order along it is not Caffe's; else empty.
+        blocks: the parts of Caffe axis 1 of a flattened blob whose values are not in Caffe's order; else empty.
     """
 
     axes: tuple[int, ...]
@@ -82,45 +87,45 @@ class Layout:
 
     @classmethod
     def plain(cls, rank: int) -> Self:
-        """Caffe's own order."""
+        """Return Caffe's own order."""
         return cls(tuple(range(rank)))
 
     @classmethod
     def channels_last(cls, rank: int) -> Self:
-        """N, spatial axes, C: NHWC for a blob of four axes; Caffe's own order below three axes."""
+        """Return N, spatial axes, C: NHWC for four axes; Caffe's own order for fewer than three axes."""
         return cls((0, *range(2, rank), 1)) if rank > 2 else cls.plain(rank)
 
     @classmethod
     def flat(cls, blocks: Sequence[Block]) -> Self:
-        """Two axes, the second made of ``blocks``; Caffe's own order where all of them are."""
+        """Return the layout of a flattened blob of two axes, whose second one consists of `blocks`."""
         return cls((0, 1), () if all(b.is_plain for b in blocks) else tuple(blocks))
 
     @property
     def rank(self) -> int:
-        """Count of axes."""
+        """The number of axes."""
         return len(self.axes)
 
     @property
     def is_plain(self) -> bool:
-        """Whether the tensor is in Caffe's order."""
+        """Whether the tensor has the values in Caffe's order."""
         return not self.blocks and self.axes == tuple(range(len(self.axes)))
 
     def tensor_axis(self, axis: int) -> int:
-        """The tensor axis that holds Caffe's ``axis``."""
+        """Return the tensor axis that holds a Caffe axis."""
         return self.axes.index(axis % len(self.axes))
 
     def tensor_shape(self, shape: Shape) -> Shape:
-        """The tensor's shape for a blob of ``shape``."""
+        """Return the tensor's shape for a blob of this shape."""
         return tuple(shape[a] for a in self.axes)
 
     def axis_blocks(self, axis: int, extent: int) -> tuple[Block, ...]:
-        """What Caffe's ``axis`` is made of: the blocks of a flattened axis 1, else one plain block."""
+        """Return the blocks along a Caffe axis: those of a flattened axis 1, else one plain block."""
         if self.blocks and axis % self.rank == 1:
             return self.blocks
         return (Block((extent,), (0,)),)
 
     def indices(self) -> npt.NDArray[np.intp]:
-        """For each position along a flattened axis 1 of the tensor, the position in Caffe."""
+        """Return, for each position along a flattened axis 1 of the tensor, the position in Caffe's blob."""
         offsets = np.cumsum([0, *(b.size for b in self.blocks)])
         return np.concatenate([b.indices() + o for b, o in zip(self.blocks, offsets, strict=False)])
 
@@ -136,12 +141,12 @@ class Layout:
         return [b.view(array[end - b.size : end], 0) for b, end in zip(self.blocks, ends, strict=True)]
 
     def from_caffe(self, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """An array in Caffe's order, in the tensor's order."""
+        """Bring an array from Caffe's order into the tensor's order."""
         array = array.transpose(self.axes)
         return array[:, self.indices()] if self.blocks else array
 
     def to_caffe(self, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """An array in the tensor's order, in Caffe's order."""
+        """Bring an array from the tensor's order into Caffe's order."""
         if self.blocks:
             out = np.empty_like(array)
             out[:, self.indices()] = array

@@ -1,4 +1,4 @@
-"""Trained blobs as the layers that share them see them: ``param { name: "w" }`` makes blobs of several layers one."""
+"""Parameters: trained blobs that layers may share by name, as in ``param { name: "w" }``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["Member", "Parameter"]
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """Blob `index` of the node `node`."""
+    """The trained blob number `index` of the node `node`."""
 
     node: str
     index: int
@@ -17,7 +17,13 @@ class Member:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parameter:
-    """A trained blob as a layer sees it: its shape there, the blob that it is, and its name (empty: it has none)."""
+    """A trained blob as one layer uses it.
+
+    Attributes:
+        shape: its shape in this layer. Layers that share a blob with ``share_mode: PERMISSIVE`` may use other shapes.
+        owner: the blob that holds the values: the first one of that name, or the blob itself.
+        name: the name by which it is shared; "" if it has none.
+    """
 
     shape: tuple[int, ...]
     owner: Member

@@ -1,4 +1,4 @@
-"""A stand-in for a layer whose type nobody knows: what it computes is for the user to fill in."""
+"""Stubs: placeholders for layers of unknown type, which the user fills in after the conversion."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ __all__ = ["Stub"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stub(Layer):
-    """A layer of unknown type, in Caffe's axis order, with whatever trained blobs the weight file has for it.
+    """A layer of unknown type. Its tensors are in Caffe's axis order, its weights are the blobs of the weight file.
 
     Attributes:
         type: Caffe's name of the type.
-        parameters: what the definition says of it, as text.
-        given: the shapes of its tops where the user states them; a top without one is taken to have the shape of the
-            bottom at its place, or of the first one.
-        blob_shapes: of its trained blobs.
+        parameters: the fields of its definition, as text.
+        given: the shapes of its tops as stated by the user. A top without one is assumed to have the shape of the
+            bottom of the same index, or of the last bottom.
+        blob_shapes: the shapes of its trained blobs.
     """
 
     type: str
@@ -40,7 +40,7 @@ class Stub(Layer):
 
     @classmethod
     def of(cls, proto: LayerProto, given: Sequence[Shape | None]) -> Self:
-        """The stand-in for a definition."""
+        """Return the stub for a definition, with the shapes of its tops if the user states them."""
         lines = [line for field in proto.unknown for line in field.text.splitlines()]
         param_str = proto.message.python_param.param_str
         if param_str:
@@ -49,39 +49,39 @@ class Stub(Layer):
 
     @property
     def class_name(self) -> str:
-        """The name of the Keras layer to be filled in: that of the type, where Python takes it."""
+        """The class name of the Keras layer: the type itself if that is a valid Python name."""
         name = re.sub(r"\W", "_", self.type, flags=re.ASCII)
         if name == self.type and name.isidentifier() and not keyword.iskeyword(name):
             return name
         return f"Layer_{name}_{zlib.crc32(self.type.encode()):08x}"
 
     def infer(self, *inputs: Shape) -> tuple[Shape, ...]:
-        """The shapes that the user states, else those of the bottoms."""
+        """Return the stated shapes, else those of the bottoms."""
         return tuple(
             shape if shape is not None else inputs[min(i, len(inputs) - 1)] for i, shape in enumerate(self.given)
         )
 
     def blobs(self, *inputs: Shape) -> tuple[BlobSpec, ...]:
-        """As many as the weight file has."""
+        """Return one specification for each blob of the weight file."""
         del inputs
         return tuple(BlobSpec(name=f"blob{i}", shape=shape) for i, shape in enumerate(self.blob_shapes))
 
     def with_blobs(self, shapes: Sequence[tuple[int, ...]]) -> Self:
-        """The stand-in with weights of these shapes."""
+        """Return the stub with trained blobs of these shapes."""
         return replace(self, blob_shapes=tuple(shapes))
 
     def remarks(self) -> tuple[str, ...]:
-        """That it is to be filled in, and what was assumed."""
+        """Say that the layer must be filled in, and which shapes were assumed."""
         assumed = any(s is None for s in self.given)
         shapes = "; its tops are taken to have the shape of its bottom (else: --input-shape TOP=N,C,H,W)"
         return (f"type {self.type!r} is a stub, to be filled in{shapes if assumed else ''}",)
 
     def emit(self, ctx: Context, *inputs: Value) -> Expr:
-        """A call of the class to be filled in."""
+        """Return a call of the stub class."""
         del ctx
         return stub(self.class_name)(*inputs)
 
     def convert(self, blobs: Sequence[NodeBlob], ctx: Context) -> Mapping[str, Weight]:
-        """The blobs as they are."""
+        """Return the blobs unchanged."""
         del ctx
         return {f"blob{i}": b.weight() for i, b in enumerate(blobs)}

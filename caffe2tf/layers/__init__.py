@@ -1,4 +1,7 @@
-"""Caffe's layers: one file for each family, found and registered on first use."""
+"""Caffe's layers: a folder for each family, a file for each layer or group of similar ones.
+
+A module is imported when one of its layer types is first looked up. The names below are the interface for plugins.
+"""
 
 from caffe2tf.ir.layer import Arrangement, BlobSpec, Context, Elementwise, Layer, Role
 from caffe2tf.layers.registry import (

@@ -1,4 +1,4 @@
-"""Numbers that a layer makes sizes or whole numbers of, or divides by: infinite ones, and those that are none."""
+"""Checks that parameters are finite or positive."""
 
 from __future__ import annotations
 
@@ -12,14 +12,30 @@ __all__ = ["check_finite", "check_positive"]
 
 
 def check_finite(name: str, numbers: Iterable[float]) -> None:
-    """Raises LayerError where one of the ``numbers``, which the field ``name`` holds, is infinite or none."""
+    """Check that numbers are finite.
+
+    Args:
+        name: the field, for the message.
+        numbers: its values.
+
+    Raises:
+        LayerError: a number is infinite or NaN.
+    """
     for number in numbers:
         if not math.isfinite(number):
             raise LayerError(f"{name} must be finite, not {number:g}")
 
 
 def check_positive(name: str, numbers: Iterable[float]) -> None:
-    """Raises LayerError where one of the ``numbers`` that the field ``name`` holds is not above 0 and finite."""
+    """Check that numbers are finite and greater than 0.
+
+    Args:
+        name: the field, for the message.
+        numbers: its values.
+
+    Raises:
+        LayerError: a number is infinite, NaN, or not greater than 0.
+    """
     numbers = tuple(numbers)
     check_finite(name, numbers)
     if min(numbers, default=1) <= 0:

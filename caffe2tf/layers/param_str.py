@@ -1,4 +1,4 @@
-"""The text that a layer of type Python is set up with: `param_str`, in the forms in which it is usually written."""
+"""Reads ``param_str``, the settings of a Python layer, in the forms in which it is usually written."""
 
 from __future__ import annotations
 
@@ -16,19 +16,22 @@ Setting: TypeAlias = "bool | int | float | str | list[Setting] | dict[str, Setti
 _KEY = re.compile(r"(?:'([^']*)'|\"([^\"]*)\"|([^\s'\"\[\]{},:#&*!|>%@`-][^:#]*?))\s*:(?:\s+(.*))?$")
 _INTEGER = re.compile(r"[-+]?[0-9]{1,20}")
 _WORDS = {"true": True, "True": True, "yes": True, "false": False, "False": False, "no": False}
-_TUPLE = "!!python/tuple"  # the one tag that is met
+_TUPLE = "!!python/tuple"  # the only YAML tag that occurs in practice
 _NOTHING = {"", "~", "null", "None"}
 
 
 def read_param_str(text: str) -> dict[str, Setting]:
-    """The settings in a `param_str`: a Python dict, with or without its braces, JSON, or the plain part of YAML.
+    """Read the settings in a ``param_str``.
 
-    YAML's ``key: value`` lines, its lists (``[8, 16]``, or an item on each line after ``- ``), nested blocks and
-    comments are understood; anchors, tags (but that of a tuple), and strings over several lines are not. An empty text
-    has no settings.
+    It may be a Python dict, with or without braces, JSON, or a subset of YAML: ``key: value`` lines, lists (``[8, 16]``
+    or one ``- item`` per line), nested blocks and comments. Anchors, tags other than ``!!python/tuple``, and strings
+    over several lines are not supported. An empty text has no settings.
+
+    Example:
+        ``read_param_str("feat_stride: 16")`` returns ``{"feat_stride": 16}``.
 
     Raises:
-        LayerError: it is none of these.
+        LayerError: the text has none of these forms.
     """
     stripped = text.strip()
     for form in (stripped, f"{{{stripped}}}"):
@@ -40,8 +43,8 @@ def read_param_str(text: str) -> dict[str, Setting]:
     if rest or not isinstance(settings, dict):
         line = (rest or lines)[0].strip()
         raise LayerError(
-            f"param_str is neither a dict nor lines of `key: value`, at {line!r}; read python_param.param_str as the "
-            "text that it is"
+            f"param_str is neither a dict nor `key: value` lines, at {line!r}; read python_param.param_str as plain "
+            "text instead"
         )
     return settings
 
@@ -68,7 +71,7 @@ def _indent(line: str) -> int:
 
 
 def _block(lines: list[str], indent: int) -> tuple[Setting, list[str]]:
-    """The list or the mapping that begins with `lines`, all of one indentation; and the lines after it."""
+    """Read the list or mapping at the start of `lines`; return it with the lines that follow it."""
     if lines and lines[0].lstrip().startswith("- "):
         return _items(lines, indent)
     settings: dict[str, Setting] = {}
@@ -96,7 +99,7 @@ def _items(lines: list[str], indent: int) -> tuple[list[Setting], list[str]]:
 
 
 def _scalar(text: str) -> Setting:
-    """A value on one line."""
+    """Read a value on one line."""
     text = text.removeprefix(_TUPLE).strip()
     if text in _NOTHING or text in _WORDS:
         return _WORDS.get(text)
@@ -112,7 +115,7 @@ def _scalar(text: str) -> Setting:
 
 
 def _flow_list(text: str) -> Setting:
-    """``[a, 1e-3, b]``, whose words have no quotes; a text that is no such list stays text."""
+    """Read ``[a, 1e-3, b]`` with unquoted words; any other text is returned unchanged."""
     if text[-1] != "]" or "[" in text[1:] or "{" in text:
         return text
     return [_scalar(part.strip()) for part in text[1:-1].split(",")] if text[1:-1].strip() else []

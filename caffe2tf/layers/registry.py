@@ -1,4 +1,4 @@
-"""Which class implements which Caffe layer type, and which files hold the Keras layers that those may emit."""
+"""The registry: the class of each Caffe layer type, and the files with Keras layers that plugins may emit."""
 
 from __future__ import annotations
 
@@ -39,22 +39,28 @@ Chooser: TypeAlias = "Callable[[LayerDefinition], type[Layer]]"
 _types: dict[str, type[Layer]] = {}
 _choosers: dict[type[Layer], Chooser] = {}
 _runtime_files: dict[Path, None] = {}  # in the order in which they were registered
-_ANY_LOSS = "RegionLoss"  # what a loss of any other name is taken for
+_ANY_LOSS = "RegionLoss"  # an unknown type that ends in Loss is treated like this one
 
 
 def register(*types: str, choose: Chooser | None = None) -> Callable[[type[L]], type[L]]:
-    """Class decorator: the class implements the Caffe layer ``types``, the first of which is its proper name.
+    """Class decorator that registers a layer class for Caffe layer types.
 
-    ``Python:<module>.<layer>`` is the type of the layers of type ``Python`` that name this module and layer. Fields
-    that the schema of caffe2tf lacks are in ``definition.extra``. A class that lists the names of those it reads in
-    `Layer.reads_unknown` has any other refused.
+    The first type is the proper name, the others are aliases. ``Python:<module>.<layer>`` is the type of a layer of
+    type ``Python`` with that ``python_param``.
+
+    Example:
+        ::
+
+            @register("Gate")
+            @dataclass(frozen=True, slots=True, kw_only=True)
+            class Gate(Layer): ...
 
     Args:
         types: names of Caffe layer types.
-        choose: for a type whose layers have several roles: returns the class for a definition, this one or another.
+        choose: a function that returns the class for a definition, if layers of one type have different roles.
 
     Raises:
-        UsageError: another class implements one of the types already.
+        UsageError: one of the types is already registered for another class.
     """
 
     def add(cls: type[L]) -> type[L]:
@@ -75,17 +81,18 @@ def register(*types: str, choose: Chooser | None = None) -> Callable[[type[L]], 
 
 
 def register_runtime(path: str | os.PathLike[str]) -> None:
-    """Makes the Keras layers of a Python file ones that `caffe2tf.ir.expr.runtime` may name.
+    """Register a Python file with Keras layers, for use with `caffe2tf.ir.expr.runtime`.
 
-    The file is read, never imported: what an emitted model uses of it (classes, the functions and constants that they
-    use, and the imports these need) is copied into the ``caffe_layers.py`` beside the model. It may be the plugin
-    itself (``register_runtime(__file__)``), or a file of its own, which then may import Keras at its head.
+    The file is read, not imported. The classes that an emitted model uses are copied into the ``caffe_layers.py`` next
+    to the model, with the functions, constants and imports that they need. The file may be the plugin itself
+    (``register_runtime(__file__)``). A separate file may import Keras at its top without slowing down conversions.
 
     Args:
-        path: the file; its classes are decorated with ``keras.saving.register_keras_serializable(package="...")``.
+        path: the file. Its classes should be decorated with
+            ``keras.saving.register_keras_serializable(package="...")``.
 
     Raises:
-        UsageError: there is no such file.
+        UsageError: the file does not exist.
     """
     file = Path(path).resolve()
     if not file.is_file():
@@ -94,14 +101,18 @@ def register_runtime(path: str | os.PathLike[str]) -> None:
 
 
 def runtime_files() -> tuple[Path, ...]:
-    """The files given to `register_runtime`."""
+    """Return the files registered with `register_runtime`."""
     return tuple(_runtime_files)
 
 
 def _import_home(type_: str, *, asking: str = "") -> None:
-    """Imports the module of ours that implements a type, unless it is the module ``asking``, which is being imported.
+    """Import the module of caffe2tf that implements a type, if there is one.
 
-    A network needs few of the modules, and importing all of them would take longer than converting most networks.
+    A network needs few of the modules, and importing all of them would take longer than most conversions.
+
+    Args:
+        type_: the layer type.
+        asking: a module that is being imported already.
     """
     home = MODULES.get(type_)
     if home is not None and asking != f"caffe2tf.layers.{home}" and type_ not in _types:
@@ -115,23 +126,24 @@ def _import_all() -> None:
 
 
 def registered() -> Mapping[str, type[Layer]]:
-    """Every known layer type and its class."""
+    """Return all known layer types and their classes."""
     _import_all()
     return MappingProxyType(_types)
 
 
 def loaded() -> Mapping[str, type[Layer]]:
-    """The layer types whose modules have been imported so far, and their classes."""
+    """Return the layer types whose modules have been imported so far, and their classes."""
     return MappingProxyType(_types)
 
 
 def find(type_: str, definition: LayerDefinition | None = None) -> type[Layer] | None:
-    """The class that implements a Caffe layer type, or None; installed packages are asked where we have none.
+    """Return the class for a Caffe layer type, or None if the type is unknown.
+
+    Plugins of installed packages are searched if caffe2tf itself does not know the type.
 
     Args:
         type_: Caffe's name of the type.
-        definition: the layer; one of type ``Python`` is then looked up by the module and class that it names, before
-            ``Python`` itself.
+        definition: the layer. With it, a layer of type ``Python`` is looked up by its module and class first.
     """
     wanted = [type_] if definition is None else [*_python_type(definition), type_]
     for name in wanted:
@@ -148,12 +160,12 @@ def find(type_: str, definition: LayerDefinition | None = None) -> type[Layer] |
 
 @functools.cache
 def find_offered() -> None:
-    """Imports what installed packages offer (entry point group ``caffe2tf.layers``); the search takes time.
+    """Import the plugins of installed packages (entry point group ``caffe2tf.layers``).
 
     Raises:
-        UsageError: one of them cannot be imported.
+        UsageError: a plugin cannot be imported.
     """
-    from importlib.metadata import entry_points  # noqa: PLC0415 - slow to import, and seldom needed
+    from importlib.metadata import entry_points  # noqa: PLC0415 - slow to import, and rarely needed
 
     for entry in entry_points(group="caffe2tf.layers"):
         try:
@@ -169,24 +181,24 @@ def find_offered() -> None:
 
 
 def is_ours(cls: type[Layer]) -> bool:
-    """Whether the layer is one of caffe2tf, not of a plugin."""
+    """Return whether a layer class belongs to caffe2tf, as opposed to a plugin."""
     return cls.__module__.startswith("caffe2tf.layers.")
 
 
 def type_of(cls: type[Layer]) -> str:
-    """The proper Caffe type name of a registered class; of any other class, its own name."""
+    """Return the proper Caffe type name of a registered class; for any other class, the name of the class."""
     return next((name for name, c in _types.items() if c is cls), cls.__name__)
 
 
 def nearest(type_: str) -> str | None:
-    """The known layer type whose name is most like ``type_``, or None where none is like it."""
+    """Return the known layer type with the most similar name, or None if none is similar."""
     folded = {name.casefold(): name for name in registered()}
     match = difflib.get_close_matches(type_.casefold(), folded, n=1, cutoff=0.6)
     return folded[match[0]] if match else None
 
 
 def without_implementation(definition: LayerDefinition) -> str:
-    """What to tell the user about a layer for whose type `find` has no class."""
+    """Return the message for a layer whose type is unknown."""
     for name in _python_type(definition):
         parameter = definition.message.python_param
         return (
@@ -203,7 +215,7 @@ def without_implementation(definition: LayerDefinition) -> str:
 
 
 def _python_type(definition: LayerDefinition) -> list[str]:
-    """The type under which the code of a Python layer is registered; nothing for any other layer."""
+    """Return the type under which a Python layer is registered, in a list; an empty list for other layers."""
     if definition.type != "Python":
         return []
     parameter = definition.message.python_param

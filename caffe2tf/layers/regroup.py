@@ -1,4 +1,4 @@
-"""The algebra of reshapes: which layout a blob has after its axes were split or joined and its values stayed put."""
+"""Layout algebra of reshapes: the layout of a blob after its axes are split or joined."""
 
 from __future__ import annotations
 
@@ -17,19 +17,29 @@ from caffe2tf.ir.value import Value
 __all__ = ["UNSETTLED", "Extents", "Regroup", "axis_of", "is_known", "regroup", "reshaping", "revealed", "stand_ins"]
 
 Extents: TypeAlias = tuple[int, ...]
-"""Extents along axes, with a stand-in for each one that is known only at run time."""
+"""Extents along axes, with a placeholder for each one that is known only at run time."""
 
 Run: TypeAlias = tuple[tuple[int, ...], tuple[int, ...]]
 """Axes of a blob, and the axes that they become."""
 
-# Mersenne primes, all larger than any extent: products of extents cancel as they should, and show what is unknown.
+# Mersenne primes larger than any extent serve as placeholders: products of extents still cancel correctly, and any
+# product that contains an unknown extent can be recognised by its size.
 _PRIMES = tuple((1 << p) - 1 for p in (61, 89, 107, 127, 521, 607, 1279, 2203, 2281, 3217, 4253, 4423))
 UNSETTLED = (1 << 9689) - 1
-"""Stand-in for an extent that only the running network can work out."""
+"""Placeholder for an extent that can be computed only when the network runs."""
 
 
 def axis_of(shape: Shape, axis: int, field: str) -> int:
-    """The non-negative form of ``axis``; raises LayerError, naming the parameter ``field``, where there is none."""
+    """Return the non-negative form of an axis.
+
+    Args:
+        shape: the shape of the blob.
+        axis: the axis; negative numbers count from the end.
+        field: the parameter, for the message.
+
+    Raises:
+        LayerError: the blob has no such axis.
+    """
     try:
         return canonical_axis(axis, len(shape))
     except ValueError as e:
@@ -37,47 +47,55 @@ def axis_of(shape: Shape, axis: int, field: str) -> int:
 
 
 def stand_ins(shape: Shape) -> Extents:
-    """``shape`` with a stand-in, its own for each axis, in place of extents known only at run time."""
+    """Replace each unknown extent by a placeholder, a different one for each axis.
+
+    Raises:
+        LayerUnsupportedError: an extent is unknown beyond the last axis for which there is a placeholder.
+    """
     if any(d is None for d in shape[len(_PRIMES) :]):
         raise LayerUnsupportedError(f"beyond axis {len(_PRIMES) - 1} all extents must be known before the network runs")
     return tuple(_PRIMES[axis] if d is None else d for axis, d in enumerate(shape))
 
 
 def is_known(extent: int) -> bool:
-    """Whether an extent, or a product of extents, is free of stand-ins."""
+    """Return whether an extent, or a product of extents, contains no placeholder."""
     return extent < _PRIMES[0]
 
 
 def revealed(extents: Sequence[int]) -> Shape:
-    """The shape that ``extents`` stand for."""
+    """Return the shape with None in place of placeholders."""
     return tuple(d if is_known(d) else None for d in extents)
 
 
 class Regroup(Layer):
-    """A layer that gives its bottom's values other axes; Caffe's order of the values stays."""
+    """A layer that changes the axes of its bottom and keeps Caffe's order of the values (Reshape, Flatten)."""
 
     __slots__ = ()
 
     def shares_memory(self, bottoms: int, tops: int) -> bool:
-        """Always."""
+        """Return True: Caffe does not copy the values."""
         return True
 
     @abstractmethod
     def top(self, bottom: Extents) -> Extents:
-        """The top's extents; raises LayerError where the parameters do not fit the bottom's."""
+        """Return the extents of the top.
+
+        Raises:
+            LayerError: the parameters do not fit the extents of the bottom.
+        """
 
     def infer(self, *inputs: Shape) -> tuple[Shape, ...]:
-        """The new axes."""
+        """Return the new axes."""
         return (revealed(self.top(stand_ins(inputs[0]))),)
 
     def arrange(self, inputs: Sequence[Value], outputs: Sequence[Value]) -> Arrangement:
-        """Whatever order of the values a plain reshape of the tensor can keep."""
+        """Keep the layout if a reshape of the tensor gives a layout, too; else ask for one where it does."""
         source = stand_ins(inputs[0].shape)
         before, after = regroup(inputs[0].layout, source, self.top(source))
         return Arrangement(inputs=(before,), outputs=(after,))
 
     def emit(self, ctx: Context, *inputs: Value) -> Expr:
-        """Reshape or Flatten; nothing where the tensor has the wanted shape already."""
+        """Emit Reshape or Flatten; nothing if the tensor already has the shape."""
         x, y = inputs[0], ctx.outputs[0]
         source = stand_ins(x.shape)
         target = self.top(source)
@@ -90,22 +108,22 @@ class Regroup(Layer):
 
 
 def regroup(layout: Layout, source: Extents, target: Extents) -> tuple[Layout, Layout]:
-    """How to read a blob that arrives in ``layout``, and how a plain reshape of its tensor then holds the result.
+    """Choose the layout in which to read a blob so that a reshape of its tensor has a layout again.
 
     Args:
-        layout: the order of the values at hand.
-        source: extents in Caffe's axes.
-        target: Caffe's extents afterwards.
+        layout: the present layout of the blob.
+        source: its extents, in Caffe's axis order.
+        target: the extents after the reshape, in Caffe's axis order.
 
     Returns:
-        The layout to ask for (the one at hand wherever that is possible), and the layout of the result.
+        The layout to read the blob in, the present one if possible, and the layout of the result.
     """
     if source == target:
         return layout, layout
     after = _as_it_stands(layout, source, target)
     if after is not None:
         return layout, after
-    # The values must be reordered in any case: into the order that makes the result the usual one.
+    # A transposition is needed anyway: choose the one that gives the result its usual layout.
     backwards = [(new, old) for old, new in _runs(source, target)]
     for wanted in _favourites(len(target)):
         before = _carried(wanted.axes, backwards, len(source))
@@ -115,12 +133,15 @@ def regroup(layout: Layout, source: Extents, target: Extents) -> tuple[Layout, L
 
 
 def reshaping(before: Sequence[int], after: Sequence[int], *, batch_apart: bool) -> Construct:
-    """The layer that gives a tensor of extents ``before`` the extents ``after``, both in the tensor's axis order.
+    """Return the Keras layer that reshapes a tensor.
 
     Args:
-        before: with stand-ins.
-        after: with stand-ins.
-        batch_apart: axis 0 stays what it is, so that its extent need not be known.
+        before: extents of the tensor, in its own axis order, with placeholders.
+        after: extents of the result.
+        batch_apart: whether axis 0 keeps its extent, which then need not be known.
+
+    Raises:
+        LayerUnsupportedError: more than one extent would have to be inferred when the network runs.
     """
     unknown = [d for d in after[1:] if not is_known(d)]
     if batch_apart and len(before) > len(after) == 2:
@@ -130,12 +151,12 @@ def reshaping(before: Sequence[int], after: Sequence[int], *, batch_apart: bool)
     copied = tuple(before.index(d) for d in after if not is_known(d) and d in before)
     shape = tuple(d if is_known(d) else 0 if d in before else -1 for d in after)
     if shape.count(-1) > 1:
-        raise LayerUnsupportedError("at most one extent may be left to be worked out when the network runs")
+        raise LayerUnsupportedError("at most one extent may be unknown until the network runs")
     return runtime("FullReshape", shape, *([copied] if copied else []))
 
 
 def _as_it_stands(layout: Layout, source: Extents, target: Extents) -> Layout | None:
-    """The layout that the result of a plain reshape has; None where no layout says what its order is."""
+    """Return the layout of the reshaped tensor; None if no layout describes the order of its values."""
     if len(layout.blocks) > 1:
         return None
     dims, order = _unfolded(layout, source)
@@ -145,7 +166,7 @@ def _as_it_stands(layout: Layout, source: Extents, target: Extents) -> Layout | 
 
 
 def _unfolded(layout: Layout, source: Extents) -> tuple[Extents, tuple[int, ...]]:
-    """Extents and tensor order with a flattened axis taken apart again into those it came from."""
+    """Return extents and tensor order with a flattened axis split into the axes that it was made of."""
     if not layout.blocks:
         return source, layout.axes
     (block,) = layout.blocks
@@ -153,9 +174,10 @@ def _unfolded(layout: Layout, source: Extents) -> tuple[Extents, tuple[int, ...]
 
 
 def _runs(source: Extents, target: Extents) -> list[Run]:
-    """The shortest runs of axes that hold equally many values before and after.
+    """Return the shortest runs of axes with the same number of values before and after the reshape.
 
-    Axes of extent 1 are in none of them, for they may stand anywhere; except axis 0 where it is kept: it is the batch.
+    Axes of extent 1 belong to no run, because their position does not matter. Axis 0 is an exception if its extent is
+    kept, because it is the batch.
     """
     kept = int(source[:1] == target[:1] != ())
     runs: list[Run] = [((0,), (0,))] * kept
@@ -176,7 +198,7 @@ def _runs(source: Extents, target: Extents) -> list[Run]:
 
 
 def _carried(order: Sequence[int], runs: Sequence[Run], rank: int) -> Layout | None:
-    """The layout of the result, of ``rank`` axes, where each run stands together and in Caffe's order; else None."""
+    """Return the layout of the result if the axes of each run are adjacent and in Caffe's order; else None."""
     becomes = {old[0]: (old, new) for old, new in runs if old}
     held = {axis for old, _ in runs for axis in old}
     rest = [axis for axis in order if axis in held]
@@ -191,7 +213,7 @@ def _carried(order: Sequence[int], runs: Sequence[Run], rank: int) -> Layout | N
 
 
 def _with_ones(order: Sequence[int], rank: int) -> Layout:
-    """``order`` with the axes missing from it, whose extents are 1, put where they make the most usual layout."""
+    """Insert the missing axes, all of extent 1, where they give the most usual layout."""
     for layout in _favourites(rank):
         if [axis for axis in layout.axes if axis in order] == list(order):
             return layout
@@ -203,6 +225,6 @@ def _with_ones(order: Sequence[int], rank: int) -> Layout:
 
 
 def _favourites(rank: int) -> tuple[Layout, Layout]:
-    """What the layers after it would like best: channels last where Caffe itself names the axes."""
+    """Return the usual layouts, the preferred one first: channels last from four axes on."""
     both = Layout.channels_last(rank), Layout.plain(rank)
     return both if rank >= 4 else (both[1], both[0])

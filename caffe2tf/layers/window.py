@@ -1,4 +1,4 @@
-"""The arithmetic of sliding windows: kernel, stride, padding and dilation along each spatial axis."""
+"""Window arithmetic: kernel, stride, padding and dilation along each spatial axis."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Window:
-    """A sliding window; each field holds one number for each spatial axis, in Caffe's order (height, width).
+    """A sliding window. Each field holds one number per spatial axis, in Caffe's order (height, width).
 
     Attributes:
-        kernel: extent, dilation left out of account.
-        stride: steps from one window to the next.
-        pad: what is added before the input; and after it, unless `after` says otherwise.
-        dilation: distance between the window's values.
-        after: what is added after the input, where it differs from `pad`.
-        same: whether what is added depends on the input's extents, and waits for them (see `placed`).
+        kernel: extent of the window, ignoring dilation.
+        stride: distance between adjacent windows.
+        pad: padding before the input, and after it unless `after` is set.
+        dilation: distance between adjacent values of a window.
+        after: padding after the input, if it differs from `pad`.
+        same: whether the padding is TensorFlow's "same", which depends on the extents of the input (see `placed`).
     """
 
     kernel: tuple[int, ...]
@@ -47,21 +47,21 @@ class Window:
 
     @property
     def extent(self) -> tuple[int, ...]:
-        """The window's extent along each axis with its dilation: ``dilation * (kernel - 1) + 1``."""
+        """The extent of the window with dilation: ``dilation * (kernel - 1) + 1``."""
         return tuple(d * (k - 1) + 1 for k, d in zip(self.kernel, self.dilation, strict=True))
 
     @property
     def pads(self) -> tuple[tuple[int, int], ...]:
-        """What is added before and after each axis."""
+        """Padding (before, after) of each axis."""
         return tuple(zip(self.pad, self.after or self.pad, strict=True))
 
     def padded(self, pads: Sequence[tuple[int, int]]) -> Self:
-        """The window on an input that gets these paddings before and after each axis."""
+        """Return the window with other padding, (before, after) for each axis."""
         before, after = tuple(b for b, _ in pads), tuple(a for _, a in pads)
         return replace(self, pad=before, after=None if before == after else after, same=False)
 
     def placed(self, spatial: Shape) -> Self:
-        """The window with its padding on an input of these extents; as it is where one of them is not known."""
+        """Return the window with "same" padding worked out for an input of these extents, if they are known."""
         extents = tuple(n for n in spatial if n is not None)
         if not self.same or len(extents) != len(spatial):
             return self
@@ -72,10 +72,13 @@ class Window:
         return self.padded(pads)
 
     def convolved(self, spatial: Shape) -> Shape:
-        """Output extents of a convolution; raises LayerError where the window does not fit into the input.
+        """Return the output extents of a convolution.
 
-        Caffe divides in C++, which rounds towards 0: an input that lacks less than a stride still holds one window,
-        whose end lies on zeros.
+        Caffe divides in C++, which rounds towards 0. An input that is too small by less than a stride therefore still
+        holds one window, which extends past its end into zeros.
+
+        Raises:
+            LayerError: the window does not fit into the input.
         """
         if self.same:
             return tuple(None if n is None else _places(n, s) for n, s in zip(spatial, self.stride, strict=True))
@@ -91,14 +94,14 @@ class Window:
         return out
 
     def deconvolved(self, spatial: Shape) -> Shape:
-        """Output extents of a deconvolution."""
+        """Return the output extents of a deconvolution."""
         return tuple(
             None if n is None else s * (n - 1) + e - b - a
             for n, (b, a), e, s in zip(spatial, self.pads, self.extent, self.stride, strict=True)
         )
 
     def is_same(self, spatial: Shape, out: Shape) -> bool:
-        """Whether TensorFlow's "same" padding puts every window where Caffe puts it (see `fits_same`)."""
+        """Return whether TensorFlow's "same" padding places all windows as Caffe does (see `fits_same`)."""
         return all(
             fits_same(n, o, k=e, s=s, p=b, after=a)
             for n, o, e, s, (b, a) in zip(spatial, out, self.extent, self.stride, self.pads, strict=True)
@@ -106,11 +109,19 @@ class Window:
 
 
 def fits_same(n: int | None, out: int | None, *, k: int, s: int, p: int, after: int | None = None) -> bool:
-    """Whether "same" padding along one axis is Caffe's: as many windows, and the first at the same place.
+    """Return whether "same" padding along one axis places all windows as Caffe does.
 
-    TensorFlow pads ``max((out - 1) * s + k - n, 0)`` in all and puts the smaller half before; Caffe puts ``p`` before.
-    What lies after the last window does not matter. For an extent known only at run time it holds at stride 1 alone,
-    and there depends on what Caffe puts ``after``, too (as much as before, unless given).
+    TensorFlow pads ``max((out - 1) * s + k - n, 0)`` in total, the smaller half before the input. Caffe pads `p` before
+    it. Padding after the last window does not matter. If the extent is known only at run time, the two agree for stride
+    1 only, and then the padding after the input matters, too.
+
+    Args:
+        n: extent of the input; None if unknown.
+        out: extent of Caffe's output; None if unknown.
+        k: extent of the window with dilation.
+        s: stride.
+        p: Caffe's padding before the input.
+        after: Caffe's padding after the input; None for the same as before it.
     """
     if n is None or out is None:
         return s == 1 and p + (p if after is None else after) == k - 1 and p == (k - 1) // 2
@@ -118,19 +129,29 @@ def fits_same(n: int | None, out: int | None, *, k: int, s: int, p: int, after: 
 
 
 def same_pads(n: int, k: int, s: int) -> tuple[int, int]:
-    """What "same" padding adds before and after ``n`` values, for windows of extent ``k`` and steps of ``s``."""
+    """Return the "same" padding (before, after) of `n` values for a window of extent `k` and a stride of `s`."""
     total = max((_places(n, s) - 1) * s + k - n, 0)
     return total // 2, total - total // 2
 
 
 def shown_pads(pads: Sequence[tuple[int, int]]) -> str:
-    """Paddings for a message: one number for each axis, or two where they differ before and after."""
+    """Format padding for messages: ``1x2``, or ``0+1x1+1`` if it differs before and after."""
     even = all(before == after for before, after in pads)
     return "x".join(str(b) if even else f"{b}+{a}" for b, a in pads)
 
 
 def per_axis(name: str, values: Sequence[int], spatial: int, default: int | None) -> tuple[int, ...]:
-    """A repeated field as one number for each axis: given once, or once for each axis, or not at all (``default``)."""
+    """Expand a repeated field to one number per spatial axis.
+
+    Args:
+        name: the field, for the message.
+        values: its values: one for all axes, one for each axis, or none.
+        spatial: the number of spatial axes.
+        default: the number for each axis if the field is not given; None if it is required.
+
+    Raises:
+        LayerError: the field is given another number of times.
+    """
     if len(values) == spatial and values:
         return tuple(values)
     if len(values) == 1:
@@ -144,18 +165,18 @@ def per_axis(name: str, values: Sequence[int], spatial: int, default: int | None
 
 
 def brief(values: Sequence[int]) -> int | tuple[int, ...]:
-    """One number where all are the same: how Keras takes square windows."""
+    """Return one number if all are equal, as Keras writes square windows; else a tuple."""
     return values[0] if len(set(values)) == 1 else tuple(values)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stated:
-    """One number of a window as the definition states it: a repeated field, or one field for each of two axes.
+    """One property of a window as the definition states it: a repeated field, or separate fields for two axes.
 
     Attributes:
-        name: the repeated field.
+        name: the repeated field, for example ``kernel_size``.
         values: its values.
-        pair: (height, width) where either has a field of its own; None where neither has.
+        pair: (height, width) if a separate field is given for either; else None.
     """
 
     name: str
@@ -164,14 +185,18 @@ class Stated:
 
     @classmethod
     def read(cls, p: ConvolutionParameter, name: str, stem: str) -> Self:
-        """The field ``name``, and ``stem`` with _h and _w."""
+        """Read the repeated field `name`, and the fields `stem` + ``_h`` and `stem` + ``_w``."""
         names = (f"{stem}_h", f"{stem}_w")
         given = any(p.HasField(n) for n in names)
         height, width = (getattr(p, n) for n in names)
         return cls(name=name, values=tuple(getattr(p, name)), pair=(height, width) if given else None)
 
     def along(self, spatial: int, default: int | None) -> tuple[int, ...]:
-        """One number for each of ``spatial`` axes; raises LayerError where the fields do not say so many."""
+        """Return one number for each of `spatial` axes.
+
+        Raises:
+            LayerError: the fields do not give that many, or contradict each other.
+        """
         if self.pair is None:
             return () if not (spatial or self.values) else per_axis(self.name, self.values, spatial, default)
         stem = self.name.removesuffix("_size")
@@ -184,14 +209,14 @@ class Stated:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatedWindow:
-    """The window of a ``convolution_param``, whose numbers wait for the rank of the input.
+    """The window of a ``convolution_param`` before the number of spatial axes is known.
 
     Attributes:
         kernel: ``kernel_size``.
         stride: ``stride``.
         pad: ``pad``.
         dilation: ``dilation``, or ``hole``.
-        sides: padding of its own for each side: (top, bottom) and (left, right).
+        sides: separate padding of each side: (top, bottom), (left, right); a field of Synopsys' fork.
         same: whether the padding is TensorFlow's "same".
     """
 
@@ -204,14 +229,22 @@ class StatedWindow:
 
     @classmethod
     def read(cls, p: ConvolutionParameter, *, sided: bool = False) -> Self:
-        """The fields as they stand; only a layer that is ``sided`` has paddings of forks."""
+        """Read the fields.
+
+        Args:
+            p: the message.
+            sided: whether the layer supports the padding fields of forks (``pad_l`` and the like, ``pad_type``).
+
+        Raises:
+            LayerError: the fields contradict each other, or are not supported.
+        """
         sides, same = read_sides(p), p.pad_type == 1
         if (sides or same) and not sided:
-            raise LayerUnsupportedError("pad_type, pad_l, pad_r, pad_t and pad_b are not converted for this layer")
+            raise LayerUnsupportedError("pad_type, pad_l, pad_r, pad_t and pad_b are not supported for this layer")
         if (sides or same) and p.force_nd_im2col:
             raise LayerUnsupportedError(
-                "with force_nd_im2col the fork that has pad_type, pad_l, pad_r, pad_t and pad_b puts all zeros behind "
-                "the input, which is not converted; remove force_nd_im2col"
+                "with force_nd_im2col the fork that has pad_type, pad_l, pad_r, pad_t and pad_b puts all padding "
+                "after the input, which is not supported; remove force_nd_im2col"
             )
         return cls(
             kernel=Stated.read(p, "kernel_size", "kernel"),
@@ -223,12 +256,16 @@ class StatedWindow:
         )
 
     def over(self, spatial: int) -> Window:
-        """The window over so many axes; raises LayerError where Caffe's rules for its fields are broken."""
+        """Return the window over `spatial` axes.
+
+        Raises:
+            LayerError: the fields break one of Caffe's rules.
+        """
         kernel, stride = self.kernel.along(spatial, None), self.stride.along(spatial, 1)
         for name, values in (("kernel_size", kernel), ("stride", stride)):
             if any(v < 1 for v in values):
                 raise LayerError(f"{name} must be 1 or more along every axis, not {brief(values)}")
-        # the gap in a window of one value says nothing
+        # the dilation of a window of one value has no effect
         gaps = zip(kernel, self.dilation.along(spatial, 1), strict=True)
         dilation = tuple(1 if k == 1 else d for k, d in gaps)
         if (self.sides or self.same) and spatial != 2:
@@ -239,10 +276,16 @@ class StatedWindow:
 
 
 def read_sides(p: ConvolutionParameter | PoolingParameter) -> tuple[tuple[int, int], tuple[int, int]] | None:
-    """(top, bottom) and (left, right) of a padding with ``pad_l`` and its like, None where all of them are 0.
+    """Read the padding fields of Synopsys' fork: ``pad_t``, ``pad_b``, ``pad_l``, ``pad_r``, checked with ``pad_type``.
 
-    Checks the rules of these fields and of ``pad_type``, by the Caffe that has them; a 0 does not count as given.
-    Beside ``pad_type: 1`` ``pad`` and its like do not count: so it was before that Caffe refused to have both.
+    A field with the value 0 counts as absent. With ``pad_type: 1``, ``pad``, ``pad_h`` and ``pad_w`` are ignored, as in
+    the versions of that fork that accept both.
+
+    Returns:
+        (top, bottom), (left, right); None if all of them are 0.
+
+    Raises:
+        LayerError: the fields contradict each other, or have values that are not supported.
     """
     sides = ((p.pad_t, p.pad_b), (p.pad_l, p.pad_r))
     other = [f.name for f, v in p.ListFields() if f.name == "pad" or (f.name in ("pad_h", "pad_w") and v)]
@@ -253,12 +296,12 @@ def read_sides(p: ConvolutionParameter | PoolingParameter) -> tuple[tuple[int, i
     if other or p.pad_type:
         raise LayerError(f"give either {' and '.join(other) or 'pad_type'} or pad_l, pad_r, pad_t and pad_b, not both")
     if min(min(pair) for pair in sides) < 0:
-        raise LayerUnsupportedError(f"negative padding is not converted: {shown_pads(sides)}; use a Crop layer")
+        raise LayerUnsupportedError(f"negative padding is not supported: {shown_pads(sides)}; use a Crop layer")
     return sides
 
 
 def _dilation(p: ConvolutionParameter) -> Stated:
-    """``dilation``, or what a fork called ``hole``: once, or once for each of two axes."""
+    """Read ``dilation``, or ``hole``, DeepLab's name for it."""
     names = [n for n in ("hole", "hole_h", "hole_w") if p.HasField(n)]
     if not names:
         return Stated(name="dilation", values=tuple(p.dilation))
@@ -274,10 +317,10 @@ def _dilation(p: ConvolutionParameter) -> Stated:
 
 
 def _places(n: int, s: int) -> int:
-    """How many windows "same" padding gives ``n`` values: one for each step of ``s``."""
+    """Return the number of windows over `n` values with "same" padding: ``ceil(n / s)``."""
     return -(-n // s)
 
 
 def _quotient(a: int, b: int) -> int:
-    """``a / b`` as C++ has it, rounded towards 0; b is positive."""
+    """Return ``a / b`` rounded towards 0, as C++ divides; `b` is positive."""
     return a // b if a >= 0 else -(-a // b)

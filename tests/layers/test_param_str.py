@@ -32,7 +32,7 @@ from caffe2tf.layers.param_str import read_param_str
 )  # fmt: skip
 def test_settings(text: str, settings: dict[str, object] | None) -> None:
     if settings is None:
-        with pytest.raises(LayerError, match="param_str is neither a dict nor lines"):
+        with pytest.raises(LayerError, match="param_str is neither a dict nor `key: value` lines"):
             read_param_str(text)
     else:
         assert read_param_str(text) == settings

@@ -1,4 +1,4 @@
-"""LRN: local response normalization."""
+"""LRN: local response normalization across channels or within a channel."""
 
 from __future__ import annotations
 
@@ -23,23 +23,29 @@ __all__ = ["LRN"]
 @register("LRN")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LRN(Layer):
-    """Each value, made smaller where the values around it are large.
+    """Local response normalization.
 
-    - ACROSS_CHANNELS: ``y = x / (k + alpha / local_size * sum(x * x)) ** beta``, summed over local_size channels.
-    - WITHIN_CHANNEL: ``y = x / (1 + alpha / local_size ** 2 * sum(x * x)) ** beta``, summed over a square of
-      local_size by local_size places of the same channel. Caffe does not use k here.
+    - ACROSS_CHANNELS: ``y = x / (k + alpha / local_size * sum(x * x)) ** beta``, where the sum runs over `local_size`
+      adjacent channels.
+    - WITHIN_CHANNEL: ``y = x / (1 + alpha / local_size ** 2 * sum(x * x)) ** beta``, where the sum runs over a window
+      of `local_size` x `local_size` positions in the same channel.
 
-    Outside the input x is 0.
+    Values outside the input count as 0.
 
-    | parameter | default | meaning |
+    | parameter (``lrn_param``) | default | meaning |
     |---|---|---|
-    | local_size | 5 | an odd number |
-    | alpha | 1 | |
-    | beta | 0.75 | |
-    | k | 1 | ACROSS_CHANNELS alone |
+    | local_size | 5 | number of channels, or extent of the window; odd |
+    | alpha | 1 | factor of the sum |
+    | beta | 0.75 | exponent |
+    | k | 1 | constant in the denominator; used for ACROSS_CHANNELS only |
     | norm_region | ACROSS_CHANNELS | or WITHIN_CHANNEL |
 
-    In place it computes the same, as Caffe does on a GPU; Caffe's CPU code overwrites x before it has used it.
+    Bottoms: one, (N, C, H, W). Tops: one, of the same shape. Trained blobs: none.
+
+    Deviations: Caffe's CPU code overwrites its input too early when the layer works in place. The result here is that
+    of Caffe's GPU code, the same as out of place.
+
+    Source: ``src/caffe/layers/lrn_layer.cpp``.
     """
 
     local_size: int
@@ -50,7 +56,7 @@ class LRN(Layer):
 
     @classmethod
     def read(cls, proto: LayerProto) -> Self:
-        """Parameters."""
+        """Read ``lrn_param``."""
         p = proto.message.lrn_param
         if p.local_size % 2 == 0:
             raise LayerError(f"lrn_param.local_size must be an odd number, not {p.local_size}")
@@ -63,17 +69,17 @@ class LRN(Layer):
         )
 
     def infer(self, *inputs: Shape) -> tuple[Shape, ...]:
-        """The shape of the bottom."""
+        """Return the shape of the bottom, which must have 4 axes."""
         if len(inputs[0]) != 4:
             raise LayerError(f"LRN takes an input of 4 axes (N, C, H, W), not {len(inputs[0])}")
         return (inputs[0],)
 
     def arrange(self, inputs: Sequence[Value], outputs: Sequence[Value]) -> Arrangement:
-        """Channels last."""
+        """Use NHWC."""
         return Arrangement(inputs=(Layout.channels_last(4),), outputs=(Layout.channels_last(4),))
 
     def emit(self, ctx: Context, *inputs: Value) -> Expr:
-        """A layer of our own, for its arguments to be Caffe's."""
+        """Emit a runtime layer with Caffe's arguments; Keras has no LRN layer."""
         alpha, beta = short(self.alpha), short(self.beta)
         if self.within_channel:
             return runtime("LRNWithinChannel", self.local_size, alpha=alpha, beta=beta)(inputs[0])

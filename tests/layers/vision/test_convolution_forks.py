@@ -229,7 +229,7 @@ def test_channels_elsewhere_with_a_padding_of_each_side(tmp_path: Path) -> None:
         ("pad_l: 1 pad_w: 1", (2, 3, 5, 6), "give either pad_w or pad_l"),
         ("pad_l: 1 pad_type: 1", (2, 3, 5, 6), "give either pad_type or pad_l"),
         ("pad_type: 3", (2, 3, 5, 6), "pad_type must be 0 .* not 3"),
-        ("pad_b: -1", (2, 3, 5, 6), r"negative padding is not converted: 0\+-1x0\+0"),
+        ("pad_b: -1", (2, 3, 5, 6), r"negative padding is not supported: 0\+-1x0\+0"),
         ("pad_l: 1", (2, 3, 5), "pad_l, pad_r, pad_t and pad_b are for 2 spatial axes, the input has 1"),
         ("pad_type: 1", (2, 3, 5, 6, 4), "pad_type is for 2 spatial axes, the input has 3"),
         ("pad_l: 1 force_nd_im2col: true", (2, 3, 5, 6), "with force_nd_im2col"),
@@ -247,7 +247,7 @@ def test_rules(fields: str, shape: tuple[int, ...], message: str) -> None:
 
 def test_im2col_has_no_such_padding() -> None:
     text = 'layer { name: "c" type: "Im2col" bottom: "data" top: "c" convolution_param { kernel_size: 3 pad_l: 1 } }'
-    with pytest.raises(UnsupportedError, match="are not converted for this layer"):
+    with pytest.raises(UnsupportedError, match="are not supported for this layer"):
         run_layer(text, {"data": draw(2, 3, 5, 6)})
 
 
