@@ -20,6 +20,7 @@ from caffe2tf.ir import Graph, Shape, Value, Weight, format_shape
 from caffe2tf.layers.data.source import Source
 from caffe2tf.load import WeightFiles, load_graph, open_source, source_tops
 from caffe2tf.parse import NetworkDefinition, WeightSource, read_network
+from caffe2tf.quiet import starting_tensorflow
 from caffe2tf.verification import Report, Tolerance, compare_blobs, read_reference
 
 if TYPE_CHECKING:
@@ -229,7 +230,8 @@ def _check_inputs(program: Program, fed: Mapping[str, npt.NDArray[Any]]) -> None
 @contextmanager
 def _enough_memory(program: Program) -> Iterator[None]:
     """Tells of a network that is larger than the machine, or than TensorFlow, can compute: of many axes, say."""
-    import tensorflow as tf  # noqa: PLC0415 - takes seconds, and is needed here
+    with starting_tensorflow():
+        import tensorflow as tf  # noqa: PLC0415 - takes seconds, and is needed here
 
     try:
         yield

@@ -129,6 +129,15 @@ net = "examples/digits/deploy.prototxt", "examples/digits/digits.caffemodel"
 sys.argv = ["caffe2tf", "convert", *net, "-o", sys.argv[1], "--weights-format", "weights.h5"]
 main()
 """,
+        """
+import sys
+import numpy
+from caffe2tf.cli import main
+numpy.savez(sys.argv[1] + "/in.npz", data=numpy.ones((1, 1, 16, 16), "f4"))
+net = "examples/digits/deploy.prototxt", "examples/digits/digits.caffemodel"
+sys.argv = ["caffe2tf", "run", *net, "--input", sys.argv[1] + "/in.npz", "-o", sys.argv[1] + "/out.npz"]
+main()
+""",
         "from scripts import demo; demo._import_tensorflow()",
         """
 import sys
@@ -138,7 +147,7 @@ sys.argv = ["caffe2tf", "inspect", net, "--plugin", "examples/custom_layer/my_la
 main()
 """,
     ],
-    ids=["command", "demo", "plugin"],
+    ids=["convert", "run", "demo", "plugin"],
 )
 def test_our_programs_do_not_log_the_hardware(program: str, tmp_path: Path) -> None:
     done = subprocess.run(
