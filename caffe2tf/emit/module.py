@@ -11,7 +11,7 @@ from caffe2tf.emit.names import RUNTIME_MODULE, keras_name
 from caffe2tf.emit.program import Program
 from caffe2tf.emit.source import is_deep, render_build, runtime_classes
 from caffe2tf.ir import Value, format_shape
-from caffe2tf.layers.data.source import Source
+from caffe2tf.ir.preprocessing import describe
 
 __all__ = ["Provenance", "is_emitted", "render_module", "with_provenance"]
 
@@ -58,12 +58,12 @@ def is_emitted(source: str) -> bool:
 def _docstring(program: Program, provenance: Provenance) -> str:
     lines = [f"{_plain(program.graph.name)}, {_MARK} {provenance.version}.", ""]
     lines += [f"{_plain(name)} sha256:{digest}" for name, digest in provenance.files]
-    sources = [n.layer for n in program.graph.nodes if isinstance(n.layer, Source)]
-    steps = {s.names[0]: s.preparation() for s in sources if s.names}  # by blob: a top that nobody needs may be gone
+    feeds = program.graph.feeds()
     for value, name in program.inputs:
         lines.append(_describe("Input", value, name, batched=True))
-        if steps.get(value.blob):
-            lines.append(f"    Feed what Caffe feeds it: it {_plain(steps[value.blob])}.")
+        preparation = describe(feeds.get(value.blob))
+        if preparation:
+            lines.append(f"    {_plain(preparation)}.")
     lines += [_describe("Output", v, v.blob, batched=v.id not in program.graph.unbatched) for v, _ in program.outputs]
     if any("/" in part for node in program.graph.nodes for part in node.parts):
         lines.append("Layers have Caffe's names, with - for /.")

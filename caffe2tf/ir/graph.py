@@ -7,8 +7,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 from caffe2tf.errors import Position
-from caffe2tf.ir.layer import Layer
+from caffe2tf.ir.layer import Layer, Role
 from caffe2tf.ir.parameter import Parameter
+from caffe2tf.ir.preprocessing import Feed, FeedsInputs
 from caffe2tf.ir.value import NodeBlob, Value
 
 __all__ = ["Graph", "Node"]
@@ -76,6 +77,15 @@ class Graph:
     def written(self, node: Node) -> tuple[Value, ...]:
         """Return the values that a node writes."""
         return tuple(self.values[i] for i in node.outputs)
+
+    def feeds(self) -> dict[str, Feed | None]:
+        """Return what Caffe feeds into each input, by blob; None if the definition does not say."""
+        return {
+            value.blob: node.layer.feed(value.blob) if isinstance(node.layer, FeedsInputs) else None
+            for node in self.nodes
+            if node.layer.role is Role.SOURCE
+            for value in self.written(node)
+        }
 
     def writers(self) -> dict[str, str]:
         """Return, for each blob that is not an input, the Caffe layer that writes it last."""

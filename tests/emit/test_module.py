@@ -32,7 +32,7 @@ blobs = names.filter(bool)
 
 
 def check_source(made: Plan) -> None:
-    """The module holds what a module must hold, and names of the network stand in strings, comments and variables."""
+    """Check the structure of the module: names of the network occur in strings, comments and variables alone."""
     tree = ast.parse(made.module_source)
     doc, *rest = tree.body
     assert isinstance(doc, ast.Expr)
@@ -73,7 +73,7 @@ def check_build(build: ast.FunctionDef, made: Plan) -> None:
     layers=st.lists(names, min_size=1, max_size=8, unique=True),
     tops=st.lists(blobs, min_size=9, max_size=9, unique=True),
 )
-def test_whatever_the_names_the_module_is_what_it_should_be(
+def test_no_name_breaks_the_module(
     tmp_path_factory: pytest.TempPathFactory, network: str, layers: list[str], tops: list[str]
 ) -> None:
     folder = tmp_path_factory.mktemp("net")
@@ -89,7 +89,7 @@ def ruff(*arguments: str, folder: Path, cwd: Path) -> subprocess.CompletedProces
 
 @pytest.mark.skipif(RUFF is None, reason="needs ruff")
 def test_the_source_is_formatted_and_clean(tmp_path: Path) -> None:
-    """Of random and of hostile networks, judged from the emitted folder and from elsewhere."""
+    """Check random and hostile networks, from the emitted folder and from elsewhere."""
     out = tmp_path / "out"
     out.mkdir()
     texts = [tangle(np.random.default_rng(i), layers=30) for i in range(12)]
@@ -149,13 +149,13 @@ def _same(have: dict[str, Any], want: dict[str, Any]) -> None:
         np.testing.assert_allclose(np.asarray(have[name]), value, rtol=1e-5, atol=1e-6)
 
 
-def test_a_module_is_known_as_ours(tmp_path: Path) -> None:
+def test_an_emitted_module_is_recognised(tmp_path: Path) -> None:
     assert is_emitted(plan(chain('"""x', ["a"], ["b", "c"]), tmp_path).module_source)
     assert not is_emitted('"""My own network.\n\nIt was converted from Caffe by caffe2tf once."""\n')
     assert not is_emitted("")
 
 
-def test_the_docstring_tells_what_goes_in_and_out(tmp_path: Path) -> None:
+def test_the_docstring_lists_inputs_and_outputs(tmp_path: Path) -> None:
     text = (
         'name: "n" layer { name: "d" type: "Input" top: "a/b" input_param { shape { dim: 2 dim: 3 dim: 5 dim: 7 } } }'
         'layer { name: "t" type: "TanH" bottom: "a/b" top: "out" }'
@@ -169,7 +169,7 @@ def test_the_docstring_tells_what_goes_in_and_out(tmp_path: Path) -> None:
     assert "net.prototxt sha256:0123\nnet.caffemodel sha256:4567\n" in doc
 
 
-def test_the_docstring_tells_what_caffe_does_to_images(tmp_path: Path) -> None:
+def test_the_docstring_says_how_caffe_prepares_images(tmp_path: Path) -> None:
     text = (
         'layer { name: "d" type: "Data" top: "d" data_param { batch_size: 2 }'
         """ transform_param { crop_size: 5 scale: 0.5 mean_file: 'a"\\n.binaryproto' } }"""
@@ -178,12 +178,12 @@ def test_the_docstring_tells_what_caffe_does_to_images(tmp_path: Path) -> None:
     doc = ast.get_docstring(ast.parse(plan(text, tmp_path).module_source)) or ""
     lines = doc.splitlines()
     after = lines[lines.index("Input `d`: float32 NHWC Nx5x5x3 (Caffe: 2x3x5x5).") + 1]
-    assert after.startswith("    Feed what Caffe feeds it: it crops to 5x5 at the centre, subtracts the mean image ")
-    assert after.endswith(" and multiplies by 0.5.")
+    assert after.startswith("    Caffe feeds this input images cropped to 5x5 at the centre, minus the mean image ")
+    assert after.endswith(", times 0.5; colour images that convert_imageset stored are BGR.")
 
 
-def test_what_caffe_does_to_images_is_not_told_of_labels(tmp_path: Path) -> None:
-    """Here the images are what a loss compares with, and go with it."""
+def test_the_docstring_does_not_say_it_of_labels(tmp_path: Path) -> None:
+    """In this network the images are the target of a loss, and are dropped with it."""
     text = (
         'layer { name: "d" type: "Data" top: "d" top: "l" data_param { batch_size: 2 }'
         " transform_param { crop_size: 1 force_gray: true scale: 0.5 } }"
@@ -194,10 +194,10 @@ def test_what_caffe_does_to_images_is_not_told_of_labels(tmp_path: Path) -> None
     doc = ast.get_docstring(ast.parse(plan(text, tmp_path).module_source)) or ""
     assert "Input `l`: float32 N (Caffe: 2)." in doc
     assert "Input `d`" not in doc
-    assert "Feed what" not in doc
+    assert "Caffe feeds" not in doc
 
 
-def test_only_a_deep_network_asks_for_a_higher_limit(tmp_path: Path) -> None:
+def test_only_a_deep_network_raises_the_recursion_limit(tmp_path: Path) -> None:
     blobs = [f"b{i}" for i in range(503)]
     few, many = (plan(chain("n", blobs[:count], blobs[1 : count + 1]), tmp_path).module_source for count in (400, 502))
     assert "sys" not in few
@@ -206,7 +206,7 @@ def test_only_a_deep_network_asks_for_a_higher_limit(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("network", HOSTILE)
-def test_only_the_docstring_tells_where_a_model_comes_from(network: str, tmp_path: Path) -> None:
+def test_only_the_docstring_states_the_provenance(network: str, tmp_path: Path) -> None:
     made = plan(chain(network, NAMES[:3], NAMES[:3]), tmp_path)
     digests = [('a"""b\n.prototxt', "0" * 64), ("c.caffemodel", "1" * 64)]
     told = made.with_digests(digests).module_source

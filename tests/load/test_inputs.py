@@ -1,4 +1,4 @@
-"""Files that a definition names: where they are looked for, and what becomes of the layer with and without them."""
+"""Files that a definition names: where they are searched, and the layer with and without them."""
 
 from __future__ import annotations
 
@@ -15,8 +15,10 @@ import pytest
 from caffe2tf.errors import LayerError
 from caffe2tf.ir import Value
 from caffe2tf.ir.expr import Expr
+from caffe2tf.ir.preprocessing import DataSource, Preprocessing, SourceKind
 from caffe2tf.layers import Context, Elementwise
-from caffe2tf.layers.data.data_sources import Data, HDF5Data
+from caffe2tf.layers.data.data import Data
+from caffe2tf.layers.data.hdf5_data import HDF5Data
 from caffe2tf.load.inputs import read_images, settle_shapes
 from caffe2tf.proto import caffe_pb2
 
@@ -55,7 +57,7 @@ def images(names: Sequence[str], beside: Path) -> list[Floats]:
     return list(layer.images)
 
 
-def test_a_file_is_looked_for_beside_the_definition_then_here_then_under_its_name_alone(
+def test_a_file_is_searched_next_to_the_definition_then_here_then_by_its_bare_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "work").mkdir()
@@ -73,22 +75,29 @@ def test_a_file_is_looked_for_beside_the_definition_then_here_then_under_its_nam
 
 
 @pytest.mark.parametrize("name", ["none.binaryproto", "", "."])
-def test_a_file_that_is_nowhere(tmp_path: Path, name: str) -> None:
-    with pytest.raises(LayerError, match=f"there is no file {name!r}, whose values it computes with; put it beside"):
+def test_a_missing_file(tmp_path: Path, name: str) -> None:
+    with pytest.raises(LayerError, match=f"there is no file {name!r}, whose values the layer needs; put it next to"):
         images([name], tmp_path / "net.prototxt")
 
 
-def test_a_file_that_is_no_mean_image(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_mean_image(tmp_path: Path) -> None:
     (tmp_path / "mean").write_text("no mean\n")
     with pytest.raises(LayerError, match="mean: this is a text file"):
         images(["mean"], tmp_path / "net.prototxt")
 
 
 def data_layer(name: str) -> Data:
-    return Data(names=("data", "label"), shapes=(None, (7,)), batch=7, mean_file=name)
+    source = DataSource(kind=SourceKind.DATABASE, batch_size=7)
+    preprocessing = Preprocessing(mean_file=name)
+    return Data(names=("data", "label"), shapes=(None, (7,)), source=source, preprocessing=preprocessing)
 
 
-def test_a_mean_image_tells_the_shape_unless_it_is_given(tmp_path: Path) -> None:
+def hdf5_layer(listing: str, *names: str) -> HDF5Data:
+    source = DataSource(kind=SourceKind.HDF5_LIST, path=listing, batch_size=5)
+    return HDF5Data(names=names, shapes=(None,) * len(names), source=source)
+
+
+def test_a_mean_image_implies_the_shape_unless_it_is_given(tmp_path: Path) -> None:
     write_mean(tmp_path / "mean")
     beside = str(tmp_path / "net.prototxt")
     assert settle_shapes(data_layer("mean"), [None, None], beside=beside).shapes == ((7, 2, 3, 4), (7,))
@@ -98,19 +107,19 @@ def test_a_mean_image_tells_the_shape_unless_it_is_given(tmp_path: Path) -> None
         assert settle_shapes(data_layer(name), [None, None], beside=beside).shapes == (None, (7,))
 
 
-def test_datasets_tell_the_shapes_that_are_not_given(tmp_path: Path) -> None:
+def test_datasets_imply_the_shapes_that_are_not_given(tmp_path: Path) -> None:
     (tmp_path / "lists").mkdir()
     with h5py.File(tmp_path / "lists" / "part1.h5", "w") as file:
         file["x"], file["y"] = np.zeros((9, 3, 4)), np.zeros((9,))
     (tmp_path / "lists" / "train.txt").write_text("part1.h5\nnowhere.h5\n")
-    layer = HDF5Data(names=("x", "y"), shapes=(None, None), batch=5, source="lists/train.txt")
+    layer = hdf5_layer("lists/train.txt", "x", "y")
     beside = str(tmp_path / "net.prototxt")
     assert settle_shapes(layer, [None, None], beside=beside).shapes == ((5, 3, 4), (5,))
     assert settle_shapes(layer, [(2, 6), None], beside=beside).shapes == ((2, 6), (5,))
 
 
 @pytest.mark.parametrize("listing", [b"", b"nowhere.h5\n", b"train.txt\n", b"\xff\xfe\n"])
-def test_a_listing_that_tells_nothing(tmp_path: Path, listing: bytes) -> None:
+def test_an_unreadable_listing_implies_no_shape(tmp_path: Path, listing: bytes) -> None:
     (tmp_path / "train.txt").write_bytes(listing)
-    layer = HDF5Data(names=("x",), shapes=(None,), batch=5, source="train.txt")
+    layer = hdf5_layer("train.txt", "x")
     assert settle_shapes(layer, [None], beside=str(tmp_path / "net.prototxt")).shapes == (None,)

@@ -1,4 +1,4 @@
-"""A training definition given instead of the deployed one: the result is the deployed network."""
+"""A training definition in place of the deployed one: the result is the deployed network."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from pathlib import Path
 import numpy as np
 
 import caffe2tf
-from caffe2tf.parse import read_mean
+from caffe2tf.ir.preprocessing import Backend, Content, Preprocessing
+from caffe2tf.load import load_graph
+from caffe2tf.parse import read_mean, read_network
 
 DIGITS = ("deploy.prototxt", "train_val.prototxt", "digits.caffemodel", "mean.binaryproto")
 
@@ -27,10 +29,25 @@ def test_without_the_mean_image_the_shape_is_asked_for(digits: Path, tmp_path: P
     except caffe2tf.NetworkError as e:
         assert "--input-shape data=N,C,H,W" in str(e)  # noqa: PT017 - the message of any such error
     else:
-        raise AssertionError("a shape that nothing tells was made up")
+        raise AssertionError("an unknown shape was made up")
     shapes = caffe2tf.infer_shapes(tmp_path / "train_val.prototxt", input_shapes={"data": (5, 1, 16, 16)})
     assert shapes["label"] == (5,)
     assert shapes["fc4"] == (5, 10)
+
+
+def test_the_graph_says_what_caffe_feeds(digits: Path) -> None:
+    graph = load_graph(read_network(digits / "train_val.prototxt"))
+    data, label = graph.feeds()["data"], graph.feeds()["label"]
+    assert list(graph.feeds()) == ["data", "label"]
+    assert data is not None
+    assert label is not None
+    assert (data.source.path, data.source.backend, data.source.batch_size) == ("test_lmdb", Backend.LMDB, 397)
+    assert data.preprocessing == Preprocessing(mean_file="mean.binaryproto", scale=0.0078125)
+    assert (label.source, label.content, label.preprocessing) == (data.source, Content.LABELS, None)
+    training = load_graph(read_network(digits / "train_val.prototxt"), phase="TRAIN").feeds()["data"]
+    assert training is not None
+    assert (training.source.path, training.source.batch_size) == ("train_lmdb", 64)
+    assert load_graph(read_network(digits / "deploy.prototxt")).feeds() == {"data": None}
 
 
 def test_it_equals_the_deployed_network(digits: Path, tmp_path: Path, rng: np.random.Generator) -> None:
@@ -39,6 +56,13 @@ def test_it_equals_the_deployed_network(digits: Path, tmp_path: Path, rng: np.ra
     deploy = caffe2tf.convert(digits / "deploy.prototxt", weights, tmp_path / "deploy")
     assert dict(train.inputs) == {"data": (397, 16, 16, 1)}
     assert list(train.outputs) == list(deploy.outputs) == ["prob"]
+    assert any(
+        n.endswith(
+            "Caffe feeds input 'data' images minus the mean image 'mean.binaryproto', times 0.0078125; "
+            "colour images that convert_imageset stored are BGR"
+        )
+        for n in train.notes
+    )
     assert any("'loss'" in n for n in train.notes)
     assert any("'accuracy'" in n for n in train.notes)
     assert train.weights is not None

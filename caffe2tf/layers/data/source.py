@@ -1,4 +1,4 @@
-"""Where a network's data comes from: its inputs."""
+"""Sources: layers whose tops are inputs of the converted network."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 from caffe2tf.errors import LayerError
 from caffe2tf.ir.expr import Expr
 from caffe2tf.ir.layer import Context, Layer, Role
+from caffe2tf.ir.preprocessing import Feed, describe
 from caffe2tf.ir.shape import Shape, format_shape
 from caffe2tf.ir.value import Value
 from caffe2tf.ir.weight import Array
@@ -25,8 +26,8 @@ class Source(Layer):
     """A layer whose tops come from outside the network.
 
     Attributes:
-        shapes: the shape of each top; None where the definition does not tell it.
-        names: the tops, for messages.
+        shapes: shape of each top; None if the definition does not state it.
+        names: blob names of the tops.
     """
 
     bottoms: ClassVar[tuple[int, int | None]] = (0, 0)
@@ -36,37 +37,43 @@ class Source(Layer):
     shapes: tuple[Shape | None, ...]
     names: tuple[str, ...] = ()
 
-    def preparation(self) -> str:
-        """What Caffe does to the data before the first top has them: verbs, for a sentence; empty for nothing."""
-        return ""
+    def feed(self, top: str) -> Feed | None:
+        """Return what Caffe feeds into the blob ``top``, or None if the definition does not say."""
+        del top
+        return None
 
     def remarks(self) -> tuple[str, ...]:
-        """The preparation, which is left to the user."""
-        steps = self.preparation()
-        return (f"feed {self.names[0]!r} what Caffe feeds it: it {steps}",) if steps else ()
+        """Return how Caffe prepares what it feeds into the tops: this is left to the user."""
+        sentences = (describe(self.feed(name), f"input {name!r}") for name in self.names)
+        return tuple(s for s in sentences if s)
 
     def infer(self, *inputs: Shape) -> tuple[Shape, ...]:
-        """The shapes it was given."""
+        """Return the shapes of the tops; raise LayerError if one is unknown."""
         del inputs
         names = self.names or ("NAME",) * len(self.shapes)
         unknown = [name for name, shape in zip(names, self.shapes, strict=True) if shape is None]
         if unknown:
             listed = ", ".join(map(repr, unknown))
             options = " ".join(f"--input-shape {name}=N,C,H,W" for name in unknown)
-            raise LayerError(f"the definition does not tell the shape of {listed}; give it: {options}")
+            raise LayerError(f"the definition does not state the shape of {listed}; give it: {options}")
         return tuple(s for s in self.shapes if s is not None)
 
     def emit(self, ctx: Context, *inputs: Value) -> Expr | tuple[Expr, ...]:
-        """Nothing: inputs are declared at the head of the emitted function."""
+        """Emit nothing: inputs are declared at the head of the emitted function."""
         del ctx, inputs
         return ()
 
     def with_shapes(self, given: Sequence[Shape | None]) -> Self:
-        """The layer with the shapes that are ``given``, one for each top; None leaves a top as it is."""
+        """Return the layer with the given shapes, one for each top; None leaves a top as it is."""
         return replace(self, shapes=tuple(g or s for g, s in zip(given, self.shapes, strict=True)))
 
     def default(self, top: int, shape: tuple[int, ...]) -> Array | None:
-        """What the layer itself puts into a top, in ``shape``; None where that comes from outside."""
+        """Return the values that the layer itself puts into a top, or None if the data comes from outside.
+
+        Args:
+            top: index of the top.
+            shape: shape of the array to return, in Caffe's axes.
+        """
         del top, shape
         return None
 
@@ -74,16 +81,22 @@ class Source(Layer):
 @register("Input")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Input(Source):
-    """A network input.
+    """An input of the network, which the calling program fills.
 
-    | parameter | default | meaning |
+    | parameter (input_param) | default | meaning |
     |---|---|---|
-    | shape | required | the shape of every top, or one for each top |
+    | shape | | the shape of every top, or one shape for each top; if absent, give the shapes |
+
+    Tops: any number, of the stated shapes.
+
+    Deviation: extents must be at least 1; Caffe also takes 0.
+
+    Source: ``src/caffe/layers/input_layer.cpp``.
     """
 
     @classmethod
     def read(cls, proto: LayerProto) -> Self:
-        """One shape for all tops, or one for each; every extent positive."""
+        """Read one shape for all tops, or one for each; every extent is positive."""
         shapes = [tuple(s.dim) for s in proto.message.input_param.shape]
         tops = len(proto.tops)
         if len(shapes) not in (0, 1, tops):
@@ -94,7 +107,7 @@ class Input(Source):
 
 
 def check_extents(what: str, shapes: Sequence[Sequence[int]]) -> None:
-    """Raises LayerError where an extent is below 1."""
+    """Raise LayerError if an extent is less than 1; ``what`` names the shapes in the message."""
     for shape in shapes:
         if any(d < 1 for d in shape):
             raise LayerError(f"every extent of {what} must be 1 or more, not {format_shape(shape)}")

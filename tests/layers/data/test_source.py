@@ -1,4 +1,4 @@
-"""Where data comes from: the shapes that a definition tells, and what Caffe refuses."""
+"""Data layers: the shapes that a definition implies, and the parameters that Caffe refuses."""
 
 from __future__ import annotations
 
@@ -8,8 +8,13 @@ import pytest
 
 import caffe2tf
 from caffe2tf.errors import Caffe2TFError, LayerError
-from caffe2tf.layers.data.data_sources import Data, HDF5Data, ImageData, ImageSource, MemoryData, WindowData
+from caffe2tf.layers.data.data import Data
+from caffe2tf.layers.data.hdf5_data import HDF5Data
+from caffe2tf.layers.data.image_base import ImageSource
+from caffe2tf.layers.data.image_data import ImageData
+from caffe2tf.layers.data.memory_data import MemoryData
 from caffe2tf.layers.data.source import Input, Source
+from caffe2tf.layers.data.window_data import WindowData
 from caffe2tf.parse import read_network
 
 DATA = "data_param { batch_size: 7 }"
@@ -51,36 +56,6 @@ def test_images_and_their_labels(cls: type[Source], parameters: str, shape: tupl
 
 
 @pytest.mark.parametrize(
-    ("cls", "parameters", "steps"),
-    [
-        (Data, DATA, ""),
-        (Data, DATA + " transform_param { mirror: true mean_value: 0 }", ""),
-        (Data, DATA + " transform_param { scale: 0.00390625 }", "multiplies by 0.00390625"),
-        (
-            Data,
-            DATA + " transform_param { crop_size: 9 mean_file: 'm' scale: 0.1 }",
-            "crops to 9x9 at the centre, subtracts the mean image 'm' and multiplies by 0.1",
-        ),
-        (
-            ImageData,
-            IMAGES + "} transform_param { mean_value: 4 mean_value: 7.5 mean_value: 9 }",
-            "reads colours as blue, green, red, resizes images to 30x40 and subtracts 4.0, 7.5, 9.0 from the channels",
-        ),
-        (ImageData, IMAGES + " is_color: false }", "resizes images to 30x40"),
-        (
-            WindowData,
-            "window_data_param { batch_size: 7 scale: 0.5 } transform_param { crop_size: 9 scale: 4 }",
-            "reads colours as blue, green, red, warps windows to 9x9 and multiplies by 0.5",
-        ),
-    ],
-)
-def test_what_is_done_to_images(cls: type[Source], parameters: str, steps: str, tmp_path: Path) -> None:
-    layer = read(tmp_path, cls, parameters)
-    assert layer.preparation() == steps
-    assert layer.remarks() == ((f"feed 'data' what Caffe feeds it: it {steps}",) if steps else ())
-
-
-@pytest.mark.parametrize(
     ("shapes", "want"),
     [
         ("shape { dim: 2 dim: 3 }", {"a": (2, 3), "b": (2, 3)}),
@@ -102,9 +77,11 @@ def test_inputs(shapes: str, want: dict[str, tuple[int, ...]], tmp_path: Path) -
         (HDF5Data, "hdf5_data_param { batch_size: 7 }", "x y", "'x', 'y'"),
     ],
 )
-def test_a_shape_that_nothing_tells(cls: type[Source], parameters: str, tops: str, names: str, tmp_path: Path) -> None:
+def test_an_unknown_shape_is_asked_for(
+    cls: type[Source], parameters: str, tops: str, names: str, tmp_path: Path
+) -> None:
     path = write(tmp_path, cls.__name__, parameters, tops)
-    with pytest.raises(Caffe2TFError, match=f"does not tell the shape of {names}; give it: --input-shape"):
+    with pytest.raises(Caffe2TFError, match=f"does not state the shape of {names}; give it: --input-shape"):
         caffe2tf.infer_shapes(path)
     given = {t: (4, 3, 8, 9) if i == 0 else (4,) for i, t in enumerate(tops.split())}
     assert caffe2tf.infer_shapes(path, input_shapes=given) == given
@@ -130,13 +107,19 @@ def test_labels_follow_the_images(tmp_path: Path) -> None:
         (ImageData, IMAGES + '} transform_param { mean_file: "m" crop_size: 5 }', (3, 30, 40), (7, 3, 5, 5)),
     ],
 )
-def test_a_mean_image_tells(
+def test_a_mean_image_implies_the_shape(
     cls: type[Source], parameters: str, mean: tuple[int, ...], shape: tuple[int, ...], tmp_path: Path
 ) -> None:
     layer = read(tmp_path, cls, parameters)
     assert isinstance(layer, ImageSource)
-    assert layer.mean_file == "m"
+    assert layer.preprocessing.mean_file == "m"
     assert layer.with_mean(mean).shapes == (shape, shape[:1])
+
+
+def test_a_mean_image_does_not_change_the_shape_of_memory(tmp_path: Path) -> None:
+    layer = read(tmp_path, MemoryData, MEMORY + ' transform_param { mean_file: "m" }')
+    assert isinstance(layer, ImageSource)
+    assert layer.with_mean((3, 8, 9)).shapes == ((7, 2, 5, 6), (7,))
 
 
 @pytest.mark.parametrize(
@@ -156,10 +139,10 @@ def test_a_mean_image_of_another_shape(
         layer.with_mean(mean)
 
 
-def test_datasets_tell(tmp_path: Path) -> None:
+def test_datasets_imply_the_shapes(tmp_path: Path) -> None:
     layer = read(tmp_path, HDF5Data, 'hdf5_data_param { batch_size: 7 source: "list.txt" }', "x y")
     assert isinstance(layer, HDF5Data)
-    assert layer.source == "list.txt"
+    assert layer.source.path == "list.txt"
     assert layer.with_datasets({"x": (100, 3, 4), "y": (100,), "z": (1,)}).shapes == ((7, 3, 4), (7,))
     assert layer.with_datasets({"y": (100, 2)}).shapes == (None, (7, 2))
 
@@ -192,6 +175,7 @@ def test_datasets_tell(tmp_path: Path) -> None:
         ("WindowData", WINDOWS, "a b", "crop_size must be given"),
         ("WindowData", "transform_param { crop_size: 9 }", "a b", "shape of 'a', 'b'; give it"),
         ("MemoryData", MEMORY.replace("height: 5", ""), "a b", "each 1 or more, not 7x2x0x6"),
+        ("MemoryData", MEMORY + ' transform_param { mean_file: "m" mean_value: 1 }', "a b", "mean_file and mean_value"),
         ("HDF5Data", "hdf5_data_param { batch_size: 0 }", "a", "hdf5_data_param.batch_size must be 1 or more"),
         ("HDF5Data", "hdf5_data_param { batch_size: 7 } transform_param { }", "a", "take transform_param away"),
     ],
