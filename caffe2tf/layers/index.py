@@ -33,7 +33,7 @@ MODULES: Final[Mapping[str, str]] = {
     "Clip": "activation.neuron",
     "Concat": "shape.concat",
     "ConfusionMatrix": "loss.fork_losses",
-    "ContinuationIndicator": "data.fork_sources",
+    "ContinuationIndicator": "data.continuation_indicator",
     "ContrastiveLoss": "loss.pair_losses",
     "Convolution": "vision.convolution",
     "Convolution3D": "vision.convolution3d",

@@ -1,4 +1,4 @@
-"""DataAugmentation: what FlowNet does to its images; in a network for use, it subtracts their mean."""
+"""DataAugmentation: FlowNet's crop and mean subtraction, and the source that stands for it in training."""
 
 from __future__ import annotations
 
@@ -37,25 +37,26 @@ _DRAWN = frozenset(
         *("shadow_angle", "shadow_distance", "shadow_strength", "noise"),
     }
 )
-"""The fields that state a distribution to draw from."""
+"""Fields that state a distribution of random changes to the images."""
 
 _OTHERS = frozenset(
     {
         *("crop_width", "crop_height", "recompute_mean", "mean_per_pixel", "mean", "augment_during_test"),
-        # Without a distribution to draw from, these mean nothing; some mean nothing in any case.
+        # These have no effect without a distribution; some of them never have any.
         *("max_multiplier", "chromatic_eigvec", "mode", "write_augmented", "write_mean", "bottomwidth"),
         *("bottomheight", "num"),
     }
 )
 
-_COEFFICIENTS = 42  # that Caffe has for an image: how far it is moved, turned, brightened ...
+_COEFFICIENTS = 42  # values per image that say how it was moved, turned, brightened ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RandomAugmentation(Augmented):
-    """A DataAugmentation that alters its images at random, or hands on how it did: as `Augmented`, but for the shapes.
+    """A DataAugmentation that alters images at random or passes on how it did; its tops are inputs of the network.
 
-    These it tells itself: images of the size of the crop, and 42 numbers for each image.
+    Tops: images (N, C, crop_height, crop_width), or as large as the bottom; and 42 coefficients for each image
+    (N, 42, 1, 1). Shapes that the user gives override these.
     """
 
     bottoms: ClassVar[tuple[int, int | None]] = (1, 2)
@@ -65,26 +66,26 @@ class RandomAugmentation(Augmented):
 
     @classmethod
     def read(cls, proto: LayerProto) -> Self:
-        """The size of the crop."""
+        """Read the size of the crop."""
         return cls(shapes=(None,) * len(proto.tops), names=proto.tops, crop=DataAugmentation.read(proto).crop)
 
     def infer(self, *inputs: Shape) -> tuple[Shape, ...]:
-        """The shapes it was given, else those of Caffe's tops."""
+        """Return the shapes that are given, else those of Caffe's tops."""
         own = (_cropped_shape(inputs[0], self.crop), (inputs[0][0], _COEFFICIENTS, 1, 1))
         return tuple(given or shape for given, shape in zip(self.shapes, own, strict=False))
 
     def remarks(self) -> tuple[str, ...]:
-        """Where the network begins."""
-        return ("it augments training data, and is left out: its tops are inputs; feed what it would give",)
+        """Return where the network begins."""
+        return ("it augments training data, so it is left out and its tops are inputs: feed augmented images",)
 
 
 def _choose(proto: LayerProto) -> type[Layer]:
-    """Choose the source where the layer serves training."""
+    """Choose the source if the layer serves training."""
     try:
         p = proto.extra.block("augmentation_param")
         draws = "crop_width" in p and "crop_height" in p and p.boolean("augment_during_test")
     except LayerError:
-        return DataAugmentation  # which reports it
+        return DataAugmentation  # its `read` reports the error
     several = len(proto.bottoms) > 1 or len(proto.tops) > 1
     return RandomAugmentation if several or (draws and not _DRAWN.isdisjoint(p)) else DataAugmentation
 
@@ -96,23 +97,28 @@ class DataAugmentation(Layer):
 
     | parameter (augmentation_param) | default | meaning |
     |---|---|---|
-    | crop_width, crop_height | | both: the middle of the image, sampled bilinearly; otherwise the whole image |
-    | recompute_mean | 0 | over how many batches training took the mean; 0: no trained mean is subtracted |
-    | mean_per_pixel | true | whether each place has a mean of its own, or each channel one |
-    | mean | | three values to subtract, with recompute_mean 0 and mean_per_pixel false; otherwise of no effect |
-    | augment_during_test | false | whether it alters images at random in TEST, too; it does so only where it crops |
-    | mirror, translate, gamma, noise, ... | | distributions to draw from; of no effect otherwise |
+    | crop_width, crop_height | | both: the centre of the image, sampled bilinearly; otherwise the whole image |
+    | recompute_mean | 0 | number of batches that training averages the mean over; 0: no trained mean is subtracted |
+    | mean_per_pixel | true | whether each pixel has a mean of its own; false: each channel has one |
+    | mean | | three values to subtract if recompute_mean is 0 and mean_per_pixel is false; otherwise ignored |
+    | augment_during_test | false | whether it alters images at random in TEST, too; only if it crops |
+    | mirror, translate, gamma, noise, ... | | distributions of random changes; ignored otherwise |
 
-    Trained blobs, where recompute_mean is not 0: the count of batches averaged (1, 1, 1, 1), the mean of each place
-    (1, C, H, W), the mean of each channel (1, C, 1, 1). If the images were of another size than those of this
-    network, the mean of a channel over all places stands for each of them. Keras weight: ``mean``, not trained.
+    Bottom: images of at most 4 axes. Top: (N, C, crop_height, crop_width), or the shape of the bottom with 4 axes.
 
-    Where the middle lies between two values, Caffe takes their mean; where a side is not cropped, it moves the last
-    place by 0.05 (see `BilinearCrop`). Both are kept.
+    Trained blobs, if recompute_mean is not 0: the number of batches averaged (1, 1, 1, 1), the mean of each pixel
+    (1, C, H, W), the mean of each channel (1, C, 1, 1). If H and W are not those of this network's images, the pixel
+    means of each channel are averaged and subtracted from the whole channel. Keras weight: ``mean``, not trainable.
 
-    A layer of several bottoms or tops passes on what it has drawn: that is training, and so is one that draws in
-    TEST. Their tops are inputs of the network. A mean that Caffe would still be averaging over what it is fed is
-    refused.
+    If the centre lies between two pixels, Caffe averages them; if an axis is not cropped, it moves the last pixel by
+    0.05 (see `BilinearCrop`). Both are reproduced.
+
+    A layer with several bottoms or tops passes on the random changes that it drew, and one with augment_during_test
+    draws in TEST: such layers serve training, and their tops are inputs of the network.
+
+    Deviation: a mean that Caffe would go on averaging over the images that it is fed is refused.
+
+    Source: ``src/caffe/layers/data_augmentation_layer.cu`` of github.com/lmb-freiburg/flownet2.
     """
 
     bottoms: ClassVar[tuple[int, int | None]] = (1, 2)
@@ -124,13 +130,13 @@ class DataAugmentation(Layer):
     per_pixel: bool = True
     mean: tuple[float, ...] = ()
     drawn: bool = False
-    stored: tuple[int, ...] = ()  # the shape of the trained mean of each place, where it is of another size
+    stored: tuple[int, ...] = ()  # shape of the trained mean of each pixel, if the weight file holds one
 
     @classmethod
     def read(cls, proto: LayerProto) -> Self:
-        """Parameters; those that are not Caffe's are refused."""
+        """Read the parameters; unknown ones are refused."""
         p = proto.extra.block("augmentation_param").only(*_DRAWN, *_OTHERS)
-        p.boolean("augment_during_test")  # `_choose` has used it, and leaves errors to this
+        p.boolean("augment_during_test")  # `_choose` reads it too, and leaves errors to this
         crops = "crop_width" in p and "crop_height" in p
         if crops:
             forbid_in_place(proto)
@@ -144,7 +150,7 @@ class DataAugmentation(Layer):
         )
 
     def infer(self, *inputs: Shape) -> tuple[Shape, ...]:
-        """Four axes; the size of the crop."""
+        """Return the shape of the top: four axes, with the size of the crop."""
         shape = _cropped_shape(inputs[0], self.crop)
         if self._values and shape[1] != 3:
             raise LayerError(f"augmentation_param.mean holds 3 values, and the images have {shape[1]} channels, not 3")
@@ -153,87 +159,91 @@ class DataAugmentation(Layer):
         return (shape,)
 
     def blobs(self, *inputs: Shape) -> tuple[BlobSpec, ...]:
-        """Count and means, where they are computed in training; without trained ones, they are taken to be 0."""
+        """Return the number of batches and the means, if training computes them; untrained means are 0."""
         if not self.batches:
             return ()
         (shape,) = self.infer(*inputs)
         (channels,) = known(shape[1:2], "the channels of images whose mean is subtracted")
-        places = (1, channels, *(d or 1 for d in shape[2:]))  # 1: of no account where each channel has one mean
+        places = (1, channels, *(d or 1 for d in shape[2:]))  # 1: unused, because each channel has one mean
         if self.stored[:2] == (1, channels):
             places = self.stored
         return (
             BlobSpec(name="count of batches", shape=(1, 1, 1, 1), filler=Filler(value=self.batches)),
-            BlobSpec(name="mean of each place", shape=places, filler=Filler()),
+            BlobSpec(name="mean of each pixel", shape=places, filler=Filler()),
             BlobSpec(name="mean of each channel", shape=(1, channels, 1, 1), filler=Filler()),
         )
 
     def with_blobs(self, shapes: Sequence[tuple[int, ...]]) -> Self:
-        """The mean's own size: images of another one may have been trained on."""
+        """Return the layer with the size of its trained mean: the training images may have had another size."""
         fits = self.batches and len(shapes) == 3 and len(shapes[1]) == 4
         return replace(self, stored=tuple(shapes[1])) if fits else self
 
     def check_blobs(self, blobs: Sequence[Array]) -> None:
-        """Raises LayerUnsupportedError where Caffe would go on averaging the mean over what it is fed."""
+        """Check that Caffe would no longer average the mean over the images that it is fed.
+
+        Raises:
+            LayerUnsupportedError: it would.
+        """
         count = float(blobs[0].reshape(-1)[0])
         if count < 1:
             raise LayerUnsupportedError(
-                "no mean is stored: Caffe would take that of what it is fed; train the network, or take "
-                "augmentation_param.recompute_mean away"
+                "no mean is stored, so Caffe would use the mean of the images that it is fed; train the network, or "
+                "remove augmentation_param.recompute_mean"
             )
         if count < self.batches:
             raise LayerUnsupportedError(
                 f"its mean was averaged over {count:g} batches of the {self.batches} that augmentation_param."
-                f"recompute_mean asks for, so Caffe would go on averaging over what it is fed; set it to {count:g} to "
-                "use the mean as it is"
+                f"recompute_mean asks for, so Caffe would go on averaging over the images that it is fed; set it to "
+                f"{count:g} to use the mean as it is"
             )
 
     def remarks(self) -> tuple[str, ...]:
-        """What is stated and has no effect."""
+        """Return which parameters have no effect."""
         remarks = []
         if self.drawn:
-            remarks.append("in training it alters images at random; here it is what it is in phase TEST")
+            remarks.append("in training it alters images at random; converted as in phase TEST, where it does not")
         if self.mean and not self._values:
             remarks.append(
-                "augmentation_param.mean has no effect, as in Caffe, which asks for 3 values, recompute_mean 0 and "
-                "mean_per_pixel false"
+                "augmentation_param.mean has no effect, as in Caffe, which uses it only if it has 3 values, "
+                "recompute_mean is 0 and mean_per_pixel is false"
             )
         return tuple(remarks)
 
     def arrange(self, inputs: Sequence[Value], outputs: Sequence[Value]) -> Arrangement:
-        """Channels last; any where nothing is done."""
+        """Return channels last, or the layout that arrives if the layer does nothing."""
         layouts = widened(inputs[0])
         if self.crop or self.batches or self._values:
             layouts = Layout.channels_last(inputs[0].rank), Layout.channels_last(4)
         return Arrangement(inputs=layouts[:1], outputs=layouts[1:])
 
     def emit(self, ctx: Context, *inputs: Value) -> Expr:
-        """Crop, then mean; the bottom itself where there is neither."""
+        """Emit the crop, then the subtraction; the bottom itself if there is neither."""
         (x,), (output,) = inputs, ctx.outputs
         y = self._cropped(to_four_axes(x, x, output), four_axes(x.shape, "DataAugmentation"))
         if self.batches:
-            return runtime("SubtractMean", per_pixel=True)(y) if self._by_place(output.shape) else _SUBTRACT(y)
+            return runtime("SubtractMean", per_pixel=True)(y) if self._by_pixel(output.shape) else _SUBTRACT(y)
         if not self._values:
             return y
         offset = tuple(-v for v in self._values)
         return keras("Rescaling", 1.0, offset=offset[0] if len(set(offset)) == 1 else offset)(y)
 
     def convert(self, blobs: Sequence[NodeBlob], ctx: Context) -> Mapping[str, Weight]:
-        """The mean that is subtracted, channels last."""
+        """Return the mean that is subtracted, channels last."""
         _, places, channels = blobs
         if not self.per_pixel:
             return {"mean": channels.weight(channels.array.reshape(-1))}
-        if self._by_place(ctx.outputs[0].shape):
+        if self._by_pixel(ctx.outputs[0].shape):
             return {"mean": places.weight(places.array[0].transpose(1, 2, 0))}
         mean = places.array.mean(axis=(0, 2, 3), dtype=np.float64).astype(np.float32)
         return {"mean": computed_weight((mean,), mean.shape, recipe="mean of each channel", blobs=(places,))}
 
     @property
     def _values(self) -> tuple[float, ...]:
-        """The values of `mean`, where they count."""
+        """Return the values of `mean` if they have an effect, else ()."""
         return self.mean if len(self.mean) == 3 and not self.batches and not self.per_pixel else ()
 
-    def _by_place(self, shape: Shape) -> bool:
-        """Whether each place has its own mean in images of this shape."""
+    def _by_pixel(self, shape: Shape) -> bool:
+        """Return whether each pixel has its own mean in images of this shape."""
         return self.per_pixel and self.stored[2:] in ((), tuple(shape[2:]))
 
     def _cropped(self, x: Expr, shape: Shape) -> Expr:

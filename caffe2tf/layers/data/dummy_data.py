@@ -1,4 +1,4 @@
-"""DummyData: a network input that fillers can fill."""
+"""DummyData: inputs that fillers can fill."""
 
 from __future__ import annotations
 
@@ -25,16 +25,21 @@ T = TypeVar("T")
 @register("DummyData")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DummyData(Source):
-    """Values that fillers make; an input of the converted network.
+    """Values from fillers; its tops are inputs of the converted network.
 
-    | parameter | default | meaning |
+    | parameter (dummy_data_param) | default | meaning |
     |---|---|---|
-    | data_filler | constant 0 | one for all tops, or one for each |
-    | shape | required | one for all tops, or one for each |
-    | num, channels, height, width | | the old form of shape: each once, or once for each top |
+    | data_filler | constant 0 | one filler for all tops, or one for each |
+    | shape | required | one shape for all tops, or one for each |
+    | num, channels, height, width | | old form of shape, for four axes: each once, or once for each top |
 
-    Where the network runs without an array for a top, the filler makes one: Caffe's values if it is constant, else
-    values of Caffe's distribution, the same each time.
+    Tops: any number, of the stated shapes. If the network runs without an array for a top, its filler makes one:
+    Caffe's values if the filler is constant.
+
+    Deviation: random values follow Caffe's distribution, but they are the same in each run; Caffe draws anew in each
+    forward pass.
+
+    Source: ``src/caffe/layers/dummy_data_layer.cpp``.
     """
 
     fillers: tuple[Filler, ...]
@@ -42,16 +47,16 @@ class DummyData(Source):
 
     @classmethod
     def read(cls, proto: LayerProto) -> Self:
-        """A shape and a filler for each top, by Caffe's rules for their counts."""
+        """Read a shape and a filler for each top, by Caffe's rules for their number."""
         p, tops = proto.message.dummy_data_param, len(proto.tops)
         if len(p.data_filler) not in (0, 1, tops):
             raise LayerError(
-                f"dummy_data_param.data_filler must be left out, or given once, or once for each of the {tops} tops; "
+                f"dummy_data_param.data_filler must be absent, or given once, or once for each of the {tops} tops; "
                 f"{len(p.data_filler)} are given"
             )
         fillers = [Filler.read(f) for f in p.data_filler] or [Filler()]
         for filler in fillers:
-            filler.check()  # nothing else gives these values
+            filler.check()  # no weight file can replace these values
         shapes: tuple[Shape, ...] = _shapes(p, tops)
         return cls(
             shapes=shapes,
@@ -61,7 +66,7 @@ class DummyData(Source):
         )
 
     def default(self, top: int, shape: tuple[int, ...]) -> Array:
-        """The filler's values."""
+        """Return the values of the filler of a top."""
         return self.fillers[top].fill(shape, seed=f"{self.seed}/{top}")
 
 

@@ -1,4 +1,4 @@
-"""Layers that only take blobs: Silence, HDF5Output, and the ends that Netscope draws."""
+"""Sinks: layers that consume blobs and have no tops."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ __all__ = ["BlackHole", "End", "HDF5Output", "Implicit", "Silence", "Sink", "Wri
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sink(Layer):
-    """A layer that has bottoms alone."""
+    """A layer without tops. It is left out of the converted network."""
 
     bottoms: ClassVar[tuple[int, int | None]] = (1, None)
     tops: ClassVar[tuple[int, int | None]] = (0, 0)
     role: ClassVar[Role] = Role.SINK
 
     def infer(self, *inputs: Shape) -> tuple[Shape, ...]:
-        """No tops."""
+        """Return no shapes: there are no tops."""
         del inputs
         return ()
 
     def emit(self, ctx: Context, *inputs: Value) -> tuple[Expr, ...]:
-        """Nothing."""
+        """Emit nothing."""
         del ctx, inputs
         return ()
 
@@ -47,28 +47,33 @@ class End(Sink):
 @register("Silence")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Silence(Sink):
-    """Takes blobs that nothing else reads, so that Caffe does not take them for outputs of the network."""
+    """Consumes blobs that no other layer reads, so that they are not outputs of the network.
+
+    Bottoms: one or more, of any shape.
+
+    Source: ``src/caffe/layers/silence_layer.cpp``.
+    """
 
 
 @register("BlackHole")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BlackHole(Sink):
-    """What C3D calls Silence."""
+    """Silence under its name in C3D."""
 
 
 @register("MatWrite", "FLOWriter", "FloatWriter", "ImgWriter", "PFMWriter")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Writer(End):
-    """Writes blobs to files, in DeepLab's and FlowNet's forks: its bottoms are outputs of the network instead.
+    """Writes blobs to files, in DeepLab's and FlowNet's forks.
 
-    Nothing is written by a converted network: save what the model returns.
+    Deviation: a converted network writes no file. The bottoms are outputs of the network: save what it returns.
     """
 
 
 @register("implicit")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Implicit(End):
-    """The end that Netscope's definitions put behind an output. It computes nothing: its bottoms stay outputs."""
+    """Marks an output in definitions for Netscope. It computes nothing, and its bottoms stay outputs."""
 
 
 @register("HDF5Output")
@@ -76,24 +81,28 @@ class Implicit(End):
 class HDF5Output(Sink):
     """Writes its two bottoms, data and label, to an HDF5 file.
 
-    | parameter | default | meaning |
+    | parameter (hdf5_output_param) | default | meaning |
     |---|---|---|
     | file_name | required | the file |
 
-    Nothing is written by a converted network: save what the model returns instead.
+    Bottoms: two, of at most 4 axes and the same extent along axis 0.
+
+    Deviation: a converted network writes no file, and blobs read only by this layer are dropped from its outputs.
+
+    Source: ``src/caffe/layers/hdf5_output_layer.cpp``.
     """
 
     bottoms: ClassVar[tuple[int, int | None]] = (2, 2)
 
     @classmethod
     def read(cls, proto: LayerProto) -> Self:
-        """The file must have a name."""
+        """Check that the file has a name."""
         if not proto.message.hdf5_output_param.file_name:
             raise LayerError("hdf5_output_param.file_name must be given")
         return cls()
 
     def infer(self, *inputs: Shape) -> tuple[Shape, ...]:
-        """No tops; both bottoms hold equally many items."""
+        """Return no shapes; check that both bottoms hold the same number of items."""
         for shape in inputs:
             if len(shape) > 4:
                 raise LayerError(f"a bottom may have 4 axes at most, not {len(shape)} ({format_shape(shape)})")

@@ -60,7 +60,7 @@ def test_values(tmp_path: Path) -> None:
         (OLD + " shape { dim: 1 }", "gives both `shape` and num"),
         ("channels: 3 height: 4 width: 5", "dummy_data_param.num must be given once"),
         (OLD + " height: 6", "dummy_data_param.height must be given once, .* 2 are given"),
-        ("shape { dim: 1 } data_filler { } data_filler { }", "data_filler must be left out, .* 2 are given"),
+        ("shape { dim: 1 } data_filler { } data_filler { }", "data_filler must be absent, .* 2 are given"),
         ("shape { dim: 3 dim: 0 }", "must be 1 or more, not 3x0"),
         ('shape { dim: 3 } data_filler { type: "noise" }', "unknown filler type 'noise'"),
     ],
