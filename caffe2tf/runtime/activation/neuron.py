@@ -1,4 +1,4 @@
-"""Functions of one value that Keras does not have, as Caffe computes them."""
+"""Elementwise functions that Keras lacks, or that Caffe computes by another rule, and Caffe's older dropout."""
 
 from __future__ import annotations
 
@@ -24,34 +24,65 @@ __all__ = [
 
 
 class _Neuron(keras.layers.Layer):
-    """A layer whose output has the shape of its input."""
+    """Base class of the elementwise layers.
+
+    Input and output are tensors of any one shape, in the layer's compute dtype.
+    """
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        """The input's shape."""
+        """Return the input shape."""
         return input_shape
 
 
 @keras.saving.register_keras_serializable(package="caffe2tf")
 class AbsVal(_Neuron):
-    """``abs(x)``."""
+    """Computes ``abs(x)``.
+
+    Input shape:
+        Any shape.
+
+    Output shape:
+        Same as the input.
+    """
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
-        """The absolute values."""
+        """Return the absolute values."""
         return tf.abs(x)
 
 
 @keras.saving.register_keras_serializable(package="caffe2tf")
 class Atan(_Neuron):
-    """``atan(x)``."""
+    """Computes ``atan(x)``, the angle in radians between ``-pi / 2`` and ``pi / 2``.
+
+    Input shape:
+        Any shape.
+
+    Output shape:
+        Same as the input.
+    """
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
-        """Angles, between -pi / 2 and pi / 2."""
+        """Return the angles."""
         return tf.atan(x)
 
 
 @keras.saving.register_keras_serializable(package="caffe2tf")
 class Clip(_Neuron):
-    """``max(minimum, min(x, maximum))``; NaN gives the minimum."""
+    """Limits values to a range: ``max(minimum, min(x, maximum))``.
+
+    NaN becomes `minimum`, as in Caffe; ``keras.ops.clip`` keeps it. If `minimum` is above `maximum`, every value
+    becomes `minimum`.
+
+    Args:
+        minimum: float. The lower limit.
+        maximum: float. The upper limit.
+
+    Input shape:
+        Any shape.
+
+    Output shape:
+        Same as the input.
+    """
 
     def __init__(self, minimum: float, maximum: float, **kwargs: object) -> None:
         super().__init__(**kwargs)
@@ -59,19 +90,34 @@ class Clip(_Neuron):
         self.maximum = maximum
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
-        """The limited values."""
+        """Return the limited values."""
         low = tf.cast(self.minimum, x.dtype)
         x = tf.minimum(x, tf.cast(self.maximum, x.dtype))
-        return tf.where(x > low, x, low)
+        return tf.where(x > low, x, low)  # unlike tf.maximum, this replaces NaN
 
     def get_config(self) -> dict[str, object]:
-        """Arguments."""
+        """Return the constructor's arguments."""
         return {**super().get_config(), "minimum": self.minimum, "maximum": self.maximum}
 
 
 @keras.saving.register_keras_serializable(package="caffe2tf")
 class Exp(_Neuron):
-    """``base ** (shift + scale * x)``; without a base, e."""
+    """Computes ``base ** (shift + scale * x)``.
+
+    As in Caffe, ``base ** shift`` is a constant factor and ``log(base) * scale`` one factor of the exponent. Both are
+    rounded to float32.
+
+    Args:
+        base: float above 0, or None for e. Defaults to None.
+        scale: float. Defaults to 1.
+        shift: float. Defaults to 0.
+
+    Input shape:
+        Any shape.
+
+    Output shape:
+        Same as the input.
+    """
 
     def __init__(self, base: float | None = None, scale: float = 1.0, shift: float = 0.0, **kwargs: object) -> None:
         super().__init__(**kwargs)
@@ -79,23 +125,35 @@ class Exp(_Neuron):
         self.scale = scale
         self.shift = shift
         log_base = 1.0 if base is None else math.log(base)
-        with np.errstate(all="ignore"):  # an overflow is what Caffe computes, too
+        with np.errstate(all="ignore"):  # Caffe's constants overflow silently as well
             self._inner = float(np.float32(log_base) * np.float32(scale))
             self._outer = float(np.exp(np.float64(log_base) * shift).astype(np.float32))
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
-        """The powers; `shift` is a factor, computed once."""
+        """Return the powers."""
         y = tf.exp(x if self._inner == 1 else x * self._inner)
         return y if self._outer == 1 else y * self._outer
 
     def get_config(self) -> dict[str, object]:
-        """Arguments."""
+        """Return the constructor's arguments."""
         return {**super().get_config(), "base": self.base, "scale": self.scale, "shift": self.shift}
 
 
 @keras.saving.register_keras_serializable(package="caffe2tf")
 class Log(_Neuron):
-    """Logarithm of ``shift + scale * x`` to a base; without one, the natural logarithm."""
+    """Computes ``log(shift + scale * x) / log(base)``: NaN where the argument is negative, -inf where it is 0.
+
+    Args:
+        base: float above 0 other than 1, or None for e. Defaults to None.
+        scale: float. Defaults to 1.
+        shift: float. Defaults to 0.
+
+    Input shape:
+        Any shape.
+
+    Output shape:
+        Same as the input.
+    """
 
     def __init__(self, base: float | None = None, scale: float = 1.0, shift: float = 0.0, **kwargs: object) -> None:
         super().__init__(**kwargs)
@@ -104,37 +162,62 @@ class Log(_Neuron):
         self.shift = shift
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
-        """The logarithms; NaN where the argument is negative."""
+        """Return the logarithms."""
         x = x if self.scale == 1 else x * self.scale
         y = tf.math.log(x if self.shift == 0 else x + self.shift)
         return y if self.base is None else y * (1 / math.log(self.base))
 
     def get_config(self) -> dict[str, object]:
-        """Arguments."""
+        """Return the constructor's arguments."""
         return {**super().get_config(), "base": self.base, "scale": self.scale, "shift": self.shift}
 
 
 @keras.saving.register_keras_serializable(package="caffe2tf")
 class NegReLU(_Neuron):
-    """``min(x, 0) + positive_slope * max(x, 0)``: what a rectifier takes away, and a share of what it leaves."""
+    """Computes ``min(x, 0) + positive_slope * max(x, 0)``: a ReLU that passes the negative values.
+
+    Args:
+        positive_slope: float, the factor of positive values. Defaults to 0.
+
+    Input shape:
+        Any shape.
+
+    Output shape:
+        Same as the input.
+    """
 
     def __init__(self, positive_slope: float = 0.0, **kwargs: object) -> None:
         super().__init__(**kwargs)
         self.positive_slope = positive_slope
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
-        """Two slopes."""
+        """Return the values, each multiplied by the slope of its sign."""
         y = tf.minimum(x, 0.0)
         return y if self.positive_slope == 0 else y + self.positive_slope * tf.maximum(x, 0.0)
 
     def get_config(self) -> dict[str, object]:
-        """Arguments."""
+        """Return the constructor's arguments."""
         return {**super().get_config(), "positive_slope": self.positive_slope}
 
 
 @keras.saving.register_keras_serializable(package="caffe2tf")
 class Power(_Neuron):
-    """``(shift + scale * x) ** power``; 1 for power 0, whatever the base."""
+    """Computes ``(shift + scale * x) ** power``: NaN where the base is negative and `power` is not an integer.
+
+    If ``power * scale`` is 0, the result is the constant ``shift ** power`` (1 if `power` is 0), even where the input
+    is NaN or infinite: Caffe does not read the input then. No gradient reaches the input in that case.
+
+    Args:
+        power: float.
+        scale: float. Defaults to 1.
+        shift: float. Defaults to 0.
+
+    Input shape:
+        Any shape.
+
+    Output shape:
+        Same as the input.
+    """
 
     def __init__(self, power: float, scale: float = 1.0, shift: float = 0.0, **kwargs: object) -> None:
         super().__init__(**kwargs)
@@ -143,9 +226,9 @@ class Power(_Neuron):
         self.shift = shift
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
-        """The powers; NaN where the base is negative and the power not an integer."""
-        with np.errstate(all="ignore"):  # an infinity or NaN is what Caffe computes, too
-            if np.float32(self.power) * np.float32(self.scale) == 0:  # Caffe does not look at x then, NaN or not
+        """Return the powers."""
+        with np.errstate(all="ignore"):  # Caffe's constant may be infinite or NaN as well
+            if np.float32(self.power) * np.float32(self.scale) == 0:
                 value = np.power(np.float32(self.shift), np.float32(self.power))
                 return tf.fill(tf.shape(x), tf.cast(value, x.dtype))
         x = x if self.scale == 1 else x * self.scale
@@ -153,67 +236,114 @@ class Power(_Neuron):
         return x if self.power == 1 else tf.pow(x, self.power)
 
     def get_config(self) -> dict[str, object]:
-        """Arguments."""
+        """Return the constructor's arguments."""
         return {**super().get_config(), "power": self.power, "scale": self.scale, "shift": self.shift}
 
 
 @keras.saving.register_keras_serializable(package="caffe2tf")
 class SlopedReLU(_Neuron):
-    """``max(x, 0) + negative_slope * min(x, 0)``, for a slope of any sign."""
+    """Computes ``max(x, 0) + negative_slope * min(x, 0)`` for a slope of any sign.
+
+    ``keras.layers.LeakyReLU`` takes no negative slope.
+
+    Args:
+        negative_slope: float. The factor of negative values.
+
+    Input shape:
+        Any shape.
+
+    Output shape:
+        Same as the input.
+    """
 
     def __init__(self, negative_slope: float, **kwargs: object) -> None:
         super().__init__(**kwargs)
         self.negative_slope = negative_slope
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
-        """Two slopes."""
+        """Return the values, each multiplied by the slope of its sign."""
         return tf.maximum(x, 0.0) + self.negative_slope * tf.minimum(x, 0.0)
 
     def get_config(self) -> dict[str, object]:
-        """Arguments."""
+        """Return the constructor's arguments."""
         return {**super().get_config(), "negative_slope": self.negative_slope}
 
 
 @keras.saving.register_keras_serializable(package="caffe2tf")
 class Swish(_Neuron):
-    """``x * sigmoid(beta * x)``."""
+    """Computes ``x * sigmoid(beta * x)``.
+
+    ``keras.activations.silu`` is the case ``beta == 1``.
+
+    Args:
+        beta: float.
+
+    Input shape:
+        Any shape.
+
+    Output shape:
+        Same as the input.
+    """
 
     def __init__(self, beta: float, **kwargs: object) -> None:
         super().__init__(**kwargs)
         self.beta = beta
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
-        """The gated values."""
+        """Return the gated values."""
         return x * tf.sigmoid(x * self.beta)
 
     def get_config(self) -> dict[str, object]:
-        """Arguments."""
+        """Return the constructor's arguments."""
         return {**super().get_config(), "beta": self.beta}
 
 
 @keras.saving.register_keras_serializable(package="caffe2tf")
 class Threshold(_Neuron):
-    """1 where ``x > threshold``, else 0."""
+    """Returns 1 where ``x > threshold`` and 0 elsewhere, also where x is NaN. It has no gradient.
+
+    Args:
+        threshold: float. Defaults to 0.
+
+    Input shape:
+        Any shape.
+
+    Output shape:
+        Same as the input, in the input's dtype.
+    """
 
     def __init__(self, threshold: float = 0.0, **kwargs: object) -> None:
         super().__init__(**kwargs)
         self.threshold = threshold
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
-        """Zeros and ones."""
+        """Return zeros and ones."""
         return tf.cast(x > self.threshold, x.dtype)
 
     def get_config(self) -> dict[str, object]:
-        """Arguments."""
+        """Return the constructor's arguments."""
         return {**super().get_config(), "threshold": self.threshold}
 
 
 @keras.saving.register_keras_serializable(package="caffe2tf")
 class UnscaledDropout(_Neuron):
-    """Dropout that leaves values out in training without scaling the rest, and scales all of them otherwise.
+    """Dropout that scales at inference: ``x * (1 - rate)``.
+
+    In training each value is set to 0 with probability `rate`, and the others are kept as they are. This is Caffe's
+    dropout with ``scale_train: false``. ``keras.layers.Dropout`` divides by ``1 - rate`` in training instead.
 
     Args:
-        rate: probability that a value is left out.
+        rate: float between 0 and 1. The probability that a value is set to 0.
+
+    Call arguments:
+        x: the input.
+        training: bool, whether values are dropped. Defaults to False.
+
+    Input shape:
+        Any shape.
+
+    Output shape:
+        Same as the input.
     """
 
     def __init__(self, rate: float, **kwargs: object) -> None:
@@ -222,10 +352,10 @@ class UnscaledDropout(_Neuron):
         self._seeds = keras.random.SeedGenerator()
 
     def call(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:  # noqa: FBT001, FBT002 - Keras' own signature
-        """``x`` with values left out in training, else ``x * (1 - rate)``."""
+        """Return ``x`` with some values set to 0 in training, else ``x * (1 - rate)``."""
         keep = 1 - self.rate
         return keras.random.dropout(x, self.rate, seed=self._seeds) * keep if training else x * keep
 
     def get_config(self) -> dict[str, object]:
-        """Arguments."""
+        """Return the constructor's arguments."""
         return {**super().get_config(), "rate": self.rate}

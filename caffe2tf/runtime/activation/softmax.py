@@ -1,4 +1,4 @@
-"""What Softmax needs beyond Keras."""
+"""Softmax over a single class, and of tensors with many axes."""
 
 from __future__ import annotations
 
@@ -10,23 +10,41 @@ __all__ = ["ManyAxesSoftmax", "OneClassSoftmax"]
 
 @keras.saving.register_keras_serializable(package="caffe2tf")
 class OneClassSoftmax(keras.layers.Layer):
-    """Softmax over an axis of extent 1: 1 everywhere, and NaN where the input is not finite."""
+    """Softmax over an axis of extent 1: 1 everywhere, and NaN where the input is not finite.
+
+    ``keras.layers.Softmax`` warns about such an axis. Caffe computes ``exp(x - max) / sum``, which is ``exp(x - x)``.
+
+    Input shape:
+        Any shape.
+
+    Output shape:
+        Same as the input.
+    """
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
-        """Exactly what a softmax computes where the only value is the largest."""
+        """Return what a softmax computes if the only value is also the largest."""
         return tf.exp(x - x)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        """The input's shape."""
+        """Return the input shape."""
         return input_shape
 
 
 @keras.saving.register_keras_serializable(package="caffe2tf")
 class ManyAxesSoftmax(keras.layers.Layer):
-    """Softmax of a tensor with more axes than TensorFlow's own takes on every device, which are 5.
+    """Softmax along one axis of a tensor with any number of axes: ``exp(x - max(x)) / sum(exp(x - max(x)))``.
+
+    TensorFlow's own softmax fails on some devices if the tensor has more than 5 axes. This layer is composed of
+    reductions, which do not.
 
     Args:
-        axis: the axis of the classes.
+        axis: int. The axis of the classes. Defaults to -1.
+
+    Input shape:
+        Any shape.
+
+    Output shape:
+        Same as the input.
     """
 
     def __init__(self, axis: int = -1, **kwargs: object) -> None:
@@ -34,14 +52,14 @@ class ManyAxesSoftmax(keras.layers.Layer):
         self.axis = axis
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
-        """Any shape, and the same out."""
+        """Return the probabilities."""
         y = tf.exp(x - tf.reduce_max(x, self.axis, keepdims=True))
         return y / tf.reduce_sum(y, self.axis, keepdims=True)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        """The input's shape."""
+        """Return the input shape."""
         return input_shape
 
     def get_config(self) -> dict[str, object]:
-        """Arguments of the constructor."""
+        """Return the constructor's arguments."""
         return {**super().get_config(), "axis": self.axis}
