@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from caffe2tf.layers.activation.activations import ReLU, Sigmoid, TanH, activation_name
-from tests.layers.emitted import check_saved, emitted
+from tests.layers.emitted import emitted
 from tests.layers.oracle import Array, assert_matches, check_recorded, recorded, run_layer
 
 SHAPES = [(2, 3, 4, 5), (3, 4), (6,), (2, 3, 4), (2, 3, 2, 4, 3)]
@@ -58,9 +58,3 @@ def test_names_for_other_layers() -> None:
     assert activation_name(ReLU(negative_slope=0.1)) is None
     assert activation_name(Sigmoid()) == "sigmoid"
     assert activation_name(TanH()) == "tanh"
-
-
-def test_own_layer_is_saved() -> None:
-    from caffe2tf.runtime.activation.neuron import SlopedReLU
-
-    check_saved(SlopedReLU(-0.25), np.array([[-2, 3, 0], [1, -4, 5]], np.float32))

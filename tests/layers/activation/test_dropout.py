@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from caffe2tf.errors import Caffe2TFError
-from tests.layers.emitted import built, check_saved, emitted
+from tests.layers.emitted import built, emitted
 from tests.layers.oracle import check_recorded, recorded, run_layer
 
 
@@ -34,17 +34,6 @@ def test_what_training_did_not_scale_testing_does(truth: str, rng: np.random.Gen
     assert np.array_equal(out, x * np.float32(0.25))
 
 
-def test_in_training() -> None:
-    from caffe2tf.runtime.activation.neuron import UnscaledDropout
-
-    x = np.full((200, 300), -2, np.float32)
-    made = UnscaledDropout(0.3)
-    out = np.asarray(made(x, training=True))
-    assert np.allclose(out[out != 0], -2)
-    assert abs((out == 0).mean() - 0.3) < 0.02
-    assert not np.array_equal(out, np.asarray(made(x, training=True)))
-
-
 def test_idioms() -> None:
     shapes = {"data": (2, 3, 4, 5)}
     assert 'layers.Dropout(0.6, name="out")' in emitted(layer("dropout_ratio: 0.6"), shapes)
@@ -64,12 +53,6 @@ def test_idioms() -> None:
 def test_rules(parameters: str, message: str) -> None:
     with pytest.raises(Caffe2TFError, match=message):
         run_layer(layer(parameters), {"data": np.ones((2, 3), np.float32)})
-
-
-def test_own_layer_is_saved(rng: np.random.Generator) -> None:
-    from caffe2tf.runtime.activation.neuron import UnscaledDropout
-
-    check_saved(UnscaledDropout(0.3), rng.standard_normal((2, 3, 4)).astype(np.float32))
 
 
 @pytest.mark.parametrize("shape", [(2, 3), (2, 3, 4), (2, 3, 4, 5), (2, 3, 4, 5, 2)])

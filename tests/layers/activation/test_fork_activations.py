@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from caffe2tf.layers.activation.activations import HardSwish, ReLU, ReLU6, activation_name
-from tests.layers.emitted import calls, check_saved, emitted
+from tests.layers.emitted import calls, emitted
 from tests.layers.oracle import Array, assert_matches, check_recorded, recorded, run_layer
 
 SHAPES = [(2, 3, 4, 5), (3, 4), (6,), (2, 3, 2, 4, 3)]
@@ -123,10 +123,3 @@ def test_joined_with_the_layer_before(text: str, name: str, rng: np.random.Gener
     y = np.einsum("oi,nihw->nohw", w[:, :, 0, 0].astype(np.float64), x) + b[:, None, None]
     want = np.clip(y, 0, 6) if name == "relu6" else y * np.clip(y + 3, 0, 6) / 6
     assert_matches(run_layer(text, {"data": x}, {"c": [w, b]})["c"], want, tolerance=2e-6)
-
-
-@pytest.mark.parametrize("slope", [0.0, -0.25])
-def test_own_layer_is_saved(slope: float) -> None:
-    from caffe2tf.runtime.activation.neuron import NegReLU
-
-    check_saved(NegReLU(slope), np.array([[-2, 3, 0], [1, -4, 5]], np.float32))

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pytest
 
 from caffe2tf.errors import Caffe2TFError
-from tests.layers.emitted import check_saved, emitted
+from tests.layers.emitted import emitted
 from tests.layers.oracle import assert_matches, check_recorded, recorded, run_layer
 
 Doubles = npt.NDArray[np.float64]
@@ -153,20 +153,3 @@ def test_power_of_nothing_is_the_input_itself() -> None:
 def test_rules(text: str, message: str) -> None:
     with pytest.raises(Caffe2TFError, match=message):
         run_layer(text, {"data": np.ones((2, 3), np.float32)})
-
-
-def test_own_layers_are_saved(rng: np.random.Generator) -> None:
-    from caffe2tf.runtime.activation import neuron
-
-    x = rng.standard_normal((2, 3, 4)).astype(np.float32)
-    for made in (
-        neuron.AbsVal(),
-        neuron.Clip(-0.5, 0.25),
-        neuron.Exp(base=2.0, scale=-1.5, shift=0.5),
-        neuron.Log(base=10.0, scale=0.5, shift=9.0),
-        neuron.Power(3.0, scale=2.0, shift=-0.5),
-        neuron.Power(0.0),
-        neuron.Swish(0.3),
-        neuron.Threshold(-0.2),
-    ):
-        check_saved(made, x)
