@@ -1,4 +1,4 @@
-"""Activations that Keras knows by name: HardSwish, ReLU, ReLU6, Sigmoid, TanH."""
+"""Activations that Keras has, too: HardSwish, ReLU, ReLU6, Sigmoid, TanH."""
 
 from __future__ import annotations
 
@@ -19,10 +19,15 @@ __all__ = ["HardSwish", "ReLU", "ReLU6", "Sigmoid", "TanH", "activation_name"]
 @register("HardSwish")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HardSwish(Elementwise):
-    """``y = x * min(max(x + 3, 0), 6) / 6``, as in MobileNet v3."""
+    """``y = x * minimum(maximum(x + 3, 0), 6) / 6``, as in MobileNet v3.
+
+    Bottoms: one, of any shape. Tops: one, of the same shape. Trained blobs: none.
+
+    Source: forks for mobile networks; BVLC has no such layer.
+    """
 
     def emit(self, ctx: Context, *inputs: Value) -> Expr:
-        """Keras' hard_silu."""
+        """Emit Keras' hard_silu."""
         del ctx
         return keras("Activation", "hard_silu")(inputs[0])
 
@@ -30,12 +35,16 @@ class HardSwish(Elementwise):
 @register("ReLU")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReLU(Elementwise):
-    """``y = max(x, 0) + negative_slope * min(x, 0)``; with `relu6` no more than 6.
+    """``y = maximum(x, 0) + negative_slope * minimum(x, 0)``; with `relu6`, at most 6.
 
-    | parameter | default | meaning |
+    | parameter (``relu_param``) | default | meaning |
     |---|---|---|
     | negative_slope | 0 | slope for negative values |
-    | relu6 | false | whether 6 is the most that comes out; of Synopsys' fork |
+    | relu6 | false | limit the output to 6; a field of Synopsys' fork |
+
+    Bottoms: one, of any shape. Tops: one, of the same shape. Trained blobs: none.
+
+    Source: ``src/caffe/layers/relu_layer.cpp``.
     """
 
     negative_slope: float = 0.0
@@ -43,12 +52,12 @@ class ReLU(Elementwise):
 
     @classmethod
     def read(cls, proto: LayerProto) -> Self:
-        """The slope and the ceiling."""
+        """Read ``relu_param``."""
         p = proto.message.relu_param
         return cls(negative_slope=p.negative_slope, relu6=p.relu6)
 
     def emit(self, ctx: Context, *inputs: Value) -> Expr:
-        """ReLU, or LeakyReLU where negative values have a slope; Keras has none for a slope below 0."""
+        """Emit ReLU or LeakyReLU; a runtime layer for a negative slope, which Keras refuses."""
         del ctx
         if self.relu6:
             return _up_to_6(inputs[0], self.negative_slope)
@@ -62,22 +71,26 @@ class ReLU(Elementwise):
 @register("ReLU6")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReLU6(Elementwise):
-    """``y = min(max(x, 0) + negative_slope * min(x, 0), 6)``.
+    """``y = minimum(maximum(x, 0) + negative_slope * minimum(x, 0), 6)``.
 
-    | parameter | default | meaning |
+    | parameter (``relu6_param``) | default | meaning |
     |---|---|---|
-    | negative_slope | 0 | slope for negative values, in ``relu6_param`` |
+    | negative_slope | 0 | slope for negative values |
+
+    Bottoms: one, of any shape. Tops: one, of the same shape. Trained blobs: none.
+
+    Source: forks for mobile networks; BVLC has no such layer.
     """
 
     negative_slope: float = 0.0
 
     @classmethod
     def read(cls, proto: LayerProto) -> Self:
-        """The slope."""
+        """Read ``relu6_param``."""
         return cls(negative_slope=proto.message.relu6_param.negative_slope)
 
     def emit(self, ctx: Context, *inputs: Value) -> Expr:
-        """Keras' ReLU with a ceiling."""
+        """Emit Keras' ReLU with a maximum of 6."""
         del ctx
         return _up_to_6(inputs[0], self.negative_slope)
 
@@ -85,10 +98,15 @@ class ReLU6(Elementwise):
 @register("Sigmoid")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sigmoid(Elementwise):
-    """``y = 1 / (1 + exp(-x))``."""
+    """``y = 1 / (1 + exp(-x))``.
+
+    Bottoms: one, of any shape. Tops: one, of the same shape. Trained blobs: none.
+
+    Source: ``src/caffe/layers/sigmoid_layer.cpp``.
+    """
 
     def emit(self, ctx: Context, *inputs: Value) -> Expr:
-        """Keras' sigmoid."""
+        """Emit Keras' sigmoid."""
         del ctx
         return keras("Activation", "sigmoid")(inputs[0])
 
@@ -96,16 +114,21 @@ class Sigmoid(Elementwise):
 @register("TanH")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TanH(Elementwise):
-    """``y = tanh(x)``."""
+    """``y = tanh(x)``.
+
+    Bottoms: one, of any shape. Tops: one, of the same shape. Trained blobs: none.
+
+    Source: ``src/caffe/layers/tanh_layer.cpp``.
+    """
 
     def emit(self, ctx: Context, *inputs: Value) -> Expr:
-        """Keras' tanh."""
+        """Emit Keras' tanh."""
         del ctx
         return keras("Activation", "tanh")(inputs[0])
 
 
 def activation_name(layer: Layer) -> str | None:
-    """Keras' name of an activation that a layer before it can apply itself, or None."""
+    """Return Keras' name of an activation that the preceding Keras layer can apply, or None."""
     match layer:
         case ReLU(negative_slope=0, relu6=False):
             return "relu"
@@ -121,7 +144,7 @@ def activation_name(layer: Layer) -> str | None:
 
 
 def _up_to_6(x: Value, slope: float) -> Expr:
-    """ReLU with a ceiling of 6; Keras has none for a slope below 0."""
-    if slope < 0:  # nothing negative comes out of it, so that the layer with the ceiling changes nothing else
+    """Return a ReLU with a maximum of 6. Keras refuses a negative slope."""
+    if slope < 0:  # its output is never negative, so the ReLU after it only limits it
         return keras("ReLU", max_value=6.0)(runtime("SlopedReLU", short(slope), role="slope")(x))
     return keras("ReLU", max_value=6.0, negative_slope=unless(short(slope), 0.0))(x)

@@ -1,4 +1,4 @@
-"""Dropout: nothing in the TEST phase; in training, values left out at random."""
+"""Dropout and Intel's SpatialDropout: the identity in the TEST phase, random zeros in training."""
 
 from __future__ import annotations
 
@@ -22,15 +22,19 @@ __all__ = ["Dropout", "SpatialDropout"]
 @register("Dropout")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dropout(Elementwise):
-    """``y = x`` in the TEST phase; in training each value is 0 with probability `dropout_ratio`.
+    """``y = x`` in the TEST phase; in training each value becomes 0 with probability `dropout_ratio`.
 
-    The values that stay are divided by ``1 - dropout_ratio`` in training. With ``scale_train: false`` they are not,
-    and in the TEST phase all values are multiplied by ``1 - dropout_ratio`` instead.
+    In training the other values are divided by ``1 - dropout_ratio``. With ``scale_train: false`` they are not, and all
+    values are multiplied by ``1 - dropout_ratio`` in the TEST phase instead.
 
-    | parameter | default | meaning |
+    | parameter (``dropout_param``) | default | meaning |
     |---|---|---|
-    | dropout_ratio | 0.5 | probability that a value is left out; 0 to 1 |
-    | scale_train | true | of forks of Caffe: whether training scales, and not testing |
+    | dropout_ratio | 0.5 | probability of a zero, 0 to 1 |
+    | scale_train | true | scale in training, not in the TEST phase; a field of forks |
+
+    Bottoms: one, of any shape. Tops: one, of the same shape. Trained blobs: none.
+
+    Source: ``src/caffe/layers/dropout_layer.cpp``.
     """
 
     ratio: float
@@ -38,17 +42,17 @@ class Dropout(Elementwise):
 
     @classmethod
     def read(cls, proto: LayerProto) -> Self:
-        """Ratio, and where scaling takes place."""
+        """Read ``dropout_param``."""
         ratio = proto.message.dropout_param.dropout_ratio
         if not 0 <= ratio <= 1:
             raise LayerError(
                 f"dropout_param.dropout_ratio must be 0 to 1, not {short(ratio)}: "
-                f"it is the share of the values that is left out"
+                "it is the probability that a value becomes 0"
             )
         return cls(ratio=ratio, scale_train=proto.message.dropout_param.scale_train)
 
     def emit(self, ctx: Context, *inputs: Value) -> Expr:
-        """Keras' Dropout, which scales in training."""
+        """Emit Keras' Dropout, which scales in training, or a runtime layer that scales in the TEST phase."""
         del ctx
         if self.scale_train:
             return keras("Dropout", short(self.ratio))(inputs[0])
@@ -58,24 +62,27 @@ class Dropout(Elementwise):
 @register("SpatialDropout")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpatialDropout(Dropout):
-    """``y = x`` in the TEST phase; in training each channel (axis 1) is 0 with probability `dropout_ratio`.
+    """``y = x`` in the TEST phase; in training each channel (axis 1) becomes 0 with probability `dropout_ratio`.
 
-    The channels that stay are divided by ``1 - dropout_ratio`` in training. Of Intel's fork; ENet's layer of this name
-    is Python, and differs.
+    In training the other channels are divided by ``1 - dropout_ratio``. ENet's Python layer of this name differs.
 
-    | parameter | default | meaning |
+    | parameter (``dropout_param``) | default | meaning |
     |---|---|---|
-    | dropout_ratio | 0.5 | probability that a channel is left out; 0 to 1; in ``dropout_param`` |
+    | dropout_ratio | 0.5 | probability that a channel becomes 0, 0 to 1 |
+
+    Bottoms: one, of any shape. Tops: one, of the same shape. Trained blobs: none.
+
+    Source: Intel's fork, ``intel/caffe``.
     """
 
     def arrange(self, inputs: Sequence[Value], outputs: Sequence[Value]) -> Arrangement:
-        """Channels last, where there is more than channels."""
+        """Use channels last if there are spatial axes."""
         x = inputs[0]
         layout = Layout.channels_last(x.rank) if x.rank > 2 else x.layout
         return Arrangement(inputs=(layout,), outputs=(layout,))
 
     def emit(self, ctx: Context, *inputs: Value) -> Expr:
-        """Keras' layer for as many axes."""
+        """Emit Keras' SpatialDropout for 1 to 3 spatial axes, else Dropout."""
         del ctx
         axes = inputs[0].rank - 2
         name = f"SpatialDropout{axes}D" if 1 <= axes <= 3 else "Dropout"

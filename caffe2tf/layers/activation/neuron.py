@@ -1,4 +1,4 @@
-"""Functions of one value without trained blobs: AbsVal, Atan, BNLL, Clip, ELU, Exp, HardSigmoid, Log, ..."""
+"""Neuron layers without trained blobs: AbsVal, Atan, BNLL, Clip, ELU, Exp, HardSigmoid, Log, ..."""
 
 from __future__ import annotations
 
@@ -36,17 +36,24 @@ __all__ = [
 @register("AbsVal")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AbsVal(Elementwise):
-    """``y = abs(x)``. Caffe does not compute it in place."""
+    """``y = abs(x)``.
+
+    Bottoms: one, of any shape. Tops: one, of the same shape. Trained blobs: none.
+
+    The layer must not work in place, as in Caffe.
+
+    Source: ``src/caffe/layers/absval_layer.cpp``.
+    """
 
     @classmethod
     def read(cls, proto: LayerProto) -> Self:
-        """Nothing but the rule on its top."""
+        """Check that the layer does not work in place."""
         if proto.bottoms[0] == proto.tops[0]:
-            raise LayerError(f"AbsVal must not be computed in place: give its top another name than {proto.tops[0]!r}")
+            raise LayerError(f"AbsVal must not work in place: give its top another name than {proto.tops[0]!r}")
         return cls()
 
     def emit(self, ctx: Context, *inputs: Value) -> Expr:
-        """A layer of our own."""
+        """Emit a runtime layer; Keras has no such layer."""
         del ctx
         return runtime("AbsVal")(inputs[0])
 
@@ -54,10 +61,15 @@ class AbsVal(Elementwise):
 @register("Atan")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Atan(Elementwise):
-    """``y = atan(x)``; of Synopsys' Caffe."""
+    """``y = atan(x)``.
+
+    Bottoms: one, of any shape. Tops: one, of the same shape. Trained blobs: none.
+
+    Source: Synopsys' fork, ``foss-for-synopsys-dwc-arc-processors/synopsys-caffe``.
+    """
 
     def emit(self, ctx: Context, *inputs: Value) -> Expr:
-        """A layer of our own."""
+        """Emit a runtime layer; Keras has no such layer."""
         del ctx
         return runtime("Atan")(inputs[0])
 
@@ -65,10 +77,15 @@ class Atan(Elementwise):
 @register("BNLL")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BNLL(Elementwise):
-    """``y = log(1 + exp(x))``, computed without overflow."""
+    """``y = log(1 + exp(x))``, computed without overflow.
+
+    Bottoms: one, of any shape. Tops: one, of the same shape. Trained blobs: none.
+
+    Source: ``src/caffe/layers/bnll_layer.cpp``.
+    """
 
     def emit(self, ctx: Context, *inputs: Value) -> Expr:
-        """Keras' softplus."""
+        """Emit Keras' softplus."""
         del ctx
         return keras("Activation", "softplus")(inputs[0])
 
@@ -76,12 +93,16 @@ class BNLL(Elementwise):
 @register("Clip")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Clip(Elementwise):
-    """``y = max(min, min(x, max))``, where the inner `min` is the lesser of two.
+    """``y = maximum(min, minimum(x, max))``.
 
-    | parameter | default | meaning |
+    | parameter (``clip_param``) | default | meaning |
     |---|---|---|
-    | min | required | lower limit; holds where it is above `max` |
+    | min | required | lower limit; it wins if it is greater than `max` |
     | max | required | upper limit |
+
+    Bottoms: one, of any shape. Tops: one, of the same shape. Trained blobs: none.
+
+    Source: ``src/caffe/layers/clip_layer.cpp``.
     """
 
     minimum: float
@@ -89,15 +110,15 @@ class Clip(Elementwise):
 
     @classmethod
     def read(cls, proto: LayerProto) -> Self:
-        """The limits."""
+        """Read both limits."""
         p = proto.message.clip_param
         missing = [name for name in ("min", "max") if not p.HasField(name)]
         if missing:
-            raise LayerError(f"clip_param must give both min and max; {' and '.join(missing)} missing")
+            raise LayerError(f"clip_param.min and clip_param.max are required; {' and '.join(missing)} missing")
         return cls(minimum=p.min, maximum=p.max)
 
     def emit(self, ctx: Context, *inputs: Value) -> Expr:
-        """Keras' ReLU with a ceiling, where the lower limit is 0."""
+        """Emit Keras' ReLU with a maximum if the lower limit is 0, else a runtime layer."""
         del ctx
         if self.minimum == 0 and 0 < self.maximum < math.inf:
             return keras("ReLU", max_value=short(self.maximum))(inputs[0])
@@ -107,22 +128,26 @@ class Clip(Elementwise):
 @register("ELU")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ELU(Elementwise):
-    """``y = x`` where x is positive, else ``alpha * (exp(x) - 1)``.
+    """``y = x`` if ``x > 0``, else ``alpha * (exp(x) - 1)``.
 
-    | parameter | default | meaning |
+    | parameter (``elu_param``) | default | meaning |
     |---|---|---|
-    | alpha | 1 | limit for negative values, with its sign changed |
+    | alpha | 1 | ``-alpha`` is the limit for large negative values |
+
+    Bottoms: one, of any shape. Tops: one, of the same shape. Trained blobs: none.
+
+    Source: ``src/caffe/layers/elu_layer.cpp``.
     """
 
     alpha: float = 1.0
 
     @classmethod
     def read(cls, proto: LayerProto) -> Self:
-        """Alpha."""
+        """Read ``elu_param``."""
         return cls(alpha=proto.message.elu_param.alpha)
 
     def emit(self, ctx: Context, *inputs: Value) -> Expr:
-        """Keras' ELU."""
+        """Emit Keras' ELU."""
         del ctx
         return keras("ELU", alpha=unless(short(self.alpha), 1.0))(inputs[0])
 
@@ -132,11 +157,15 @@ class ELU(Elementwise):
 class Exp(Elementwise):
     """``y = base ** (shift + scale * x)``.
 
-    | parameter | default | meaning |
+    | parameter (``exp_param``) | default | meaning |
     |---|---|---|
-    | base | -1 | above 0; -1 for e |
-    | scale | 1 | |
-    | shift | 0 | |
+    | base | -1 | greater than 0; -1 stands for e |
+    | scale | 1 | factor of x |
+    | shift | 0 | summand |
+
+    Bottoms: one, of any shape. Tops: one, of the same shape. Trained blobs: none.
+
+    Source: ``src/caffe/layers/exp_layer.cpp``.
     """
 
     base: float = -1.0
@@ -145,13 +174,13 @@ class Exp(Elementwise):
 
     @classmethod
     def read(cls, proto: LayerProto) -> Self:
-        """Parameters."""
+        """Read ``exp_param``."""
         p = proto.message.exp_param
         _check_base("exp_param", p.base)
         return cls(base=p.base, scale=p.scale, shift=p.shift)
 
     def emit(self, ctx: Context, *inputs: Value) -> Expr:
-        """Keras' exponential function, where there is nothing more to it."""
+        """Emit Keras' exponential if all parameters have their defaults, else a runtime layer."""
         del ctx
         if (self.base, self.scale, self.shift) == (-1, 1, 0):
             return keras("Activation", "exponential")(inputs[0])
@@ -161,12 +190,16 @@ class Exp(Elementwise):
 @register("HardSigmoid")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HardSigmoid(Elementwise):
-    """``y = min(max(alpha * x + beta, 0), 1)``.
+    """``y = minimum(maximum(alpha * x + beta, 0), 1)``.
 
-    | parameter | default | meaning |
+    | parameter (``hard_sigmoid_param``) | default | meaning |
     |---|---|---|
-    | alpha | 0.2 | slope between 0 and 1, in ``hard_sigmoid_param`` |
-    | beta | 0.5 | value at 0 |
+    | alpha | 0.2 | slope between 0 and 1 |
+    | beta | 0.5 | value for x = 0 |
+
+    Bottoms: one, of any shape. Tops: one, of the same shape. Trained blobs: none.
+
+    Source: forks for mobile networks; BVLC has no such layer.
     """
 
     alpha: float = 0.2
@@ -174,12 +207,12 @@ class HardSigmoid(Elementwise):
 
     @classmethod
     def read(cls, proto: LayerProto) -> Self:
-        """Slope and offset."""
+        """Read ``hard_sigmoid_param``."""
         p = proto.message.hard_sigmoid_param
         return cls(alpha=p.alpha, beta=p.beta)
 
     def emit(self, ctx: Context, *inputs: Value) -> Expr:
-        """A line, cut off at 0 and 1; the slope of Keras' hard_sigmoid is 1 / 6."""
+        """Emit Rescaling and a ReLU with maximum 1, because Keras' hard_sigmoid has a fixed slope of 1 / 6."""
         del ctx
         line = keras("Rescaling", short(self.alpha), offset=unless(short(self.beta), 0.0), role="scale")
         return keras("ReLU", max_value=1.0)(line(inputs[0]))
@@ -188,13 +221,17 @@ class HardSigmoid(Elementwise):
 @register("Log")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Log(Elementwise):
-    """``y = log(shift + scale * x)`` to the base `base`.
+    """``y = log(shift + scale * x) / log(base)``.
 
-    | parameter | default | meaning |
+    | parameter (``log_param``) | default | meaning |
     |---|---|---|
-    | base | -1 | above 0 and not 1; -1 for e |
-    | scale | 1 | |
-    | shift | 0 | |
+    | base | -1 | greater than 0 and not 1; -1 stands for e |
+    | scale | 1 | factor of x |
+    | shift | 0 | summand |
+
+    Bottoms: one, of any shape. Tops: one, of the same shape. Trained blobs: none.
+
+    Source: ``src/caffe/layers/log_layer.cpp``.
     """
 
     base: float = -1.0
@@ -203,15 +240,15 @@ class Log(Elementwise):
 
     @classmethod
     def read(cls, proto: LayerProto) -> Self:
-        """Parameters."""
+        """Read ``log_param``."""
         p = proto.message.log_param
         _check_base("log_param", p.base)
         if p.base == 1:
-            raise LayerError("log_param.base must not be 1: no power of it is any other number")
+            raise LayerError("log_param.base must not be 1: the logarithm to base 1 is not defined")
         return cls(base=p.base, scale=p.scale, shift=p.shift)
 
     def emit(self, ctx: Context, *inputs: Value) -> Expr:
-        """A layer of our own."""
+        """Emit a runtime layer; Keras has no such layer."""
         del ctx
         return runtime("Log", **_base_scale_shift(self))(inputs[0])
 
@@ -219,22 +256,26 @@ class Log(Elementwise):
 @register("NegReLU")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NegReLU(Elementwise):
-    """``y = min(x, 0) + negative_slope * max(x, 0)``.
+    """``y = minimum(x, 0) + negative_slope * maximum(x, 0)``.
 
-    | parameter | default | meaning |
+    | parameter (``relu_param``) | default | meaning |
     |---|---|---|
-    | negative_slope | 0 | slope for positive values, in ``relu_param`` |
+    | negative_slope | 0 | slope for positive values, in spite of its name |
+
+    Bottoms: one, of any shape. Tops: one, of the same shape. Trained blobs: none.
+
+    Source: a fork's ``NegReLU`` layer; BVLC has no such layer.
     """
 
     negative_slope: float = 0.0
 
     @classmethod
     def read(cls, proto: LayerProto) -> Self:
-        """The slope."""
+        """Read ``relu_param``."""
         return cls(negative_slope=proto.message.relu_param.negative_slope)
 
     def emit(self, ctx: Context, *inputs: Value) -> Expr:
-        """A layer of our own."""
+        """Emit a runtime layer; Keras has no such layer."""
         del ctx
         return runtime("NegReLU", positive_slope=unless(short(self.negative_slope), 0.0))(inputs[0])
 
@@ -242,13 +283,17 @@ class NegReLU(Elementwise):
 @register("Power")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Power(Elementwise):
-    """``y = (shift + scale * x) ** power``; NaN where the base is negative and the power not an integer.
+    """``y = (shift + scale * x) ** power``; NaN for a negative base and a power that is not whole.
 
-    | parameter | default | meaning |
+    | parameter (``power_param``) | default | meaning |
     |---|---|---|
-    | power | 1 | 0 gives 1 everywhere |
-    | scale | 1 | |
-    | shift | 0 | |
+    | power | 1 | exponent; with 0, y is 1 |
+    | scale | 1 | factor of x |
+    | shift | 0 | summand |
+
+    Bottoms: one, of any shape. Tops: one, of the same shape. Trained blobs: none.
+
+    Source: ``src/caffe/layers/power_layer.cpp``.
     """
 
     power: float = 1.0
@@ -257,12 +302,12 @@ class Power(Elementwise):
 
     @classmethod
     def read(cls, proto: LayerProto) -> Self:
-        """Parameters."""
+        """Read ``power_param``."""
         p = proto.message.power_param
         return cls(power=p.power, scale=p.scale, shift=p.shift)
 
     def emit(self, ctx: Context, *inputs: Value) -> Expr:
-        """Rescaling where the power is 1; the input itself where nothing is left to do."""
+        """Emit Rescaling if the power is 1; nothing if all parameters have their defaults."""
         del ctx
         scale, shift = unless(short(self.scale), 1.0), unless(short(self.shift), 0.0)
         constant = np.float32(self.power) * np.float32(self.scale) == 0
@@ -278,20 +323,24 @@ class Power(Elementwise):
 class Swish(Elementwise):
     """``y = x * sigmoid(beta * x)``.
 
-    | parameter | default | meaning |
+    | parameter (``swish_param``) | default | meaning |
     |---|---|---|
-    | beta | 1 | |
+    | beta | 1 | factor of x in the sigmoid |
+
+    Bottoms: one, of any shape. Tops: one, of the same shape. Trained blobs: none.
+
+    Source: ``src/caffe/layers/swish_layer.cpp``.
     """
 
     beta: float = 1.0
 
     @classmethod
     def read(cls, proto: LayerProto) -> Self:
-        """Beta."""
+        """Read ``swish_param``."""
         return cls(beta=proto.message.swish_param.beta)
 
     def emit(self, ctx: Context, *inputs: Value) -> Expr:
-        """Keras' silu, where beta is 1."""
+        """Emit Keras' silu if `beta` is 1, else a runtime layer."""
         del ctx
         if self.beta == 1:
             return keras("Activation", "silu")(inputs[0])
@@ -301,29 +350,33 @@ class Swish(Elementwise):
 @register("Threshold")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Threshold(Elementwise):
-    """``y = 1`` where ``x > threshold``, else 0.
+    """``y = 1`` if ``x > threshold``, else 0.
 
-    | parameter | default | meaning |
+    | parameter (``threshold_param``) | default | meaning |
     |---|---|---|
-    | threshold | 0 | |
+    | threshold | 0 | x must be greater than this |
+
+    Bottoms: one, of any shape. Tops: one, of the same shape. Trained blobs: none.
+
+    Source: ``src/caffe/layers/threshold_layer.cpp``.
     """
 
     threshold: float = 0.0
 
     @classmethod
     def read(cls, proto: LayerProto) -> Self:
-        """The threshold."""
+        """Read ``threshold_param``."""
         return cls(threshold=proto.message.threshold_param.threshold)
 
     def emit(self, ctx: Context, *inputs: Value) -> Expr:
-        """A layer of our own."""
+        """Emit a runtime layer; Keras has no such layer."""
         del ctx
         return runtime("Threshold", short(self.threshold))(inputs[0])
 
 
 def _check_base(field: str, base: float) -> None:
     if base != -1 and not 0 < base < math.inf:
-        raise LayerError(f"{field}.base must be above 0 and finite, or -1 for e, not {short(base)}")
+        raise LayerError(f"{field}.base must be greater than 0 and finite, or -1 for e, not {short(base)}")
 
 
 def _base_scale_shift(layer: Exp | Log) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""PReLU: a rectifier with a trained slope for negative values."""
+"""PReLU: a ReLU with trained slopes for negative values."""
 
 from __future__ import annotations
 
@@ -26,15 +26,20 @@ __all__ = ["PReLU"]
 @register("PReLU")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PReLU(Elementwise):
-    """``y = max(x, 0) + a * min(x, 0)``, a for each channel (axis 1) or for all of them.
+    """``y = maximum(x, 0) + a * minimum(x, 0)``, with a slope a for each channel (axis 1) or one for all.
 
-    | parameter | default | meaning |
+    | parameter (``prelu_param``) | default | meaning |
     |---|---|---|
     | channel_shared | false | one slope for all channels |
-    | filler | constant 0.25 | what fills untrained slopes |
+    | filler | constant 0.25 | initial values of the slopes |
 
-    Trained blobs: a (channels), or one number (no axes) where it is shared. Keras weight: ``alpha``. The
-    bottom has 2 to 5 axes; BVLC's Caffe, unlike those that are made for volumes, refuses the fifth.
+    Bottoms: one, of 2 to 5 axes. Tops: one, of the same shape.
+
+    Trained blobs: the slopes, (channels), or () if `channel_shared`. Keras weight: ``alpha``.
+
+    Deviations: BVLC's Caffe refuses bottoms of 5 axes; forks for volumes accept them.
+
+    Source: ``src/caffe/layers/prelu_layer.cpp``.
     """
 
     channel_shared: bool
@@ -42,37 +47,37 @@ class PReLU(Elementwise):
 
     @classmethod
     def read(cls, proto: LayerProto) -> Self:
-        """Parameters."""
+        """Read ``prelu_param``."""
         p = proto.message.prelu_param
         filler = Filler.read(p.filler) if p.HasField("filler") else Filler(value=0.25)
         return cls(channel_shared=p.channel_shared, filler=filler)
 
     def infer(self, *inputs: Shape) -> tuple[Shape, ...]:
-        """The shape of the bottom."""
+        """Return the shape of the bottom."""
         if not 2 <= len(inputs[0]) <= 5:
             raise LayerError(f"the bottom of a PReLU must have 2 to 5 axes, not {format_shape(inputs[0])}")
         return (inputs[0],)
 
     def blobs(self, *inputs: Shape) -> tuple[BlobSpec, ...]:
-        """The slopes."""
+        """Return the slopes."""
         shape = () if self.channel_shared else known(inputs[0][1:2], "the channels of a PReLU's input")
         return (BlobSpec(name="slope", shape=shape, filler=self.filler),)
 
     def arrange(self, inputs: Sequence[Value], outputs: Sequence[Value]) -> Arrangement:
-        """Any order that has the batch in front, as Keras' PReLU takes it."""
+        """Keep the layout if the batch is the first axis, as Keras' PReLU requires."""
         del outputs
         layout = inputs[0].layout
         layout = layout if layout.axes[0] == 0 else Layout.plain(inputs[0].rank)
         return Arrangement(inputs=(layout,), outputs=(layout,))
 
     def emit(self, ctx: Context, *inputs: Value) -> Expr:
-        """Keras' PReLU, its slopes shared along the axes where Caffe's are."""
+        """Emit Keras' PReLU with slopes shared along all axes but the channels."""
         del ctx
         shared = self._shared_axes(inputs[0])
         return keras("PReLU", shared_axes=shared or OMIT)(inputs[0])
 
     def convert(self, blobs: Sequence[NodeBlob], ctx: Context) -> Mapping[str, Weight]:
-        """The slopes with axes of extent 1 where they are shared."""
+        """Convert the slopes, with extent 1 along the axes where they are shared."""
         x = ctx.inputs[0]
         shared = self._shared_axes(x)
         slopes = blobs[0].array.reshape(-1)

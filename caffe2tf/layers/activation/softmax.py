@@ -1,4 +1,4 @@
-"""Softmax: scores along an axis to probabilities."""
+"""Softmax along one axis."""
 
 from __future__ import annotations
 
@@ -22,31 +22,35 @@ __all__ = ["Softmax"]
 @register("Softmax")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Softmax(Elementwise):
-    """``y = exp(x) / sum of exp(x) along axis``.
+    """``y = exp(x) / sum(exp(x))``, where the sum runs along `axis`.
 
-    | parameter | default | meaning |
+    | parameter (``softmax_param``) | default | meaning |
     |---|---|---|
-    | axis | 1 | the axis of the classes; may be negative |
+    | axis | 1 | the axis of the classes; negative numbers count from the end |
+
+    Bottoms: one, of at least one axis. Tops: one, of the same shape. Trained blobs: none.
+
+    Source: ``src/caffe/layers/softmax_layer.cpp``.
     """
 
     axis: int = 1
 
     @classmethod
     def read(cls, proto: LayerProto) -> Self:
-        """The axis."""
+        """Read ``softmax_param``."""
         return cls(axis=proto.message.softmax_param.axis)
 
     def infer(self, *inputs: Shape) -> tuple[Shape, ...]:
-        """The shape of the bottom."""
+        """Return the shape of the bottom."""
         self._axis(inputs[0])
         return (inputs[0],)
 
     def trace_batch(self, batched: Sequence[bool], inputs: Sequence[Shape], outputs: Sequence[Shape]) -> Batch:
-        """Unless the classes are along axis 0."""
+        """Keep the batch unless the classes are along axis 0."""
         return Elementwise.trace_batch(self, batched, inputs, outputs) if self._axis(inputs[0]) != 0 else Batch.FIXED
 
     def emit(self, ctx: Context, *inputs: Value) -> Expr:
-        """Keras' Softmax, which takes one class alone for a mistake."""
+        """Emit Keras' Softmax; a runtime layer for a single class, about which Keras warns, and for many axes."""
         del ctx
         x = inputs[0]
         axis = self._axis(x.shape)
@@ -54,13 +58,13 @@ class Softmax(Elementwise):
             return runtime("OneClassSoftmax")(x)
         at = x.layout.tensor_axis(axis)
         along = unless(-1 if at == x.rank - 1 else at, -1)
-        if x.rank > 5:  # oneDNN, which TensorFlow calls, takes no more axes
+        if x.rank > 5:  # TensorFlow's oneDNN kernel supports 5 axes at most
             return runtime("ManyAxesSoftmax", axis=along)(x)
         return keras("Softmax", axis=along)(x)
 
     def _axis(self, shape: Shape) -> int:
         if not shape:
-            raise LayerError("softmax_param.axis: a blob without axes has none to share the probability along")
+            raise LayerError("Softmax requires a bottom of at least one axis")
         try:
             return canonical_axis(self.axis, len(shape))
         except ValueError as e:

@@ -1,4 +1,4 @@
-"""SpatialDropout: ENet's layer of Python, which leaves out whole channels in training, and scales in every phase."""
+"""SpatialDropout: ENet's Python layer, which zeroes channels in training and scales in every phase."""
 
 from __future__ import annotations
 
@@ -21,17 +21,21 @@ __all__ = ["SpatialDropout"]
 @register("Python:spatial_dropout.SpatialDropoutLayer")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpatialDropout(Elementwise):
-    """``y = x / (1 - p)``; in training a channel is 0 with probability p.
+    """``y = x / (1 - p)``; in training each channel (axis 1) becomes 0 with probability p.
 
-    Unlike Dropout, the layer scales in the TEST phase as well: ENet's script that merges it into the convolution before
-    it multiplies the weights by ``1 / (1 - p)``.
+    Unlike Dropout, the layer scales in the TEST phase, too. ENet's script that merges it into the preceding convolution
+    therefore multiplies the weights by ``1 / (1 - p)``.
 
-    | parameter | default | meaning |
+    | parameter (``python_param.param_str``) | default | meaning |
     |---|---|---|
-    | param_str: p | required | probability that a channel is left out; above 0 and below 1 |
-    | param_str: phase | required | TRAIN leaves channels out in every pass of Caffe, whatever the network's phase |
+    | p | required | probability that a channel becomes 0; between 0 and 1 |
+    | phase | required | with TRAIN, Caffe zeroes channels in every pass, whatever the phase of the network |
 
-    Deviation: channels are left out when the model is trained, and only then, whatever `phase` says.
+    Bottoms: one, of any shape. Tops: one, of the same shape. Trained blobs: none.
+
+    Deviations: channels become 0 only while the model is trained, whatever `phase` says.
+
+    Source: ENet's ``spatial_dropout.py`` (``TimoSaemann/ENet``).
     """
 
     rate: float
@@ -39,31 +43,33 @@ class SpatialDropout(Elementwise):
 
     @classmethod
     def read(cls, proto: LayerProto) -> Self:
-        """What param_str says."""
+        """Read ``param_str``."""
         settings = read_param_str(proto.message.python_param.param_str)
         missing = [name for name in ("phase", "p") if name not in settings]
         if missing:
-            raise LayerError(f"python_param.param_str must give both phase and p; {' and '.join(missing)} missing")
+            raise LayerError(
+                "phase and p are required in python_param.param_str; " + " and ".join(missing) + " missing"
+            )
         try:
             rate = float(str(settings["p"]))
         except ValueError:
             raise LayerError(f"p in python_param.param_str must be a number, not {settings['p']!r}") from None
         if not 0 < rate < 1:
-            raise LayerError(f"p in python_param.param_str must be above 0 and below 1, not {rate}")
+            raise LayerError(f"p in python_param.param_str must be greater than 0 and less than 1, not {rate}")
         return cls(rate=rate, always=settings["phase"] == "TRAIN")
 
     def remarks(self) -> tuple[str, ...]:
-        """What becomes of phase TRAIN."""
+        """Note that phase TRAIN is not followed."""
         if not self.always:
             return ()
         said = (
-            "its param_str asks for phase TRAIN, in which Caffe leaves out channels at random in every pass; the model "
-            "does so in training alone, and computes what Caffe does with phase TEST"
+            "its param_str asks for phase TRAIN, in which Caffe zeroes channels in every pass; the model does so only "
+            "in training, and otherwise computes what Caffe computes with phase TEST"
         )
         return (said,)
 
     def emit(self, ctx: Context, *inputs: Value) -> Expr:
-        """A layer of our own: Keras' SpatialDropout scales in training alone."""
+        """Emit a runtime layer, because Keras' SpatialDropout does not scale in inference."""
         del ctx
         x = inputs[0]
         axis = x.layout.tensor_axis(1) if x.rank > 1 else 0

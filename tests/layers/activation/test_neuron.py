@@ -141,12 +141,12 @@ def test_power_of_nothing_is_the_input_itself() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (layer("AbsVal").replace('top: "out"', 'top: "data"'), "AbsVal must not be computed in place"),
+        (layer("AbsVal").replace('top: "out"', 'top: "data"'), "AbsVal must not work in place"),
         (layer("Clip", "min: 1"), "max"),
-        (layer("Exp", "base: 0"), r"exp_param.base must be above 0 and finite, or -1 for e, not 0\.0"),
-        (layer("Exp", "base: -2"), r"exp_param.base must be above 0 and finite, or -1 for e, not -2\.0"),
-        (layer("Log", "base: inf"), "log_param.base must be above 0 and finite"),
-        (layer("Log", "base: nan"), "log_param.base must be above 0 and finite"),
+        (layer("Exp", "base: 0"), r"exp_param.base must be greater than 0 and finite, or -1 for e, not 0\.0"),
+        (layer("Exp", "base: -2"), r"exp_param.base must be greater than 0 and finite, or -1 for e, not -2\.0"),
+        (layer("Log", "base: inf"), "log_param.base must be greater than 0 and finite"),
+        (layer("Log", "base: nan"), "log_param.base must be greater than 0 and finite"),
         (layer("Log", "base: 1"), "log_param.base must not be 1"),
     ],
 )

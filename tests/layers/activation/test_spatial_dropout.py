@@ -62,9 +62,9 @@ def test_what_is_told() -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ("{'phase': 'TEST'}", "python_param.param_str must give both phase and p; p missing"),
-        ("", "must give both phase and p; phase and p missing"),
-        ("{'phase': 'TEST', 'p': '1'}", "p in python_param.param_str must be above 0 and below 1, not 1.0"),
+        ("{'phase': 'TEST'}", "phase and p are required in python_param.param_str; p missing"),
+        ("", "phase and p are required in python_param.param_str; phase and p missing"),
+        ("{'phase': 'TEST', 'p': '1'}", "p in python_param.param_str must be greater than 0 and less than 1, not 1.0"),
         ("{'phase': 'TEST', 'p': 'much'}", "p in python_param.param_str must be a number, not 'much'"),
     ],
 )
