@@ -11,7 +11,6 @@ from caffe2tf.emit.names import RUNTIME_MODULE, keras_name
 from caffe2tf.emit.program import Program
 from caffe2tf.emit.source import is_deep, render_build, runtime_classes
 from caffe2tf.ir import Value, format_shape
-from caffe2tf.ir.preprocessing import describe
 
 __all__ = ["Provenance", "is_emitted", "render_module", "with_provenance"]
 
@@ -61,7 +60,8 @@ def _docstring(program: Program, provenance: Provenance) -> str:
     feeds = program.graph.feeds()
     for value, name in program.inputs:
         lines.append(_describe("Input", value, name, batched=True))
-        preparation = describe(feeds.get(value.blob))
+        feed = feeds.get(value.blob)
+        preparation = feed.describe() if feed else ""
         if preparation:
             lines.append(f"    {_plain(preparation)}.")
     lines += [_describe("Output", v, v.blob, batched=v.id not in program.graph.unbatched) for v, _ in program.outputs]

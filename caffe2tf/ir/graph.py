@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from caffe2tf.errors import Position
-from caffe2tf.ir.layer import Layer, Role
+from caffe2tf.ir.layer import FeedsInputs, Layer, Role
 from caffe2tf.ir.parameter import Parameter
-from caffe2tf.ir.preprocessing import Feed, FeedsInputs
 from caffe2tf.ir.value import NodeBlob, Value
+
+if TYPE_CHECKING:
+    from caffe2tf.ir.preprocessing import Feed
 
 __all__ = ["Graph", "Node"]
 

@@ -16,6 +16,7 @@ from caffe2tf.ir.value import NodeBlob, Value
 from caffe2tf.ir.weight import Array, Weight
 
 if TYPE_CHECKING:
+    from caffe2tf.ir.preprocessing import Feed
     from caffe2tf.parse import LayerDefinition as LayerProto
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "ChecksBlobs",
     "Context",
     "Elementwise",
+    "FeedsInputs",
     "Layer",
     "PerBottom",
     "ReadsImages",
@@ -287,6 +289,14 @@ class ReadsImages(Protocol):
 
     def with_files(self, images: Sequence[Array]) -> Layer:
         """Return the layer with the images of `files`, each (C, H, W) or (1, C, H, W)."""
+
+
+@runtime_checkable
+class FeedsInputs(Protocol):
+    """A source whose definition states what Caffe feeds into its tops."""
+
+    def feed(self, top: str) -> Feed | None:
+        """Return what Caffe feeds into the blob ``top``, or None if it is not a top of this layer."""
 
 
 @runtime_checkable

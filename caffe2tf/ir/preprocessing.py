@@ -1,14 +1,13 @@
 """What Caffe's data layers feed into a network: where the data comes from, and what is done to it on the way.
 
-These records are data for whoever carries them out: `describe` renders them as a sentence, and `dataclasses.asdict`
-turns them into what JSON can hold.
+`Feed.describe` renders a record as a sentence, and `dataclasses.asdict` turns it into plain values for JSON. Only the
+data layers import this module when they are loaded, because few networks have them.
 """
 
 from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
 
 from caffe2tf.ir.shape import format_shape
 
@@ -19,12 +18,10 @@ __all__ = [
     "Crop",
     "DataSource",
     "Feed",
-    "FeedsInputs",
     "Preprocessing",
     "SourceKind",
     "Warp",
     "WindowSampling",
-    "describe",
 ]
 
 
@@ -208,38 +205,28 @@ class Feed:
     content: Content
     preprocessing: Preprocessing | None = None
 
+    def describe(self, target: str = "this input") -> str:
+        """Describe in plain English how Caffe prepares what it feeds.
 
-@runtime_checkable
-class FeedsInputs(Protocol):
-    """A source whose definition says what Caffe feeds into its tops."""
+        Args:
+            target: what the input is called in the sentence.
 
-    def feed(self, top: str) -> Feed | None:
-        """Return what Caffe feeds into the blob ``top``, or None if the definition does not say."""
+        Returns:
+            A sentence without its full stop; "" if the data is fed as it is stored.
 
-
-def describe(feed: Feed | None, target: str = "this input") -> str:
-    """Describe in plain English how Caffe prepares what it feeds into an input.
-
-    Args:
-        feed: the record, or None.
-        target: what the input is called in the sentence.
-
-    Returns:
-        A sentence without its full stop; "" if Caffe feeds the data as it is stored, or nothing is known.
-
-    Example:
-        ``Caffe feeds this input BGR images resized to 256x256, cropped to 227x227 at the centre, times 0.00390625``
-    """
-    if feed is None or feed.preprocessing is None:
-        return ""
-    done = feed.preprocessing
-    steps = _steps(done)
-    if not steps and done.color is Color.STORED:
-        return ""
-    kind = "windows of " if done.warp else ""
-    color = "" if done.color is Color.STORED else f"{done.color} "
-    images = f"Caffe feeds {target} {kind}{color}images"
-    return " ".join([images, *([", ".join(steps)] if steps else [])]) + _remark(feed.source, done)
+        Example:
+            ``Caffe feeds this input BGR images resized to 256x256, cropped to 227x227 at the centre, times 0.00390625``
+        """
+        done = self.preprocessing
+        if done is None:
+            return ""
+        steps = _steps(done)
+        if not steps and done.color is Color.STORED:
+            return ""
+        kind = "windows of " if done.warp else ""
+        color = "" if done.color is Color.STORED else f"{done.color} "
+        images = f"Caffe feeds {target} {kind}{color}images"
+        return " ".join([images, *([", ".join(steps)] if steps else [])]) + _remark(self.source, done)
 
 
 def _steps(done: Preprocessing) -> list[str]:

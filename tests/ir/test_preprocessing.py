@@ -18,7 +18,6 @@ from caffe2tf.ir.preprocessing import (
     SourceKind,
     Warp,
     WindowSampling,
-    describe,
 )
 
 DATABASE = DataSource(kind=SourceKind.DATABASE, path="lmdb", backend=Backend.LMDB, batch_size=7, labels=1)
@@ -82,14 +81,13 @@ def images(source: DataSource, preprocessing: Preprocessing) -> Feed:
 )
 def test_sentence(source: DataSource, preprocessing: Preprocessing, sentence: str) -> None:
     feed = images(source, preprocessing)
-    assert describe(feed) == f"Caffe feeds this input {sentence}"
-    assert describe(feed, "input 'data'") == f"Caffe feeds input 'data' {sentence}"
+    assert feed.describe() == f"Caffe feeds this input {sentence}"
+    assert feed.describe("input 'data'") == f"Caffe feeds input 'data' {sentence}"
 
 
 @pytest.mark.parametrize(
     "feed",
     [
-        None,
         Feed(source=FILES, content=Content.LABELS),
         Feed(source=DataSource(kind=SourceKind.HDF5_LIST), content=Content.DATASET),
         images(DATABASE, Preprocessing()),
@@ -97,8 +95,8 @@ def test_sentence(source: DataSource, preprocessing: Preprocessing, sentence: st
         images(DATABASE, Preprocessing(mean_values=(0.0, 0.0, 0.0))),
     ],
 )
-def test_nothing_to_say(feed: Feed | None) -> None:
-    assert describe(feed) == ""
+def test_nothing_to_say(feed: Feed) -> None:
+    assert feed.describe() == ""
 
 
 @pytest.mark.parametrize(

@@ -57,6 +57,12 @@ class ImageSource(Source):
             return Feed(source=self.source, content=Content.IMAGES, preprocessing=self.preprocessing)
         return Feed(source=self.source, content=Content.LABELS)
 
+    def remarks(self) -> tuple[str, ...]:
+        """Return how Caffe prepares the images: this is left to the user."""
+        feeds = ((name, self.feed(name)) for name in self.names)
+        sentences = (feed.describe(f"input {name!r}") for name, feed in feeds if feed)
+        return tuple(s for s in sentences if s)
+
     def with_shapes(self, given: Sequence[Shape | None]) -> Self:
         """Return the layer with the given shapes; there are as many labels as images, unless they are given too."""
         shaped = Source.with_shapes(self, given)

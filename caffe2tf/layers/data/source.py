@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, ClassVar, Self
 from caffe2tf.errors import LayerError
 from caffe2tf.ir.expr import Expr
 from caffe2tf.ir.layer import Context, Layer, Role
-from caffe2tf.ir.preprocessing import Feed, describe
 from caffe2tf.ir.shape import Shape, format_shape
 from caffe2tf.ir.value import Value
 from caffe2tf.ir.weight import Array
@@ -36,16 +35,6 @@ class Source(Layer):
 
     shapes: tuple[Shape | None, ...]
     names: tuple[str, ...] = ()
-
-    def feed(self, top: str) -> Feed | None:
-        """Return what Caffe feeds into the blob ``top``, or None if the definition does not say."""
-        del top
-        return None
-
-    def remarks(self) -> tuple[str, ...]:
-        """Return how Caffe prepares what it feeds into the tops: this is left to the user."""
-        sentences = (describe(self.feed(name), f"input {name!r}") for name in self.names)
-        return tuple(s for s in sentences if s)
 
     def infer(self, *inputs: Shape) -> tuple[Shape, ...]:
         """Return the shapes of the tops; raise LayerError if one is unknown."""
