@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from caffe2tf.errors import Caffe2TFError
-from tests.layers.emitted import check_saved, emitted
+from tests.layers.emitted import emitted
 from tests.layers.oracle import Array, assert_matches, check_recorded, recorded, run_layer
 
 Shape = tuple[int, ...]
@@ -111,12 +111,3 @@ def test_rules(parameters: str, shapes: tuple[Shape, Shape], message: str) -> No
     fed = {n: np.zeros(s, np.float32) for n, s in zip("xy", shapes, strict=True)}
     with pytest.raises(Caffe2TFError, match=message):
         run_layer(layer(parameters), fed)
-
-
-def test_own_layer_is_saved(rng: np.random.Generator) -> None:
-    from caffe2tf.runtime.loss.accuracy import Accuracy
-
-    x = rng.standard_normal((2, 4, 5, 3)).astype(np.float32)
-    y = rng.integers(0, 3, (2, 4, 5)).astype(np.float32)
-    check_saved(Accuracy(), x, y)
-    check_saved(Accuracy(2, ignore_label=1, per_class=True), x, y)

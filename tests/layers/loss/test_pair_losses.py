@@ -11,7 +11,7 @@ import pytest
 from caffe2tf.errors import Caffe2TFError
 from caffe2tf.ir.layer import Batch
 from caffe2tf.layers.loss.pair_losses import ContrastiveLoss, EuclideanLoss, HingeLoss, SigmoidCrossEntropyLoss
-from tests.layers.emitted import check_saved, emitted
+from tests.layers.emitted import emitted
 from tests.layers.oracle import Array, assert_matches, check_recorded, recorded, run_layer
 
 
@@ -197,28 +197,3 @@ def test_rules(type_: str, shapes: tuple[tuple[int, ...], ...], message: str) ->
     fed = {n: np.ones(s, np.float32) for n, s in zip("xyz", shapes, strict=False)}
     with pytest.raises(Caffe2TFError, match=message):
         run_layer(layer(type_, bottoms="".join(fed)), fed)
-
-
-def test_own_layers_are_saved(rng: np.random.Generator) -> None:
-    from caffe2tf.runtime.loss import losses as own
-
-    x, y = draw(rng, (4, 6), (4, 6)).values()
-    labels = np.array([2, 0, 5, 1], np.float32)
-    check_saved(own.EuclideanLoss(), x, y)
-    check_saved(own.SigmoidCrossEntropyLoss(ignore_label=0, normalization="VALID"), x, y)
-    check_saved(own.ContrastiveLoss(2.0, legacy_version=True), x, y, labels)
-    check_saved(own.HingeLoss("L2"), x, labels)
-    check_saved(own.MultinomialLogisticLoss(), np.abs(x), labels)
-
-
-def test_gradients_are_finite() -> None:
-    """Also where the two rows of a pair are equal."""
-    import tensorflow as tf
-
-    from caffe2tf.runtime.loss.losses import ContrastiveLoss as Own
-
-    x = tf.ones((2, 3))
-    with tf.GradientTape() as tape:
-        tape.watch(x)
-        value = Own()([x, tf.ones((2, 3)), tf.zeros(2)])
-    assert np.isfinite(np.asarray(tape.gradient(value, x))).all()

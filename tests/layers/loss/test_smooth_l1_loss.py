@@ -12,7 +12,7 @@ import caffe2tf
 from caffe2tf.errors import Caffe2TFError
 from caffe2tf.layers.loss.smooth_l1_loss import SmoothL1Loss, SmoothL1LossOHEM
 from tests.builders import input_layers
-from tests.layers.emitted import check_saved, emitted
+from tests.layers.emitted import emitted
 from tests.layers.oracle import Array, assert_matches, check_recorded, recorded, run_layer
 
 NAMES = "abvw"
@@ -132,15 +132,6 @@ def test_notes(tmp_path: Path) -> None:
     plain = SmoothL1Loss(sigma=1.0, normalization="BATCH_SIZE", pre_fixed=1.0)
     assert plain.remarks() == ()
     assert SmoothL1LossOHEM(sigma=1.0, normalization="NONE", pre_fixed=1.0, told=True).remarks() == ()
-
-
-def test_saved_and_loaded(rng: np.random.Generator) -> None:
-    from caffe2tf.runtime.loss.smooth_l1_loss import SmoothL1Loss as Runtime
-
-    arrays = list(draw(rng, *[(2, 3, 5, 4)] * 4).values())
-    check_saved(Runtime(sigma=3.0, name="plain"), *arrays)
-    check_saved(Runtime(normalization="FULL", per_place=True, name="each"), *arrays[:2])
-    check_saved(Runtime(normalization="NONE", divisor=3.0, channel_axis=1, per_place=True, name="first"), *arrays[:3])
 
 
 @pytest.mark.parametrize(

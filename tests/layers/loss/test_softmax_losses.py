@@ -11,7 +11,7 @@ from caffe2tf.errors import Caffe2TFError, UnsupportedError
 from caffe2tf.ir.layer import Batch
 from caffe2tf.layers.activation.softmax import Softmax
 from caffe2tf.layers.loss.softmax_losses import SoftmaxWithLoss
-from tests.layers.emitted import check_saved, emitted
+from tests.layers.emitted import emitted
 from tests.layers.oracle import Array, assert_matches, check_recorded, recorded, run_layer
 
 Shape = tuple[int, ...]
@@ -204,13 +204,3 @@ def test_rules(text: str, shapes: tuple[Shape, ...], message: str) -> None:
     fed = {n: np.zeros(s, np.float32) for n, s in zip("xyh", shapes, strict=False)}
     with pytest.raises(Caffe2TFError, match=message):
         run_layer(text, fed)
-
-
-def test_own_layers_are_saved(rng: np.random.Generator) -> None:
-    from caffe2tf.runtime.loss import losses as own
-
-    x, y = draw(rng, (2, 4, 5, 3), -1, (2, 4, 5))
-    check_saved(own.SoftmaxWithLoss(ignore_label=1, normalization="FULL"), x, y)
-    check_saved(own.SoftmaxWithLoss(-1, (0, 1), normalization="BATCH_SIZE", with_probabilities=True), x, y)
-    x, y = draw(rng, (4, 6), 1, (4,))
-    check_saved(own.InfogainLoss(), x, y, rng.standard_normal((6, 6)).astype(np.float32))

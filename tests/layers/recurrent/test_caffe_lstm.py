@@ -87,10 +87,6 @@ def test_the_rows_are_no_batch_and_may_be_unknown() -> None:
     assert "the marker t + n" in made.remarks()[0]
     assert "what caffe-lstm does on a GPU" in made.remarks()[1]
     assert made.multiply_adds([(6, 4), (6,)], [(6, 3)]) == 6 * 12 * (4 + 3)
-    from caffe2tf.runtime.recurrent.caffe_lstm import SequenceLSTM
-
-    assert SequenceLSTM(3).compute_output_shape((None, 4)) == (None, 3)
-    assert SequenceLSTM(3, streams=2).compute_output_shape([(6, 4), (6, 1)]) == (6, 3)
 
 
 def test_each_stream_has_its_own_state() -> None:

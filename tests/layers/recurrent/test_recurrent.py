@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -174,43 +172,3 @@ def test_caffes_rules(type_: str, shapes: list[Ints], tops: int, parameters: str
     text = layer(type_, list(inputs), [f"t{i}" for i in range(tops)], parameters)
     with pytest.raises(Caffe2TFError, match=message):
         run_layer(text, inputs)
-
-
-@pytest.mark.parametrize("type_", KINDS)
-def test_it_trains_and_is_saved(type_: str, tmp_path: Path) -> None:
-    import keras
-    import tensorflow as tf
-
-    from caffe2tf.runtime.recurrent import recurrent
-
-    keras.utils.set_random_seed(1)
-    x, cont = draw(STEPS, STREAMS, 2, 3), CONT
-    made = getattr(recurrent, f"Caffe{type_}")(UNITS, name="rec")
-    inputs = [keras.Input(batch_shape=a.shape, name=n) for n, a in (("x", x), ("cont", cont))]
-    model = keras.Model(inputs, made(inputs))
-    model.compile(keras.optimizers.Adam(0.05), "mse")
-    target = 0.5 * np.tanh(draw(STEPS, STREAMS, UNITS, seed=6))
-    losses = [model.train_on_batch([x, cont], target) for _ in range(20)]
-    assert losses[-1] < 0.95 * losses[0]
-
-    with tf.GradientTape() as tape:
-        total = tf.reduce_sum(model([x, cont]) * target)
-    for variable, gradient in zip(
-        model.trainable_variables, tape.gradient(total, model.trainable_variables), strict=True
-    ):
-        step = 1e-2 * draw(*variable.shape, seed=7)
-        before = variable.numpy()
-        sides = []
-        for sign in (1, -1):
-            variable.assign(before + sign * step)
-            sides.append(float(tf.reduce_sum(model([x, cont]) * target)))
-        variable.assign(before)
-        predicted = float(tf.reduce_sum(gradient * step))
-        assert (sides[0] - sides[1]) / 2 == pytest.approx(predicted, rel=2e-2, abs=1e-4)
-
-    model.save(tmp_path / "model.keras")
-    again = keras.models.load_model(tmp_path / "model.keras")
-    assert_matches(again([x, cont]), model([x, cont]), tolerance=0)
-    model.export(tmp_path / "exported", verbose=False)
-    served = tf.saved_model.load(tmp_path / "exported")
-    assert_matches(served.serve([x, cont]), model([x, cont]))
