@@ -1,1 +1,1 @@
-"""Inputs of a network, and the sinks at its ends."""
+"""Keras layers that prepare the images a network reads."""

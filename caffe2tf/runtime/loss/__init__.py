@@ -1,1 +1,1 @@
-"""Losses and metrics."""
+"""Keras layers that compute losses and metrics."""

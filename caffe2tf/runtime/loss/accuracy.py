@@ -1,4 +1,4 @@
-"""Accuracy, as Caffe counts it."""
+"""Accuracy: the share of correct predictions, as Caffe counts it."""
 
 from __future__ import annotations
 
@@ -14,13 +14,24 @@ __all__ = ["Accuracy"]
 
 @keras.saving.register_keras_serializable(package="caffe2tf")
 class Accuracy(keras.layers.Layer):
-    """The share of labels whose class is among those with the highest scores; equal scores count as higher.
+    """Returns the share of predictions whose true class has one of the `top_k` highest scores.
+
+    As in Caffe, ties count against the prediction: it is correct if at most `top_k` classes, the true class among
+    them, score at least as high as the true class. The result is 0 if no label counts, and NaN if a label that counts
+    names no class.
 
     Args:
-        top_k: how many classes may score as high.
-        axis: axis of the classes.
-        ignore_label: labels of this value do not count.
-        per_class: whether the share for each class is a second output.
+        top_k: int. Defaults to 1.
+        axis: int. The class axis of the scores. Defaults to -1.
+        ignore_label: int. Predictions with this label do not count. Defaults to None: all count.
+        per_class: bool. Whether the accuracy for each true class is a second output. Defaults to False.
+
+    Input shape:
+        A list of the scores, for example ``(N, H, W, classes)``, and the labels, one for each prediction, as numbers:
+        for example ``(N, H, W)``.
+
+    Output shape:
+        A scalar, or a tuple of a scalar and ``(classes,)`` if `per_class` is true.
     """
 
     def __init__(
@@ -39,7 +50,7 @@ class Accuracy(keras.layers.Layer):
         self.per_class = per_class
 
     def call(self, inputs: Sequence[tf.Tensor]) -> tf.Tensor:
-        """The share of all, and of each class where it is asked for; 0 where nothing counts."""
+        """Return the accuracy, and that of each class if it is requested."""
         rows = rows_of_classes(inputs[0], self.axis)
         labels = tf.cast(tf.reshape(inputs[1], [-1]), tf.int32)
         better = rows >= at_label(rows, labels)[:, None]  # the class itself is one of them
@@ -55,13 +66,13 @@ class Accuracy(keras.layers.Layer):
         return share, tf.math.divide_no_nan(*sums)
 
     def compute_output_spec(self, inputs: Sequence[keras.KerasTensor]) -> object:
-        """A scalar, and a value for each class."""
+        """Return the spec of a scalar, and of one value for each class."""
         share = keras.KerasTensor((), dtype=self.compute_dtype)
         classes = keras.KerasTensor((inputs[0].shape[self.axis],), dtype=self.compute_dtype)
         return (share, classes) if self.per_class else share
 
     def get_config(self) -> dict[str, object]:
-        """Arguments."""
+        """Return the constructor's arguments."""
         return {
             **super().get_config(),
             "top_k": self.top_k,

@@ -1,4 +1,4 @@
-"""The loss of Fast R-CNN on boxes: squares of small differences, absolute values of large ones."""
+"""SmoothL1Loss: the box regression loss of Fast R-CNN."""
 
 from __future__ import annotations
 
@@ -12,16 +12,26 @@ __all__ = ["SmoothL1Loss"]
 
 @keras.saving.register_keras_serializable(package="caffe2tf")
 class SmoothL1Loss(keras.layers.Layer):
-    """``sum of w * f(v * (a - b)) / n``; ``f(d) = (sigma * d) ** 2 / 2`` near 0, else ``abs(d) - 1 / (2 sigma ** 2)``.
+    """Smooth L1 loss: ``sum(w * f(v * (a - b))) / n``, quadratic for small differences and linear for large ones.
 
-    The inputs are a and b, and, if there are three or four, the weights v inside and w outside of f.
+    ``f(d)`` is ``(sigma * d) ** 2 / 2`` where ``abs(d) < 1 / sigma ** 2``, else ``abs(d) - 1 / (2 * sigma ** 2)``.
+    ``keras.losses.Huber`` has neither the weights v and w nor these normalizations.
 
     Args:
-        sigma: f changes its form where ``abs(d)`` is ``1 / sigma ** 2``.
-        normalization: what n is: BATCH_SIZE, FULL (places: all values of one channel), or NONE: `divisor`.
-        channel_axis: the axis that holds no places; None for none.
-        divisor: n where normalization is NONE.
-        per_place: whether the sums over the channels, before the division, are a second output (N, 1, H, W).
+        sigma: float. It sets the difference at which f becomes linear. Defaults to 1.
+        normalization: what n is. ``"BATCH_SIZE"`` (the default): the extent of axis 0; ``"FULL"``: the number of
+            values divided by the number of channels, at least 1; ``"NONE"``: `divisor`.
+        channel_axis: int. The channel axis, or None if there is none. Defaults to -1.
+        divisor: float. n if `normalization` is ``"NONE"``. Defaults to 1.
+        per_place: bool. Whether the terms, summed over the channels and not divided, are a second output. Defaults
+            to False.
+
+    Input shape:
+        A list of two to four tensors with as many values in the same order: a, b, and the weights v inside and w
+        outside of f, which default to 1. a has the shape ``(N, H, W, C)`` or fewer axes.
+
+    Output shape:
+        A scalar. If `per_place` is true, a tuple of a scalar and ``(N, 1, H, W)``.
     """
 
     def __init__(
@@ -42,7 +52,7 @@ class SmoothL1Loss(keras.layers.Layer):
         self.per_place = per_place
 
     def call(self, inputs: Sequence[tf.Tensor]) -> tf.Tensor | tuple[tf.Tensor, tf.Tensor]:
-        """The loss, and the sums over the channels where they are asked for."""
+        """Return the loss, and the sums over the channels if they are requested."""
         a = inputs[0]
         b, *weights = (tf.reshape(v, tf.shape(a)) for v in inputs[1:])
         d = weights[0] * (a - b) if weights else a - b
@@ -59,7 +69,7 @@ class SmoothL1Loss(keras.layers.Layer):
         return loss, sums
 
     def _count(self, a: tf.Tensor) -> tf.Tensor:
-        """What the sum is divided by."""
+        """Return the number by which the sum is divided."""
         if self.normalization == "NONE":
             return tf.constant(self.divisor, a.dtype)
         if self.normalization == "BATCH_SIZE":
@@ -68,7 +78,7 @@ class SmoothL1Loss(keras.layers.Layer):
         return tf.cast(tf.maximum(tf.size(a) // tf.maximum(channels, 1), 1), a.dtype)
 
     def compute_output_spec(self, inputs: Sequence[keras.KerasTensor]) -> object:
-        """A scalar, and the sums."""
+        """Return the spec of a scalar, and of the sums."""
         loss = keras.KerasTensor((), dtype=self.compute_dtype)
         if not self.per_place:
             return loss
@@ -79,7 +89,7 @@ class SmoothL1Loss(keras.layers.Layer):
         return loss, keras.KerasTensor(shape, dtype=self.compute_dtype)
 
     def get_config(self) -> dict[str, object]:
-        """Arguments."""
+        """Return the constructor's arguments."""
         return {
             **super().get_config(),
             "sigma": self.sigma,

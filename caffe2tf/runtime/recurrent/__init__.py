@@ -1,1 +1,1 @@
-"""Recurrent layers."""
+"""Keras layers that are recurrent."""

@@ -1,4 +1,4 @@
-"""SequenceLSTM: an LSTM over the rows of a matrix, whose streams begin anew where a second input says so."""
+"""SequenceLSTM: an LSTM over the rows of a matrix, with markers that restart its sequences."""
 
 from __future__ import annotations
 
@@ -16,17 +16,34 @@ __all__ = ["SequenceLSTM"]
 
 @keras.saving.register_keras_serializable(package="caffe2tf")
 class SequenceLSTM(keras.layers.Layer):
-    """An LSTM over rows: row ``t * streams + n`` of the input is step t of stream n, and so in the output.
+    """An LSTM over the rows of a matrix, as the caffe-lstm project computes it.
 
-    The four gates, in the order i, f, o, g, are ``x[t] W_x + keep[t] h[t - 1] W_h + b``;
-    ``c[t] = keep[t] sigmoid(f) c[t - 1] + sigmoid(i) tanh(g)``, ``h[t] = sigmoid(o) tanh(c[t])``; h is the output.
+    Unlike ``keras.layers.LSTM``, it has no batch axis: the rows of several sequences (streams) alternate. Row
+    ``t * streams + n`` of the input, and of the output, is step t of stream n. With the gates i, f, o and g, in this
+    order, each step computes::
 
-    Inputs: x (rows, ...); or a list of x and markers. Where marker ``t + n`` is 0, stream n begins anew at step t: keep
-    is 0, else 1. Without markers all streams begin at the first step. Output: (rows, units).
+        i, f, o, g = split(x[t] @ kernel + keep[t] * h[t - 1] @ recurrent_kernel + bias, 4)
+        c[t] = keep[t] * sigmoid(f) * c[t - 1] + sigmoid(i) * tanh(g)
+        h[t] = sigmoid(o) * tanh(c[t])
+
+    A stream restarts at a step where `keep` is 0. Without markers, all streams start at the first step and run to the
+    end. With markers, `keep` of stream n at step t is 0 if marker ``t + n`` is 0, else 1. The index ``t + n`` is that
+    of caffe-lstm.
 
     Args:
-        units: values of a state.
-        streams: how many sequences there are.
+        units: int. The size of the state.
+        streams: int. The number of sequences. It must divide the number of rows. Defaults to 1.
+
+    Input shape:
+        ``x`` of shape ``(rows, ...)``, whose values after the first axis form one vector; or a list of ``x`` and the
+        markers, of shape ``(rows,)`` or ``(rows, 1)``.
+
+    Output shape:
+        ``(rows, units)``: h of all steps.
+
+    Weights:
+        ``kernel``: ``(values of a row, 4 * units)``. ``bias``: ``(4 * units,)``. ``recurrent_kernel``:
+        ``(units, 4 * units)``.
     """
 
     def __init__(self, units: int, *, streams: int = 1, **kwargs: object) -> None:
@@ -35,7 +52,7 @@ class SequenceLSTM(keras.layers.Layer):
         self.streams = streams
 
     def build(self, input_shape: Sequence[object]) -> None:
-        """Makes the kernels of x and of the state, and the bias."""
+        """Create the kernels and the bias."""
         wide = 4 * self.units
         self.kernel = self.add_weight(name="kernel", shape=(math.prod(_shape_of_first(input_shape)[1:]), wide))
         self.bias = self.add_weight(name="bias", shape=(wide,), initializer="zeros")
@@ -44,7 +61,7 @@ class SequenceLSTM(keras.layers.Layer):
         )
 
     def call(self, inputs: tf.Tensor | Sequence[tf.Tensor]) -> tf.Tensor:
-        """All steps, one after the other."""
+        """Run all steps in turn."""
         x, *markers = inputs if isinstance(inputs, list | tuple) else [inputs]
         rows = known_shape(x)[0]
         count = rows // self.streams
@@ -60,21 +77,21 @@ class SequenceLSTM(keras.layers.Layer):
     def step(
         self, states: tuple[tf.Tensor, tf.Tensor], inputs: tuple[tf.Tensor, tf.Tensor]
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """State after a step (h and c), from those before it, what drives it, and what they are multiplied by."""
+        """Return h and c after a step, from those before it, the input part of the gates, and `keep`."""
         hidden, cell = states
         driven, keep = inputs
         cell, hidden = lstm_unit(cell, keep * (hidden @ self.recurrent_kernel) + driven, keep)
         return hidden, cell
 
     def compute_output_shape(self, input_shape: Sequence[object]) -> tuple[int | None, ...]:
-        """As many rows."""
+        """Return ``(rows, units)``."""
         return (_shape_of_first(input_shape)[0], self.units)
 
     def get_config(self) -> dict[str, object]:
-        """Arguments of the constructor."""
+        """Return the constructor's arguments."""
         return {**super().get_config(), "units": self.units, "streams": self.streams}
 
 
 def _shape_of_first(shapes: Sequence[object]) -> tuple[int, ...]:
-    """Of one shape or a list of them, the first."""
+    """Return the first of a list of shapes, or the only shape."""
     return tuple(shapes[0] if isinstance(shapes[0], list | tuple) else shapes)
