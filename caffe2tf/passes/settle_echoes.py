@@ -1,7 +1,7 @@
 """Keeps the echoes that somebody needs, and removes the others.
 
 In Caffe several blobs may be names of one memory: the top of a Reshape is an alias of its bottom. When a layer
-overwrites one of them in place, the others change with it. The loader writes this down as *echo* nodes: an echo node
+overwrites one of them in place, the others change with it. The loader represents this by *echo* nodes: an echo node
 re-reads a blob after another name of the same memory was overwritten in place, and gives the other name a new version.
 
 **Given** a graph in which an echo node follows each such write, whether or not anybody reads its value.

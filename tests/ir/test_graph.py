@@ -1,4 +1,4 @@
-"""What a graph says of its values: readers, final values, outputs."""
+"""What a graph says about its values: readers, last versions, outputs."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_the_final_value_of_a_blob_is_the_last_one_written() -> None:
     assert g.unread() == ("y",)
 
 
-def test_an_echo_reads_nothing_away_and_makes_no_output() -> None:
+def test_an_echo_is_no_reader_and_makes_no_output_of_a_blob_that_was_read() -> None:
     """x is read by a layer, so the echo of a later write to its memory is no output; z is not, so its echo is."""
     g = graph(
         node("a", "", "x z"),
@@ -47,7 +47,7 @@ def test_an_echo_reads_nothing_away_and_makes_no_output() -> None:
     assert g.unread() == ("z#2", "y#2")
 
 
-def test_values_that_nobody_writes_any_more_are_forgotten() -> None:
+def test_values_that_nobody_writes_are_dropped() -> None:
     g = graph(node("a", "", "x"), node("b", "x", "y"))
     assert set(g.with_nodes(g.nodes[:1]).values) == {"x"}
 

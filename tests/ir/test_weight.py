@@ -1,4 +1,4 @@
-"""A weight is its parts one after the other, whatever their strides and types."""
+"""A weight consists of its parts one after the other, whatever their strides and dtypes."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The passes over networks of very many layers: the work grows as the network does, and not as its square.
+"""Passes over very large networks: their time grows linearly with the network, not quadratically.
 
-Limits are of the processor's time, many times what it takes, and a fraction of what the square would.
+The limits are CPU time: many times what a pass takes, and a fraction of what a quadratic one would take.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def test_many_silenced_blobs() -> None:
     assert done.outputs == ("kept",)
 
 
-def test_a_long_way_to_a_target() -> None:
+def test_a_long_chain_of_layers_before_a_target() -> None:
     count = 10_000
     way = [node(f"t{i}", ReLU(), (f"t{i - 1}" if i else "label",)) for i in range(count)]
     loss = node("loss", EuclideanLoss(), ("r", way[-1].name))

@@ -1,4 +1,4 @@
-"""Layouts: as few reorderings as the network allows, and names that collide with nothing."""
+"""Layouts of loaded networks: as few reorderings as possible, and names that collide with nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the passes leave out, join and share, held against what the network computes without them."""
+"""All passes together, from the text of a definition to the values that the network computes."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_an_activation_in_place_is_part_of_its_layer(tmp_path: Path) -> None:
     assert run_layer(text, {"d": X})["c"].min() == 0
 
 
-def test_one_that_keeps_its_blob_is_not(tmp_path: Path) -> None:
+def test_an_activation_with_a_blob_of_its_own_is_not_fused(tmp_path: Path) -> None:
     text = CONV.format("c", "d", "c", "") + RELU.format("r", "c", "r")
     assert {"c", "r"} <= set(names(prepared(text, tmp_path)))
     out = run_layer(text, {"d": X})
@@ -51,7 +51,7 @@ def test_one_that_keeps_its_blob_is_not(tmp_path: Path) -> None:
     assert out["c"].min() < 0
 
 
-def test_nor_one_whose_blob_was_read_before(tmp_path: Path) -> None:
+def test_an_activation_in_place_is_not_fused_if_its_blob_was_read_before(tmp_path: Path) -> None:
     text = (
         CONV.format("c", "d", "c", "")
         + RELU.format("before", "c", "kept").replace("ReLU", "TanH")
@@ -64,7 +64,7 @@ def test_nor_one_whose_blob_was_read_before(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["Convolution", "InnerProduct"])
-def test_of_two_activations_in_place_only_the_first_is(kind: str, tmp_path: Path) -> None:
+def test_of_two_activations_in_place_only_the_first_is_fused(kind: str, tmp_path: Path) -> None:
     text = (
         CONV.format("c", "d", "c", "") + RELU.format("r", "c", "c") + RELU.format("t", "c", "c").replace("ReLU", "TanH")
     )
@@ -81,7 +81,7 @@ def test_of_two_activations_in_place_only_the_first_is(kind: str, tmp_path: Path
     assert 0.5 < out.max() <= 1
 
 
-def test_batch_norm_and_the_scale_in_place_are_one(tmp_path: Path) -> None:
+def test_batch_norm_and_the_scale_in_place_are_one_layer(tmp_path: Path) -> None:
     text = (
         'layer { name: "b" type: "BatchNorm" bottom: "d" top: "b" batch_norm_param { use_global_stats: true } }\n'
         'layer { name: "s" type: "Scale" bottom: "b" top: "b" scale_param { bias_term: true } }\n'
@@ -98,7 +98,7 @@ def test_batch_norm_and_the_scale_in_place_are_one(tmp_path: Path) -> None:
     np.testing.assert_allclose(out["b"], want, rtol=1e-4, atol=1e-5)
 
 
-def test_losses_and_what_only_they_read_are_left_out(tmp_path: Path) -> None:
+def test_losses_and_labels_are_left_out(tmp_path: Path) -> None:
     text = (
         'layer { name: "label" type: "Input" top: "label" input_param { shape { dim: 2 } } }\n'
         'layer { name: "i" type: "InnerProduct" bottom: "d" top: "i" inner_product_param { num_output: 4 } }\n'
@@ -182,7 +182,7 @@ def test_whether_the_batch_is_free(tmp_path: Path, text: str, free: bool) -> Non
     assert prepared(text, tmp_path).free_batch is free
 
 
-def test_reorderings_stand_only_where_they_must(tmp_path: Path) -> None:
+def test_reorderings_are_added_only_where_layouts_differ(tmp_path: Path) -> None:
     conv_only = prepared(CONV.format("c", "d", "c", "") + RELU.format("r", "c", "r"), tmp_path)
     assert not [n for n in names(conv_only) if "plain" in n or "reordered" in n]
     flat = (
@@ -220,7 +220,7 @@ def test_a_network_whose_every_blob_is_silenced_has_no_output(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("bottoms", ["out data", "data out"])
-def test_a_prediction_stays_on_whichever_side_of_its_loss_it_stands(bottoms: str, tmp_path: Path) -> None:
+def test_a_prediction_stays_on_either_side_of_its_loss(bottoms: str, tmp_path: Path) -> None:
     """An autoencoder compares its output with its input; FlowNet resizes the truth to a prediction's size."""
     first, second = bottoms.split()
     text = (

@@ -1,4 +1,4 @@
-"""Reorder: every pair of layouts, with as little work as there is."""
+"""Reorder: every pair of layouts, by as few layers as possible."""
 
 from __future__ import annotations
 
