@@ -28,6 +28,7 @@ from caffe2tf.version import __version__
 if TYPE_CHECKING:
     from caffe2tf.conversion import Conversion, convert
     from caffe2tf.execute import run, verify
+    from caffe2tf.plugins import load_plugin
     from caffe2tf.shapes import infer_shapes
     from caffe2tf.verification import BlobVerdict, Report, Tolerance
 
@@ -47,6 +48,7 @@ __all__ = [
     "__version__",
     "convert",
     "infer_shapes",
+    "load_plugin",
     "run",
     "verify",
 ]
@@ -58,6 +60,7 @@ _HOMES = {
     "Tolerance": "verification",
     "convert": "conversion",
     "infer_shapes": "shapes",
+    "load_plugin": "plugins",
     "run": "execute",
     "verify": "execute",
 }

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from caffe2tf.arguments import checked_shapes, require_choice
 from caffe2tf.atomic import refuse_null, refuse_overwriting, write_text
+from caffe2tf.diagnostics import Diagnostic, in_order
 from caffe2tf.emit.hashing import HashJob, hash_file, hash_jobs
 from caffe2tf.emit.plan import Plan, plan_conversion
 from caffe2tf.emit.source import runtime_classes
@@ -17,7 +18,7 @@ from caffe2tf.emit.staging import RUNTIME_FILE, Staging, has_own_stubs, refuse_f
 from caffe2tf.emit.stub_source import stubs_module
 from caffe2tf.emit.weights import WeightFormat, running_total, write_weights
 from caffe2tf.ir import Shape
-from caffe2tf.load import WeightFiles, load_graph, open_source
+from caffe2tf.load import WeightFiles, load_graph, open_trained
 from caffe2tf.parse import read_network
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ class Conversion:
         outputs: name of each output and its shape, in the tensor's order.
         layer_count: Caffe layers converted.
         parameter_count: trained values.
-        notes: what was left out, decided or upgraded.
+        notes: what was left out, decided or upgraded, in the order of the definition; ``str(note)`` is a line of text.
     """
 
     module: Path
@@ -54,7 +55,7 @@ class Conversion:
     outputs: Mapping[str, Shape]
     layer_count: int
     parameter_count: int
-    notes: tuple[str, ...]
+    notes: tuple[Diagnostic, ...]
 
     def build(self) -> keras.Model:
         """The emitted model with its weights, imported from where it was written."""
@@ -110,7 +111,7 @@ def convert(  # noqa: PLR0913 - one parameter for each choice
     shapes = checked_shapes(input_shapes)
     definition = read_network(prototxt)
     stub = on_unknown == "stub"
-    with open_source(definition, weights) as source:
+    with open_trained(definition, weights) as source:
         made_from = dict.fromkeys([Path(definition.file), *(source.files if source else ())])
         with hash_jobs(made_from) as jobs:
             graph = load_graph(
@@ -227,5 +228,5 @@ def _conversion(plan: Plan, files: _Files, digests: Mapping[str, str]) -> Conver
         outputs={value.blob: value.tensor_shape for value, _ in program.outputs},
         layer_count=sum(len(n.parts) for n in program.graph.nodes),
         parameter_count=sum(b.array.size for n in program.graph.nodes if n.name in program.owners for b in n.blobs),
-        notes=program.graph.notes,
+        notes=in_order(program.graph.notes),
     )

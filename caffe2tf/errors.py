@@ -1,13 +1,24 @@
 """Every error that a user's input can cause, one subclass per stage.
 
-A message says what is wrong, where (layer, ``file:line:column``), and how to mend it. The command line prints
-the message alone, without a traceback, and exits with the class's `exit_code`.
+A message says what is wrong, where (layer, ``file:line:column``), and how to mend it. The command line prints the
+message without a traceback and exits with the `exit_code` of the class.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from caffe2tf.diagnostics import (
+    PYTHON,
+    Diagnostic,
+    Hint,
+    Position,
+    Severity,
+    Wordings,
+    common_hints,
+    in_order,
+    with_hint,
+)
 
 __all__ = [
     "Caffe2TFError",
@@ -16,94 +27,115 @@ __all__ = [
     "NetworkError",
     "OutputError",
     "ParseError",
-    "Position",
-    "Problem",
     "UnsupportedError",
     "UsageError",
     "VerificationError",
     "WeightsError",
+    "diagnose",
+    "network_error",
 ]
 
 
 class Caffe2TFError(Exception):
-    """Root of every error that a user's input can cause."""
+    """The root of every error that a user's input can cause.
+
+    ``str()`` gives the whole message, with hints for a Python program.
+
+    Args:
+        message: what is wrong; the heading of ``problems``, if there are any.
+        problems: everything that was found, if the error is about several things.
+        hint: what the user can do.
+        about: what the hint speaks of.
+
+    Attributes:
+        exit_code: the exit status of the command line.
+    """
 
     exit_code = 2
 
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        problems: Sequence[Diagnostic] = (),
+        hint: Hint | None = None,
+        about: Sequence[str] = (),
+    ) -> None:
+        self.message = message
+        self.problems = in_order(problems)
+        self.hint = hint
+        self.about = tuple(about)
+        super().__init__(self.text(PYTHON))
+
+    def text(self, wordings: Wordings) -> str:
+        """Return the whole message, with hints in the given wording."""
+        message = with_hint(self.message, self.hint, self.about, wordings)
+        if not self.problems:
+            return message
+        lines = [p.text(wordings) for p in self.problems]
+        hints = common_hints(self.problems, wordings)
+        if not message and len(lines) == 1:
+            return "\n".join([*lines, *hints])
+        return "\n".join([message or f"{len(lines)} problems:", *(f"  {line}" for line in lines), *hints])
+
 
 class UsageError(Caffe2TFError):
-    """A request that cannot be met as it was put: an argument missing, or one that contradicts another."""
+    """A request that cannot be met: an argument is missing, wrong, or contradicts another one."""
 
 
 class ParseError(Caffe2TFError):
-    """A file that cannot be read, or whose content is malformed."""
+    """A file cannot be read, or its content is malformed."""
 
 
 class WeightsError(Caffe2TFError):
-    """Weights that do not belong to the network."""
+    """The weights do not belong to the network; `problems` lists every layer that they do not fit."""
 
 
 class OutputError(Caffe2TFError):
-    """A result that cannot be written."""
+    """A result cannot be written."""
 
 
 class VerificationError(Caffe2TFError):
-    """Two sets of activations that cannot be compared (not: that differ)."""
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Position:
-    """A place in a file; ``line`` and ``column`` count from 1, and are 0 where the file has no lines (binary)."""
-
-    file: str
-    line: int = 0
-    column: int = 0
-
-    def __str__(self) -> str:
-        numbers = [str(n) for n in (self.line, self.column) if n]
-        return ":".join([self.file, *numbers])
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Problem:
-    """One thing that stands in the way of a conversion."""
-
-    what: str
-    layer: str | None = None
-    where: Position | None = None
-    unsupported: bool = False  # sound Caffe that this version cannot convert, as opposed to a mistake
-
-    def __str__(self) -> str:
-        subject = f"layer {self.layer!r}: " if self.layer is not None else ""
-        place = f"{self.where}: " if self.where else ""
-        return f"{place}{subject}{self.what}"
+    """Two sets of activations cannot be compared; that they differ is not an error."""
 
 
 class NetworkError(Caffe2TFError):
-    """A network that is not sound Caffe; `problems` lists everything found, not the first alone.
+    """The network is not valid Caffe; `problems` lists everything that was found."""
 
-    A `hint` on how to mend several of them comes after the list.
-    """
-
-    def __init__(self, problems: Sequence[Problem], hint: str = "") -> None:
-        self.problems = tuple(problems)
-        lines = [str(p) for p in self.problems]
-        count = len(lines)
-        head = lines[0] if count == 1 else "\n".join([f"{count} problems:", *(f"  {line}" for line in lines)])
-        super().__init__(f"{head}\n{hint}" if hint else head)
+    def __init__(self, problems: Sequence[Diagnostic]) -> None:
+        super().__init__(problems=problems)
 
 
 class UnsupportedError(NetworkError):
-    """A network of which at least one part is sound but cannot be converted."""
+    """At least one part of the network is valid Caffe but cannot be converted."""
 
     exit_code = 3
 
 
 class LayerError(Caffe2TFError):
-    """What is wrong with one layer; whoever reads the network adds which layer, and where it stands."""
+    """One layer is wrong; whoever reads the network adds the layer's name and place (`diagnose`)."""
 
 
 class LayerUnsupportedError(LayerError):
-    """What one layer asks for is sound Caffe, but cannot be converted."""
+    """What one layer asks for is valid Caffe but cannot be converted."""
 
     exit_code = 3
+
+
+def diagnose(error: LayerError, *, layer: str, where: Position | None) -> Diagnostic:
+    """Return the diagnostic for an error of one layer."""
+    unsupported = isinstance(error, LayerUnsupportedError)
+    return Diagnostic(
+        severity=Severity.UNSUPPORTED if unsupported else Severity.ERROR,
+        message=error.message,
+        layer=layer,
+        where=where,
+        hint=error.hint,
+        about=error.about,
+    )
+
+
+def network_error(problems: Sequence[Diagnostic]) -> NetworkError:
+    """Return the error for these problems: `UnsupportedError` if one of them is a part that is not supported."""
+    unsupported = any(p.severity is Severity.UNSUPPORTED for p in problems)
+    return UnsupportedError(problems) if unsupported else NetworkError(problems)

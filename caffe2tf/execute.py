@@ -6,19 +6,20 @@ import os
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from caffe2tf.diagnostics import Hint
 from caffe2tf.emit.importing import load_emitted
 from caffe2tf.emit.plan import Plan, plan_conversion
 from caffe2tf.emit.program import Program
-from caffe2tf.errors import Caffe2TFError, NetworkError, UnsupportedError, UsageError, WeightsError
+from caffe2tf.errors import Caffe2TFError, NetworkError, UnsupportedError, UsageError, WeightsError, network_error
 from caffe2tf.ir import Graph, Shape, Value, Weight, format_shape
 from caffe2tf.layers.data.source import Source
-from caffe2tf.load import WeightFiles, load_graph, open_source, source_tops
+from caffe2tf.load import WeightFiles, load_graph, open_trained, source_tops
 from caffe2tf.parse import NetworkDefinition, WeightSource, read_network
 from caffe2tf.quiet import starting_tensorflow
 from caffe2tf.verification import Report, Tolerance, compare_blobs, read_reference
@@ -124,7 +125,7 @@ def _activations(
     sources = source_tops(definition, state)
     given = {k: v for k, v in (otherwise or {}).items() if k in sources} | dict(inputs)
     fed = {name: _numbers(name, a) for name, a in given.items()}
-    with open_source(definition, weights) as source:
+    with open_trained(definition, weights) as source:
         graph = _load(definition, source, {name: a.shape for name, a in fed.items()}, state)
         plan = plan_conversion(graph, definition, keep_losses=True, keep_silent=True)
         fed = _own_values(graph) | fed
@@ -157,18 +158,26 @@ def _load(
     """The graph for inputs of these shapes, which are to blame where it could be loaded for those of the definition."""
     try:
         return load_graph(definition, source, input_shapes=shapes, fill=source is None, **state)
-    except UnsupportedError:
-        raise
+    except UnsupportedError as e:
+        raise _asking_for_arrays(e) from None
     except (NetworkError, WeightsError) as e:
         try:
             graph = load_graph(definition, source, **state)
         except Caffe2TFError:
-            raise e from None
+            raise _asking_for_arrays(e) from None
         inputs = [v for n in graph.nodes if isinstance(n.layer, Source) for v in graph.written(n)]
         misfit = _misfit(inputs, shapes)
         if not misfit or not shapes.keys() <= {v.blob for v in inputs}:
             raise
         raise UsageError(f"{misfit}; the network cannot take that: {e}") from e
+
+
+def _asking_for_arrays(error: NetworkError | WeightsError) -> NetworkError | WeightsError:
+    """Return the error with hints for `run` and `verify`, which take arrays, not shapes."""
+    if isinstance(error, WeightsError):
+        return error
+    shapes = (Hint.INPUT_SHAPE, Hint.NEW_INPUT)
+    return network_error([replace(p, hint=Hint.INPUT_ARRAY) if p.hint in shapes else p for p in error.problems])
 
 
 def _misfit(inputs: Sequence[Value], shapes: Mapping[str, tuple[int, ...]]) -> str:
@@ -218,10 +227,7 @@ def _check_inputs(program: Program, fed: Mapping[str, npt.NDArray[Any]]) -> None
     missing = [v for v, _ in program.inputs if v.blob not in fed]
     if missing:
         names = ", ".join(f"{v.blob!r} ({format_shape(v.shape)})" for v in missing)
-        raise UsageError(
-            f"no array is given for input {names}; give one by that name, in the file of --input or from Python in "
-            "`inputs`"
-        )
+        raise UsageError(f"no array is given for input {names}", hint=Hint.INPUT_ARRAY, about=[v.blob for v in missing])
     misfit = _misfit([v for v, _ in program.inputs], {name: a.shape for name, a in fed.items()})
     if misfit:  # a scalar does not take the place of the definition's shape
         raise UsageError(f"{misfit}; give an array of as many axes")

@@ -85,7 +85,7 @@ def test_recordings(case: str) -> None:
 def test_a_missing_input_is_named_with_its_shape(tmp_path: Path) -> None:
     net = tmp_path / "n.prototxt"
     net.write_text(input_layers({"a": (2, 3), "b": (4, 5)}) + 'layer { name: "t" type: "TanH" bottom: "b" top: "t" }')
-    with pytest.raises(caffe2tf.UsageError, match=r"no array is given for input 'b' \(4x5\); .* --input .* `inputs`"):
+    with pytest.raises(caffe2tf.UsageError, match=r"no array is given for input 'b' \(4x5\); give .* `inputs`"):
         caffe2tf.run(net, None, {"a": np.ones((2, 3))})
 
 
@@ -125,7 +125,7 @@ def test_weights_that_fit_another_size_of_the_input(digits: Path) -> None:
 
 
 def test_an_input_is_not_blamed_for_other_mistakes(digits: Path, tmp_path: Path) -> None:
-    with pytest.raises(caffe2tf.NetworkError, match="'more', which is no input"):
+    with pytest.raises(caffe2tf.NetworkError, match="'more', which is not an input"):
         caffe2tf.run(digits / "deploy.prototxt", None, {"data": np.ones((2, 1, 16, 16)), "more": np.ones(2)})
     other = tmp_path / "other.prototxt"
     other.write_text((digits / "deploy.prototxt").read_text().replace("num_output: 10", "num_output: 11"))

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from caffe2tf.alexnet.recorded import definition_path
+from caffe2tf.diagnostics import Hint
 from caffe2tf.emit.importing import load_emitted
 from caffe2tf.emit.plan import plan_conversion
 from caffe2tf.errors import ParseError, UsageError, WeightsError
@@ -95,7 +96,8 @@ def build(weights: str | os.PathLike[str] | None = None) -> keras.Model:
 def _weight_file(given: str | os.PathLike[str]) -> Path:
     path = Path(given)
     if path.suffix == ".caffemodel" or path.name.endswith(".caffemodel.h5"):
-        raise UsageError(f"{path}: first make a weight file of it: caffe2tf alexnet --from {path} -o alexnet.h5")
+        message = f"{path}: these are weights for Caffe, not for Keras"
+        raise UsageError(message, hint=Hint.REGENERATE, about=[str(path)])
     require_readable(path, what="weight file", suffixes=_WEIGHT_FILES)
     if not path.name.endswith(_WEIGHT_FILES):
         raise UsageError(f"{path}: weights are read from files whose names end in {', '.join(_WEIGHT_FILES)}")

@@ -13,6 +13,7 @@ from typing import Literal
 from caffe2tf.alexnet.recorded import definition_path
 from caffe2tf.arguments import require_choice
 from caffe2tf.atomic import refuse_overwriting
+from caffe2tf.diagnostics import Diagnostic, Hint
 from caffe2tf.emit.plan import plan_conversion
 from caffe2tf.emit.weights import WeightFormat, running_total, write_weights
 from caffe2tf.errors import UsageError, WeightsError
@@ -50,7 +51,7 @@ class Regenerated:
     published: bool
     shapes: Mapping[str, tuple[int, ...]]
     parameter_count: int
-    notes: tuple[str, ...]
+    notes: tuple[Diagnostic, ...]
 
 
 def regenerate(
@@ -123,8 +124,9 @@ def refuse_caffenet(source: WeightSource) -> None:
     if "pool1" in order and "norm1" in order and order.index("pool1") < order.index("norm1"):
         raise WeightsError(
             f"{source.files[0]}: these are weights of CaffeNet, which pools before it normalizes; AlexNet normalizes "
-            "first, and would compute something else with them. Convert them with CaffeNet's own definition: "
-            f"caffe2tf convert deploy.prototxt {source.files[0]} --out caffenet"
+            "first, and would compute something else with them",
+            hint=Hint.CONVERT,
+            about=[str(source.files[0])],
         )
 
 

@@ -61,7 +61,9 @@ def _command() -> int | str | None:
     except SystemExit as e:  # typer always ends so
         code = e.code
     except Caffe2TFError as e:
-        print_problem(f"caffe2tf: {e}")
+        from caffe2tf.cli.hints import COMMAND_LINE
+
+        print_problem(f"caffe2tf: {e.text(COMMAND_LINE)}")
         code = e.exit_code
     try:
         sys.stdout.flush()

@@ -94,6 +94,8 @@ def _refuse_contradictions(file: Path | None, caffemodel: Path | None, out: Path
 
 
 def _as_dict(done: Regenerated) -> dict[str, object]:
+    from caffe2tf.cli.hints import COMMAND_LINE
+
     return {
         "weights": str(done.weights),
         "sha256": done.sha256,
@@ -102,7 +104,7 @@ def _as_dict(done: Regenerated) -> dict[str, object]:
         "published": done.published,
         "shapes": {name: list(shape) for name, shape in done.shapes.items()},
         "parameters": done.parameter_count,
-        "notes": list(done.notes),
+        "notes": [note.text(COMMAND_LINE) for note in done.notes],
     }
 
 

@@ -99,6 +99,8 @@ def convert(
 
 
 def _as_dict(done: Conversion) -> dict[str, object]:
+    from caffe2tf.cli.hints import COMMAND_LINE
+
     return {
         "module": str(done.module),
         "runtime_layers": done.layers and str(done.layers),
@@ -109,7 +111,7 @@ def _as_dict(done: Conversion) -> dict[str, object]:
         "outputs": {k: list(v) for k, v in done.outputs.items()},
         "layers": done.layer_count,
         "parameters": done.parameter_count,
-        "notes": list(done.notes),
+        "notes": [note.text(COMMAND_LINE) for note in done.notes],
     }
 
 

@@ -18,6 +18,7 @@ from caffe2tf.cli.options import (
     load_plugins,
     parse_shapes,
 )
+from caffe2tf.diagnostics import common_hints
 
 if TYPE_CHECKING:
     from caffe2tf.load.survey import Row, Survey
@@ -47,13 +48,13 @@ def inspect(
     TensorFlow is not needed.
     """
     from caffe2tf.cli.output import print_json
-    from caffe2tf.load import open_source
+    from caffe2tf.load import open_trained
     from caffe2tf.load.survey import survey
     from caffe2tf.parse import read_network
 
     load_plugins(plugin)
     definition = read_network(net)
-    with open_source(definition, weights) as source:
+    with open_trained(definition, weights) as source:
         found = survey(
             definition,
             source,
@@ -70,17 +71,20 @@ def inspect(
 
 
 def _as_dict(found: Survey) -> dict[str, object]:
+    from caffe2tf.cli.hints import COMMAND_LINE, as_dict
+
     return {
         "name": found.name,
         "layers": [asdict(r) for r in found.rows],
-        "problems": [{**asdict(p), "where": str(p.where) if p.where else None} for p in found.problems],
-        "weight_problems": list(found.weight_problems),
-        "notes": list(found.notes),
-        "hint": found.hint,
+        "problems": [as_dict(p) for p in found.problems],
+        "weight_problems": [as_dict(p) for p in found.weights_error.problems] if found.weights_error else [],
+        "notes": [note.text(COMMAND_LINE) for note in found.notes],
+        "hints": common_hints(found.problems, COMMAND_LINE),
     }
 
 
 def _print(found: Survey) -> None:
+    from caffe2tf.cli.hints import COMMAND_LINE
     from caffe2tf.cli.output import count, print_notes, print_problem, print_table
 
     columns = [
@@ -104,10 +108,12 @@ def _print(found: Survey) -> None:
     styles = ["red" if r.shapes is None else "" for r in found.rows]
     print_table(columns, [_cells(r) for r in found.rows], footer=footer, title=found.name, styles=styles)
     print_notes(found.notes)
-    for problem in (*found.problems, *found.weight_problems):  # after the table, where the user looks
-        print_problem(str(problem))
-    if found.hint:
-        print_problem(found.hint)
+    for problem in found.problems:  # after the table, where the user sees them
+        print_problem(problem.text(COMMAND_LINE))
+    if found.weights_error is not None:
+        print_problem(found.weights_error.text(COMMAND_LINE))
+    for hint in common_hints(found.problems, COMMAND_LINE):
+        print_problem(hint)
 
 
 def _cells(row: Row) -> list[str]:

@@ -8,7 +8,10 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from caffe2tf.diagnostics import Diagnostic
 
 __all__ = ["count", "print_json", "print_line", "print_notes", "print_problem", "print_table", "progress_bar"]
 
@@ -42,10 +45,12 @@ def print_problem(text: str) -> None:
     sys.stderr.write("\n".join(map(_visible, text.split("\n"))) + "\n")
 
 
-def print_notes(notes: Sequence[str], *, limit: int = 12) -> None:
+def print_notes(notes: Sequence[Diagnostic], *, limit: int = 12) -> None:
     """Print notes on standard error, so that a pipe receives only results."""
+    from caffe2tf.cli.hints import COMMAND_LINE
+
     for note in notes[:limit]:
-        print_problem(f"note: {note}")
+        print_problem(f"note: {note.text(COMMAND_LINE)}")
     if len(notes) > limit:
         print_problem(f"note: and {len(notes) - limit} more notes")
 

@@ -37,12 +37,14 @@ def upgrade(
     OLD is a definition or a trained network. A .caffemodel keeps every weight bit for bit. If NEW ends in .prototxt,
     only the definition is written. NEW is written completely or not at all.
     """
+    from caffe2tf.cli.hints import COMMAND_LINE
     from caffe2tf.cli.output import print_json, print_line, print_notes
     from caffe2tf.parse import upgrade_file
 
     done = upgrade_file(old, out)
     if json:
-        print_json({"out": str(out), "layers": done.layers, "blobs": done.blobs, "notes": list(done.notes)})
+        notes = [note.text(COMMAND_LINE) for note in done.notes]
+        print_json({"out": str(out), "layers": done.layers, "blobs": done.blobs, "notes": notes})
         return
     print_notes(done.notes)
     print_line(f"{out}: {done.layers} layers" + (f", {done.blobs} trained blobs" if done.blobs else ""))

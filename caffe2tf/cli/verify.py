@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from caffe2tf.cli.options import Json, Level, Net, Phase, Plugins, Stages, load_plugins
+from caffe2tf.diagnostics import Diagnostic
 
 if TYPE_CHECKING:
     from caffe2tf.verification import BlobVerdict, Report
@@ -101,7 +102,7 @@ def print_report(report: Report) -> None:
         for v in report.verdicts
     ]
     print_table(columns, rows, styles=["" if v.same else "bold red" for v in report.verdicts])
-    print_notes([f"blob {blob!r} is not in the reference" for blob in report.unreferenced])
+    print_notes([Diagnostic.note(f"blob {blob!r} is not in the reference") for blob in report.unreferenced])
     same = sum(v.same for v in report.verdicts)
     print_line(
         f"{same} of {len(report.verdicts)} blobs are the same "

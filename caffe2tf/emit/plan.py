@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
+from caffe2tf.diagnostics import Diagnostic
 from caffe2tf.emit.module import Provenance, render_module, with_provenance
 from caffe2tf.emit.names import module_name
 from caffe2tf.emit.order import keras_order, left_out
@@ -14,7 +15,7 @@ from caffe2tf.emit.program import Program, write_program
 from caffe2tf.emit.runtime_source import extract_runtime
 from caffe2tf.emit.source import runtime_classes
 from caffe2tf.emit.stub_source import has_stubs, render_stubs, stubs_module
-from caffe2tf.errors import NetworkError, Problem
+from caffe2tf.errors import NetworkError
 from caffe2tf.ir import Graph, Weight
 from caffe2tf.parse import NetworkDefinition
 from caffe2tf.passes import prepare
@@ -83,7 +84,7 @@ def plan_conversion(
         program = write_program(replace(prepared, outputs=(*prepared.outputs, *missing)))
     if not program.outputs:
         what = f"{definition.file}: the network has no output: every blob is read by a layer that only swallows it"
-        raise NetworkError([Problem(what=what)])
+        raise NetworkError([Diagnostic(message=what)])
     classes = runtime_classes(program)
     name = module_name(definition.name or Path(definition.file).stem)
     return Plan(

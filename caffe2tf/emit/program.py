@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from caffe2tf.emit.names import NameMap, argument_name, keras_name
 from caffe2tf.emit.ties import Tie, find_ties
-from caffe2tf.errors import LayerError, LayerUnsupportedError, NetworkError, Problem, UnsupportedError
+from caffe2tf.errors import LayerError, diagnose, network_error
 from caffe2tf.ir import Graph, Node, Value
 from caffe2tf.ir.expr import Call, Construct, Expr, keras
 from caffe2tf.layers import Context, Role
@@ -127,10 +127,7 @@ class _Writer:
         try:
             result = node.layer.emit(context, *context.inputs)
         except LayerError as e:  # of what only the conversion asks for, as a fixed number of rows
-            unsupported = isinstance(e, LayerUnsupportedError)
-            kind = UnsupportedError if unsupported else NetworkError
-            problem = Problem(what=str(e), layer=node.name, where=node.where, unsupported=unsupported)
-            raise kind([problem]) from None
+            raise network_error([diagnose(e, layer=node.name, where=node.where)]) from None
         results = result if isinstance(result, tuple) else (result,)
         if node.owner or node.name in self.sharers or _is_one_layer(results):
             self._write_shared(node, main, results)

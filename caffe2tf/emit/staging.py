@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from caffe2tf.diagnostics import Hint
 from caffe2tf.emit.hashing import hash_file
 from caffe2tf.emit.module import is_emitted
 from caffe2tf.emit.names import RUNTIME_MODULE
@@ -185,7 +186,8 @@ def runtime_for(path: Path, classes: Sequence[str]) -> str:
     if lost:
         raise OutputError(
             f"{path}: another network in this folder needs {', '.join(lost)}, which come from a plugin or another "
-            "version; name the plugin with --plugin, or choose another folder"
+            "version; load the plugin or choose another folder",
+            hint=Hint.PLUGIN,
         )
     return extract_runtime([*classes, *before])
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from caffe2tf.diagnostics import Diagnostic
 from caffe2tf.ir import Graph, Node, NodeBlob, Weight
 from caffe2tf.ir.origin import Origin, blobs_of
 from caffe2tf.ir.parameter import Member, Parameter
@@ -39,7 +40,7 @@ class Ties:
     """
 
     found: tuple[Tie, ...] = ()
-    notes: tuple[str, ...] = ()
+    notes: tuple[Diagnostic, ...] = ()
 
 
 def find_ties(graph: Graph, contexts: Mapping[str, Context]) -> Ties:
@@ -68,7 +69,7 @@ class _Search:
     users: dict[Member, str] = field(default_factory=dict)  # blob -> first Caffe layer that uses it
     holders: dict[tuple[str, tuple[int, ...], Origin], str] = field(default_factory=dict)  # weight -> its Keras layer
     ties: list[Tie] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
+    notes: list[Diagnostic] = field(default_factory=list)
 
     def visit(self, node: Node, own: Sequence[Parameter], context: Context) -> None:
         """Tie the weights of ``node`` to those of the nodes visited before it."""
@@ -97,11 +98,12 @@ class _Search:
 
     def _note(self, node: Node, shared: Parameter, apart: Sequence[str]) -> None:
         if apart:
-            self.notes.append(
-                f"layer {node.name!r}: parameter {shared.name!r} is shared with layer {self.users[shared.owner]!r}, "
-                f"but Keras needs it in another shape or order here: {', '.join(apart)} is a weight of its own that "
-                "starts with the same values; training lets the two diverge"
+            message = (
+                f"parameter {shared.name!r} is shared with layer {self.users[shared.owner]!r}, but Keras needs it in "
+                f"another shape or order here: {', '.join(apart)} is a weight of its own that starts with the same "
+                "values; training lets the two diverge"
             )
+            self.notes.append(Diagnostic.note(message, layer=node.name, where=node.where))
 
 
 def _converted(node: Node, own: Sequence[Parameter], context: Context) -> Mapping[str, Weight]:

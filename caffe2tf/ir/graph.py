@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Self
 
-from caffe2tf.errors import Position
+from caffe2tf.diagnostics import Diagnostic, Position
 from caffe2tf.ir.layer import FeedsInputs, Layer, Role
 from caffe2tf.ir.parameter import Parameter
 from caffe2tf.ir.value import NodeBlob, Value
@@ -67,7 +67,7 @@ class Graph:
     outputs: tuple[str, ...]
     free_batch: bool = True
     fixed_rows: bool = False
-    notes: tuple[str, ...] = ()
+    notes: tuple[Diagnostic, ...] = ()
     shared: Mapping[str, str] = field(default_factory=dict)
     parameters: Mapping[str, tuple[Parameter, ...]] = field(default_factory=dict)
     unbatched: frozenset[str] = frozenset()

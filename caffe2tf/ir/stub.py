@@ -70,12 +70,6 @@ class Stub(Layer):
         """Return the stub with trained blobs of these shapes."""
         return replace(self, blob_shapes=tuple(shapes))
 
-    def remarks(self) -> tuple[str, ...]:
-        """Say that the layer must be filled in, and which shapes were assumed."""
-        assumed = any(s is None for s in self.given)
-        shapes = "; its tops are taken to have the shape of its bottom (else: --input-shape TOP=N,C,H,W)"
-        return (f"type {self.type!r} is a stub, to be filled in{shapes if assumed else ''}",)
-
     def emit(self, ctx: Context, *inputs: Value) -> Expr:
         """Return a call of the stub class."""
         del ctx

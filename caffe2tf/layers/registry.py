@@ -11,7 +11,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
-from caffe2tf.errors import Caffe2TFError, UsageError
+from caffe2tf.diagnostics import Hint
+from caffe2tf.errors import Caffe2TFError, LayerUnsupportedError, UsageError
 from caffe2tf.ir.layer import Layer
 from caffe2tf.layers.index import MODULES
 
@@ -197,21 +198,22 @@ def nearest(type_: str) -> str | None:
     return folded[match[0]] if match else None
 
 
-def without_implementation(definition: LayerDefinition) -> str:
-    """Return the message for a layer whose type is unknown."""
+def without_implementation(definition: LayerDefinition) -> LayerUnsupportedError:
+    """Return the error for a layer whose type `find` has no class for."""
     for name in _python_type(definition):
         parameter = definition.message.python_param
-        return (
-            f"this layer is Python code of its own (module {parameter.module!r}, class {parameter.layer!r}), which "
-            f'only you have; write it as a layer of caffe2tf, register it with @register("{name}"), and pass its file '
-            "with --plugin"
+        return LayerUnsupportedError(
+            f"this layer is Python code of your own (module {parameter.module!r}, class {parameter.layer!r}); "
+            f'write it as a layer of caffe2tf in a plugin, registered with @register("{name}")',
+            hint=Hint.PLUGIN,
         )
     if not definition.type:
         words = difflib.get_close_matches("type", [field.path for field in definition.unknown], n=1)
-        return "the layer has no type; " + (f"did you mean `type` by {words[0]!r}?" if words else "add one")
+        advice = f"did you mean `type` by {words[0]!r}?" if words else "add one"
+        return LayerUnsupportedError(f"the layer has no type; {advice}", hint=Hint.UNKNOWN_TYPE)
     near = nearest(definition.type)
-    hint = f"; the nearest known type is {near!r}" if near else ""
-    return f"layer type {definition.type!r} is not supported{hint}"
+    meant = f"; the nearest known type is {near!r}" if near else ""
+    return LayerUnsupportedError(f"layer type {definition.type!r} is not supported{meant}", hint=Hint.UNKNOWN_TYPE)
 
 
 def _python_type(definition: LayerDefinition) -> list[str]:

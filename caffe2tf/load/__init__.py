@@ -1,6 +1,6 @@
-"""A definition, the registry and trained blobs to a graph."""
+"""From a definition, the layer registry and trained blobs to a graph."""
 
 from caffe2tf.load.loader import load_graph, source_tops
-from caffe2tf.load.source import WeightFiles, open_source
+from caffe2tf.load.trained import WeightFiles, open_trained
 
-__all__ = ["WeightFiles", "load_graph", "open_source", "source_tops"]
+__all__ = ["WeightFiles", "load_graph", "open_trained", "source_tops"]

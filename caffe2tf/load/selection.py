@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from caffe2tf.diagnostics import Diagnostic
 from caffe2tf.layers import Role, find
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def select_layers(
     selected = definition.select(phase=phase, stages=stages, level=level)
     missing = unwritten(selected.layers)
     adopted: list[LayerDefinition] = []
-    notes: list[str] = []
+    notes: list[Diagnostic] = []
     kept = {id(d) for d in selected.layers}
     for layer in definition.layers:
         wanted = missing.intersection(layer.tops)
@@ -43,9 +44,8 @@ def select_layers(
             adopted.append(layer)
             missing.difference_update(layer.tops)
             names = ", ".join(sorted(wanted))
-            notes.append(
-                f"{layer.where}: no layer gives {names} in phase {phase}; taken from {layer.name!r} all the same"
-            )
+            message = f"no layer writes {names} in phase {phase}; this layer of the other phase is used instead"
+            notes.append(Diagnostic.note(message, layer=layer.name, where=layer.where))
     if not adopted:
         return selected
     return replace(selected, layers=(*adopted, *selected.layers), notes=(*selected.notes, *notes))

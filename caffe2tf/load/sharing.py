@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from caffe2tf.errors import Problem
+from caffe2tf.diagnostics import Diagnostic
 from caffe2tf.ir import Graph, Member, Parameter, format_shape
 from caffe2tf.layers import BlobSpec
 
@@ -33,7 +33,7 @@ class Sharing:
     owner: Mapping[Member, Member] = field(default_factory=dict)
     names: Mapping[Member, str] = field(default_factory=dict)
     members: Mapping[Member, tuple[Member, ...]] = field(default_factory=dict)
-    problems: tuple[Problem, ...] = ()
+    problems: tuple[Diagnostic, ...] = ()
 
     def whole_layers(self, specs: Mapping[str, Sequence[BlobSpec]]) -> dict[str, str]:
         """For each node all of whose blobs are those of one node before it, in the same places: that node.
@@ -77,7 +77,7 @@ def find_shared(
     owner: dict[Member, Member] = {}
     names: dict[Member, str] = {}
     members: dict[Member, list[Member]] = {}
-    problems: list[Problem] = []
+    problems: list[Diagnostic] = []
     for node in graph.nodes:
         if node.name not in definitions:  # an echo, which has no blobs
             continue
@@ -88,11 +88,11 @@ def find_shared(
                 continue
             of, shape = first.setdefault(param.name, (member, spec))
             if not _may_be_one(spec, shape, permissive=param.share_mode == _PERMISSIVE):
-                what = (
+                message = (
                     f"parameter {param.name!r} is shared with layer {of.node!r}, but is {format_shape(spec.shape)} "
                     f"here and {format_shape(shape.shape)} there (STRICT needs equal shapes, PERMISSIVE equal counts)"
                 )
-                problems.append(Problem(what=what, layer=node.name, where=node.where))
+                problems.append(Diagnostic(message=message, layer=node.name, where=node.where))
                 continue
             owner[member], names[member] = of, param.name
             members.setdefault(of, []).append(member)

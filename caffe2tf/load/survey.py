@@ -1,4 +1,4 @@
-"""A network as a table, sound or not: what every layer gives and costs, and all that stands in the way."""
+"""A network as a table, valid or not: what each layer writes and costs, and everything that prevents a conversion."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from caffe2tf.errors import Caffe2TFError, NetworkError, Problem
+from caffe2tf.diagnostics import Diagnostic, Severity, in_order
+from caffe2tf.errors import Caffe2TFError, NetworkError, WeightsError
 from caffe2tf.ir import Graph, Node, Shape
-from caffe2tf.load.loader import Builder
+from caffe2tf.load.builder import build_graph
 from caffe2tf.load.selection import select_layers
 from caffe2tf.load.weights import pair_weights
-from caffe2tf.parse import NetworkDefinition, WeightSource
+from caffe2tf.parse import LayerDefinition, NetworkDefinition, WeightSource
 
 __all__ = ["Row", "Survey", "survey"]
 
@@ -21,14 +22,14 @@ class Row:
     """One layer.
 
     Attributes:
-        name: Caffe's layer name.
-        type: Caffe's layer type.
-        bottoms: blobs it reads.
-        tops: blobs it writes.
-        shapes: of the tops, in Caffe's axis order; None where the layer is not understood.
-        parameters: trained values.
-        multiply_adds: of one forward pass; None where the layer is not understood.
-        line: in the definition; 0 where it has none.
+        name: the name of the layer.
+        type: the type of the layer.
+        bottoms: the blobs that it reads.
+        tops: the blobs that it writes.
+        shapes: the shapes of the tops, in Caffe's axes; None if the layer has a problem.
+        parameters: the number of trained values.
+        multiply_adds: the multiply-adds of one forward pass; None if the layer has a problem.
+        line: the line in the definition; 0 in a binary file.
     """
 
     name: str
@@ -43,21 +44,28 @@ class Row:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Survey:
-    """A whole network, with the problems that a conversion would stop at, and a hint at how to mend several of them."""
+    """A whole network.
+
+    Attributes:
+        name: the name of the network.
+        rows: the layers.
+        problems: everything that prevents a conversion, in the order of the definition.
+        weights_error: the error about trained blobs that do not fit, if there is one.
+        notes: what the user should know, in the order of the definition.
+    """
 
     name: str
     rows: tuple[Row, ...]
-    problems: tuple[Problem, ...]
-    weight_problems: tuple[str, ...]
-    notes: tuple[str, ...]
-    hint: str = ""
+    problems: tuple[Diagnostic, ...]
+    weights_error: WeightsError | None
+    notes: tuple[Diagnostic, ...]
 
     @property
     def exit_code(self) -> int:
-        """0 where it converts, 3 where a part is unsupported, 2 where something else is wrong."""
-        if any(p.unsupported for p in self.problems):
+        """0 if the network can be converted, 3 if a part is not supported, 2 if something else is wrong."""
+        if any(p.severity is Severity.UNSUPPORTED for p in self.problems):
             return 3
-        return 2 if self.problems or self.weight_problems else 0
+        return 2 if self.problems or self.weights_error else 0
 
 
 def survey(
@@ -69,40 +77,36 @@ def survey(
     level: int = 0,
     input_shapes: Mapping[str, Shape] | None = None,
 ) -> Survey:
-    """Reads a network as far as it goes."""
+    """Read a network as far as possible. The arguments are those of `load_graph`."""
     selected = select_layers(definition, phase=phase, stages=stages, level=level)
-    builder = Builder.read(selected, phase=phase, shapes=input_shapes or {})
-    graph = builder.graph()
-    unmatched: list[str] = []
+    built = build_graph(selected, phase=phase, input_shapes=input_shapes or {})
+    graph, problems, error = built.graph, built.problems, None
     try:
-        graph, unmatched = pair_weights(graph, builder.definitions, weights, fill=False)
-    except NetworkError as e:  # parameters shared that cannot be
-        builder.problems += e.problems
-    read = ((builder.definitions[n.name], n) for n in graph.nodes if n.name in builder.definitions)
+        graph, error = pair_weights(graph, built.definitions, weights, fill=False)
+    except NetworkError as e:  # parameters that cannot be shared
+        problems += e.problems
+    read = ((built.definitions[n.name], n) for n in graph.nodes if n.name in built.definitions)
     nodes = {(d.where, d.name): n for d, n in read}
-    rows = []
-    for d in selected.layers:
-        node = nodes.get((d.where, d.name))
-        shapes, parameters, cost = _cost(graph, node) if node is not None else (None, 0, None)
-        rows.append(
-            Row(
-                name=d.name,
-                type=d.type,
-                bottoms=d.bottoms,
-                tops=d.tops,
-                shapes=shapes,
-                parameters=parameters,
-                multiply_adds=cost,
-                line=d.where.line,
-            )
-        )
     return Survey(
         name=graph.name,
-        rows=tuple(rows),
-        problems=tuple(builder.problems),
-        weight_problems=tuple(unmatched),
-        notes=graph.notes,
-        hint=builder.hint,
+        rows=tuple(_row(d, graph, nodes.get((d.where, d.name))) for d in selected.layers),
+        problems=in_order(problems),
+        weights_error=error,
+        notes=in_order(graph.notes),
+    )
+
+
+def _row(definition: LayerDefinition, graph: Graph, node: Node | None) -> Row:
+    shapes, parameters, cost = _cost(graph, node) if node is not None else (None, 0, None)
+    return Row(
+        name=definition.name,
+        type=definition.type,
+        bottoms=definition.bottoms,
+        tops=definition.tops,
+        shapes=shapes,
+        parameters=parameters,
+        multiply_adds=cost,
+        line=definition.where.line,
     )
 
 

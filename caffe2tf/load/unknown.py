@@ -1,4 +1,4 @@
-"""What becomes of fields that the schema does not know: a note where they cannot matter, else a problem."""
+"""Fields that the schema does not know: a note if the field cannot change the result, otherwise a problem."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import functools
 import re
 from typing import TYPE_CHECKING
 
-from caffe2tf.errors import Problem
+from caffe2tf.diagnostics import Diagnostic, Severity
 from caffe2tf.layers import Layer, Role, find, is_ours
 from caffe2tf.parse.parameters import not_known
 
@@ -31,48 +31,52 @@ _HARMLESS_PARTS = frozenset(
         *("save_output_param", "visualize", "visualize_threshold", "label_map_file"),
     }
 )
-"""Messages and fields that say how a network is trained, fed, scheduled or stored, not what it computes."""
+"""Messages and fields about training, feeding, scheduling or storing a network. They do not change its result."""
 _INDEX = re.compile(r"\[\d+\]")
-_NEAR = 0.75  # of 1, how alike names are for one to be meant by the other
+_NEAR = 0.75  # similarity from which on an unknown name is taken for a misspelled one; 1 is equal
 _STRUCTURE = ("layer", "layers", "input", "input_shape", "input_dim")
-"""What a network consists of: who writes it otherwise loses a part of the network."""
+"""Fields that hold the network. If one of them is misspelled, a part of the network would be lost."""
 
 
-def judge_network(definition: NetworkDefinition) -> tuple[list[Problem], list[str]]:
-    """Problems and notes on the fields beside the layers that the schema does not know."""
-    problems: list[Problem] = []
-    notes: list[str] = []
+def judge_network(definition: NetworkDefinition) -> list[Diagnostic]:
+    """Return a problem or a note for each unknown field outside the layers."""
+    found = []
     for field in definition.unknown:
         meant = _meant(definition.header, field.path)
         if meant in _STRUCTURE:
-            problems.append(Problem(what=f"field {field.path!r} is not known{_hint(meant)}", where=field.where))
+            found.append(Diagnostic(message=f"field {field.path!r} is not known{_did_you(meant)}", where=field.where))
         else:
-            notes.append(f"{field.where}: unknown field {field.path!r} left out of account{_hint(meant)}")
-    return problems, notes
+            found.append(_ignored(field, meant))
+    return found
 
 
-def judge_unknown(definition: LayerDefinition) -> tuple[list[Problem], list[str]]:
-    """Problems and notes on the fields of one layer that the schema does not know."""
-    problems: list[Problem] = []
-    notes: list[str] = []
+def judge_unknown(definition: LayerDefinition) -> list[Diagnostic]:
+    """Return a problem or a note for each unknown field of one layer that the layer does not read."""
     cls = find(definition.type, definition) if definition.unknown else None
     if cls is None:
-        return problems, notes  # nothing to judge, or a layer that is itself reported
-    for field in definition.unknown:
-        if _is_read(cls, field):
-            continue
-        hint = _hint(_meant(definition.message, field.path))
-        if _is_harmless(cls, field):
-            what = f"layer {definition.name!r}: unknown field {field.path!r} left out of account{hint}"
-            notes.append(f"{field.where}: {what}")
-        else:
-            what = not_known(field.path) + hint
-            problems.append(Problem(what=what, layer=definition.name, where=field.where, unsupported=True))
-    return problems, notes
+        return []  # no unknown field, or a layer of unknown type, which is reported itself
+    return [_judged(cls, definition, field) for field in definition.unknown if not _is_read(cls, field)]
+
+
+def _judged(cls: type[Layer], definition: LayerDefinition, field: UnknownField) -> Diagnostic:
+    meant = _meant(definition.message, field.path)
+    if _is_harmless(cls, field):
+        return _ignored(field, meant, layer=definition.name)
+    return Diagnostic(
+        severity=Severity.UNSUPPORTED,
+        message=not_known(field.path) + _did_you(meant),
+        layer=definition.name,
+        where=field.where,
+    )
+
+
+def _ignored(field: UnknownField, meant: str | None, *, layer: str | None = None) -> Diagnostic:
+    message = f"unknown field {field.path!r} is ignored{_did_you(meant)}"
+    return Diagnostic.note(message, layer=layer, where=field.where)
 
 
 def _is_read(cls: type[Layer], field: UnknownField) -> bool:
-    """Whether the layer's class reads the field, as `Layer.reads_unknown` says."""
+    """Return whether the layer's class reads the field (see `Layer.reads_unknown`)."""
     if cls.reads_unknown is None:
         return not is_ours(cls)
     return field.path.partition(".")[0].partition("[")[0] in cls.reads_unknown
@@ -88,12 +92,12 @@ def _parts(path: str) -> list[str]:
     return _INDEX.sub("", path).split(".")
 
 
-def _hint(meant: str | None) -> str:
+def _did_you(meant: str | None) -> str:
     return f"; did you mean `{meant}`?" if meant else ""
 
 
 def _meant(message: Message, path: str) -> str | None:
-    """The field of the very block in which an unknown one stands that is called nearly so; None where none is."""
+    """Return the known field of the same block whose name is most like the unknown one, or None."""
     *blocks, name = _parts(path)
     descriptor = message.DESCRIPTOR
     for block in blocks:
@@ -107,6 +111,6 @@ def _meant(message: Message, path: str) -> str | None:
 @functools.lru_cache(maxsize=1024)
 def _nearest(descriptor: Descriptor, name: str) -> str | None:
     known = descriptor.fields_by_name.keys()
-    if name in known:  # it is the value of an enum that is not known
+    if name in known:  # the field is known; the value of its enum is not
         return None
     return next(iter(difflib.get_close_matches(name, known, n=1, cutoff=_NEAR)), None)

@@ -1,4 +1,4 @@
-"""Trained blobs to the nodes they belong to: by layer name, checked against the shapes that the layers need."""
+"""Attaches trained blobs to the nodes of a graph: by layer name, checked against the shapes that the layers need."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from caffe2tf.errors import LayerError, NetworkError, Problem, WeightsError
+from caffe2tf.diagnostics import Diagnostic
+from caffe2tf.errors import LayerError, NetworkError, WeightsError
 from caffe2tf.ir import Graph, Member, Node, NodeBlob, format_shape
 from caffe2tf.ir.layer import ChecksBlobs
 from caffe2tf.ir.weight import Array
 from caffe2tf.layers import BlobSpec
+from caffe2tf.load.remarks import remarks_of
 from caffe2tf.load.sharing import Sharing, find_shared, members_of
 
 if TYPE_CHECKING:
@@ -20,78 +22,79 @@ if TYPE_CHECKING:
 __all__ = ["attach_weights", "pair_weights"]
 
 Specs = dict[str, tuple[BlobSpec, ...]]
-"""What blobs each node must have, in the order of the network."""
+"""The blobs that each node must have, in the order of the network."""
 
 
 def attach_weights(
     graph: Graph, definitions: Mapping[str, LayerDefinition], weights: WeightSource | None, *, fill: bool
 ) -> Graph:
-    """``graph`` with the blobs of ``weights`` on its nodes.
+    """Return ``graph`` with the blobs of ``weights`` on its nodes.
 
-    A blob that no file holds is filled by its filler where ``fill`` is set, or where weights are given and the filler
-    is stated and not random (a bilinear upsampling is often not stored).
+    Blobs that no file holds are filled by their fillers if ``fill`` is set. If weights are given, this is also done
+    without ``fill`` for fillers that the definition states and that are not random: the weights of a bilinear
+    upsampling are often not stored.
 
     Raises:
-        NetworkError: parameters are shared that cannot be, or are more than the memory holds.
-        WeightsError: a layer's blobs are missing, too many, or of another shape; all such layers are listed.
+        NetworkError: layers share parameters that they cannot share, or the parameters need more memory than there is.
+        WeightsError: blobs are missing, too many, or have another shape. The message lists all of them.
     """
-    attached, problems = pair_weights(graph, definitions, weights, fill=fill)
-    if problems:
-        raise WeightsError("\n".join(problems))
+    attached, error = pair_weights(graph, definitions, weights, fill=fill)
+    if error is not None:
+        raise error
     return attached
 
 
 def pair_weights(
     graph: Graph, definitions: Mapping[str, LayerDefinition], weights: WeightSource | None, *, fill: bool
-) -> tuple[Graph, list[str]]:
-    """As `attach_weights`, but what does not fit is returned: a heading, then a line for each layer."""
-    graph = _understood(graph, definitions, weights)
+) -> tuple[Graph, WeightsError | None]:
+    """Do the same as `attach_weights`, but return the error about blobs that do not fit, if there is one."""
+    graph = _recognised(graph, definitions, weights)
     specs: Specs = {node.name: node.layer.blobs(*(v.shape for v in graph.read(node))) for node in graph.nodes}
     sharing = find_shared(graph, definitions, specs)
     if sharing.problems:
         raise NetworkError(sharing.problems)
     graph = replace(graph, shared=sharing.whole_layers(specs), parameters=sharing.parameters(specs))
     if weights is None and not fill:
-        return graph, []
+        return graph, None
     pairing = _Pairing(graph=graph, specs=specs, weights=weights, fill=fill, sharing=sharing)
     names = [(node, definitions[node.name].name) for node in graph.nodes if node.name in definitions]
     pairing.collect(names)
     nodes = [pairing.attach(node) for node in graph.nodes]
-    unused = _left_over({name for _, name in names}, weights)
-    return graph.with_nodes(nodes, notes=(*graph.notes, *unused)), pairing.report()
+    notes = (*graph.notes, *_unused({name for _, name in names}, weights))
+    return graph.with_nodes(nodes, notes=notes), pairing.error()
 
 
-def _understood(graph: Graph, definitions: Mapping[str, LayerDefinition], weights: WeightSource | None) -> Graph:
-    """The layers as their trained blobs show them to be, with what they have to remark."""
+def _recognised(graph: Graph, definitions: Mapping[str, LayerDefinition], weights: WeightSource | None) -> Graph:
+    """Return the graph with layers that depend on their trained blobs settled, and with the layers' remarks."""
     nodes = []
-    remarks: dict[str, list[Node]] = {}  # the same is often to be said of many layers
     for node in graph.nodes:
         definition = definitions.get(node.name)
         blobs = weights.layers.get(definition.name, ()) if weights is not None and definition is not None else ()
         shapes = [tuple(b.shape) for b in blobs if not b.absent]
         layer = node.layer.with_blobs(shapes) if shapes else node.layer
-        for remark in layer.remarks():
-            remarks.setdefault(remark, []).append(node)
         nodes.append(node if layer is node.layer else replace(node, layer=layer))
-    notes = (_note(remark, about) for remark, about in remarks.items())
-    return graph.with_nodes(nodes, notes=(*graph.notes, *notes))
+    return graph.with_nodes(nodes, notes=(*graph.notes, *remarks_of(nodes)))
 
 
-def _note(remark: str, about: Sequence[Node]) -> str:
-    others = f" and {len(about) - 1} more like it" if len(about) > 1 else ""
-    return f"{about[0].where}: layer {about[0].name!r}{others}: {remark}"
-
-
-def _left_over(names: set[str], weights: WeightSource | None) -> list[str]:
+def _unused(names: set[str], weights: WeightSource | None) -> list[Diagnostic]:
     if weights is None:
         return []
     unused = [name for name, blobs in weights.layers.items() if blobs and name not in names]
-    return [f"the weight file's layer {name!r} is not in this network; it is ignored, as in Caffe" for name in unused]
+    return [
+        Diagnostic.note(f"the weight file's layer {name!r} is not in this network; it is ignored, as in Caffe")
+        for name in unused
+    ]
 
 
 @dataclass(slots=True, kw_only=True)
 class _Pairing:
-    """Progress of the pairing: blobs found so far, and what does not fit."""
+    """The blobs found so far, and what does not fit.
+
+    Attributes:
+        found: the blobs, by their place in the network.
+        misfits: for each node, what does not fit; if a node gets blobs several times, only the last ones count.
+        taken: the nodes that got blobs.
+    """
 
     graph: Graph
     specs: Specs
@@ -99,15 +102,15 @@ class _Pairing:
     fill: bool
     sharing: Sharing
     found: dict[Member, Blob] = field(default_factory=dict)
-    problems: dict[str, list[str]] = field(default_factory=dict)  # by node; of its last blobs, where it gets several
+    misfits: dict[str, list[str]] = field(default_factory=dict)
     taken: set[str] = field(default_factory=set)
 
     def collect(self, names: Sequence[tuple[Node, str]]) -> None:
-        """The blobs of all files, one layer after the other, each replacing what came before it, as in Caffe.
+        """Take the blobs of all files, layer by layer; each replaces what came before it, as in Caffe.
 
         Args:
-            names: each node and Caffe's name of it. Of several layers of one name, Caffe's binary files go to the
-                first, and its HDF5 files to the last.
+            names: each node with Caffe's name of its layer. If several layers have one name, Caffe gives the blobs of
+                binary files to the first of them, and those of HDF5 files to the last.
         """
         first = {name: node for node, name in reversed(names)}
         last = {name: node for node, name in names}
@@ -117,17 +120,17 @@ class _Pairing:
                 self._take(node, load.blobs)
 
     def attach(self, node: Node) -> Node:
-        """The node with its blobs; a problem is kept where one is missing."""
+        """Return the node with its blobs, or unchanged if some are missing, which is reported."""
         specs = self.specs[node.name]
-        if not specs or self.problems.get(node.name):
+        if not specs or self.misfits.get(node.name):
             return node
         owners = [self.sharing.owner.get(m, m) for m in members_of(node.name, specs)]
         have = [self.found.get(o) for o in owners]
-        # A shared blob is the first layer's: it is that layer's filler that counts.
+        # A shared blob belongs to the first layer, so that layer's filler counts.
         fillers = [self.specs[o.node][o.index] for o in owners]
         if None in have and not self._may_fill(fillers, have):
-            want = ", ".join(f"{s.name} {format_shape(s.shape)}" for s, b in zip(specs, have, strict=True) if b is None)
-            self.problems[node.name] = [f"layer {node.name!r}: needs {want}, the file holds nothing for it"]
+            want = _listed([s for s, b in zip(specs, have, strict=True) if b is None])
+            self.misfits[node.name] = [f"needs {want}, the file holds nothing for it"]
             return node
         try:
             arrays = [b.array() if b else _filled(f, o) for b, f, o in zip(have, fillers, owners, strict=True)]
@@ -135,52 +138,58 @@ class _Pairing:
             if isinstance(node.layer, ChecksBlobs):
                 node.layer.check_blobs(arrays)
         except LayerError as e:
-            self.problems[node.name] = [f"layer {node.name!r}: {e}"]
+            self.misfits[node.name] = [str(e)]
             return node
         except MemoryError:
-            want = ", ".join(f"{s.name} {format_shape(s.shape)}" for s in specs)
-            what = f"its trained values need more memory than there is: {want}"
-            raise NetworkError([Problem(what=what, layer=node.name, where=node.where)]) from None
+            message = f"its trained values need more memory than there is: {_listed(specs)}"
+            raise NetworkError([Diagnostic(message=message, layer=node.name, where=node.where)]) from None
         return replace(node, blobs=tuple(NodeBlob(array=a, source=b) for a, b in zip(arrays, have, strict=True)))
 
-    def report(self) -> list[str]:
-        """Everything that does not fit, under a heading; empty where all fits."""
-        problems = [line for node in self.graph.nodes for line in self.problems.get(node.name, ())]
+    def error(self) -> WeightsError | None:
+        """Return the error that lists everything that does not fit; None if all blobs fit."""
+        problems = [
+            Diagnostic(message=message, layer=node.name, where=node.where)
+            for node in self.graph.nodes
+            for message in self.misfits.get(node.name, ())
+        ]
         if not problems:
-            return []
+            return None
         files = ", ".join(str(f) for f in self.weights.files) if self.weights else "no weight file"
-        matched = any(not self.problems.get(name) for name in self.taken)
+        matched = any(not self.misfits.get(name) for name in self.taken)
         foreign = self.weights is not None and not matched
-        hint = " Not one layer matches: are these the weights of another network?" if foreign else ""
-        return [f"the weights ({files}) do not fit the network.{hint}", *(f"  {p}" for p in problems)]
+        remark = " Not one layer matches: are these the weights of another network?" if foreign else ""
+        return WeightsError(f"the weights ({files}) do not fit the network.{remark}", problems=problems)
 
-    def _take(self, node: Node, source: Sequence[Blob]) -> None:
+    def _take(self, node: Node, blobs: Sequence[Blob]) -> None:
         specs, members = self.specs[node.name], members_of(node.name, self.specs[node.name])
         self.taken.add(node.name)
-        lacking = [m for i, m in enumerate(members) if i >= len(source) or source[i].absent]
-        if len(source) > len(specs) or not self.sharing.owner.keys() >= set(lacking):
-            self.problems[node.name] = [_wrong_count(node, specs, source)]
+        lacking = [m for i, m in enumerate(members) if i >= len(blobs) or blobs[i].absent]
+        if len(blobs) > len(specs) or not self.sharing.owner.keys() >= set(lacking):
+            self.misfits[node.name] = [_wrong_count(specs, blobs)]
             return
-        problems = []
-        for spec, blob, member in zip(specs, source, members, strict=False):
+        misfits = []
+        for spec, blob, member in zip(specs, blobs, members, strict=False):
             if blob.absent:
                 continue
             if _same_shape(spec.shape, blob):
                 self.found[self.sharing.owner.get(member, member)] = blob
             else:
                 want, have = format_shape(spec.shape), format_shape(blob.shape)
-                problems.append(f"layer {node.name!r}: {spec.name} is {want} in the network, {have} in the file")
-        self.problems[node.name] = problems
+                misfits.append(f"{spec.name} is {want} in the network, {have} in the file")
+        self.misfits[node.name] = misfits
 
     def _may_fill(self, specs: Sequence[BlobSpec], have: Sequence[Blob | None]) -> bool:
         lacking = [s.filler for s, b in zip(specs, have, strict=True) if b is None]
         return self.fill or all(f is not None and f.given and not f.is_random for f in lacking)
 
 
-def _wrong_count(node: Node, specs: Sequence[BlobSpec], source: Sequence[Blob]) -> str:
-    want = ", ".join(f"{s.name} {format_shape(s.shape)}" for s in specs)
-    have = [format_shape(b.shape) for b in source if not b.absent]
-    return f"layer {node.name!r}: needs {len(specs)} blobs ({want}), the file holds {len(have)} ({', '.join(have)})"
+def _listed(specs: Sequence[BlobSpec]) -> str:
+    return ", ".join(f"{s.name} {format_shape(s.shape)}" for s in specs)
+
+
+def _wrong_count(specs: Sequence[BlobSpec], blobs: Sequence[Blob]) -> str:
+    have = [format_shape(b.shape) for b in blobs if not b.absent]
+    return f"needs {len(specs)} blobs ({_listed(specs)}), the file holds {len(have)} ({', '.join(have)})"
 
 
 def _filled(spec: BlobSpec, owner: Member) -> Array:
@@ -190,7 +199,10 @@ def _filled(spec: BlobSpec, owner: Member) -> Array:
 
 
 def _same_shape(want: tuple[int, ...], blob: Blob) -> bool:
-    """Caffe's rule: equal axes; for a blob of the old form, equal with ones in front up to four axes (C3D: five)."""
+    """Return whether a blob fits by Caffe's rule.
+
+    The axes must be equal. A blob in the old form may have ones in front, up to four axes (C3D: five).
+    """
     if not blob.legacy:
         return tuple(blob.shape) == tuple(want)
     axes = max(4, len(blob.shape))

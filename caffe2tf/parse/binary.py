@@ -9,7 +9,8 @@ from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.unknown_fields import UnknownFieldSet
 
-from caffe2tf.errors import ParseError, Position
+from caffe2tf.diagnostics import Position
+from caffe2tf.errors import ParseError
 from caffe2tf.parse.definition import UnknownField
 from caffe2tf.parse.descriptors import is_repeated
 from caffe2tf.parse.mapped import MappedFile

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
 
-from caffe2tf.errors import NetworkError, Position, Problem
+from caffe2tf.diagnostics import Diagnostic, Position
+from caffe2tf.errors import NetworkError
 from caffe2tf.parse import state as states
 from caffe2tf.parse.parameters import Parameters, Scalar
 
@@ -85,7 +86,7 @@ class NetworkDefinition:
         header: Everything beside the layers (name, state, force_backward, debug_info); not to be changed.
         unknown: What the schema does not know, at the level of the network.
         state: What the file itself asks for; after `select`, what was selected.
-        notes: One sentence for each thing that was upgraded, or dropped as Caffe drops it.
+        notes: What was upgraded, or ignored as Caffe ignores it.
     """
 
     name: str
@@ -94,7 +95,7 @@ class NetworkDefinition:
     header: caffe_pb2.NetParameter
     unknown: tuple[UnknownField, ...] = ()
     state: caffe_pb2.NetState
-    notes: tuple[str, ...] = ()
+    notes: tuple[Diagnostic, ...] = ()
 
     def select(self, *, phase: str, stages: Sequence[str] = (), level: int = 0) -> NetworkDefinition:
         """The layers that Caffe keeps for one NetState.
@@ -116,8 +117,8 @@ class NetworkDefinition:
         """
         state = states.merged(self.state, phase=phase, stages=stages, level=level)
         problems = [
-            Problem(
-                what="it has both `include` and `exclude` rules, which Caffe refuses; keep one kind",
+            Diagnostic(
+                message="it has both `include` and `exclude` rules, which Caffe refuses; keep one kind",
                 layer=layer.name,
                 where=layer.where,
             )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from caffe2tf.errors import Position, Problem
+from caffe2tf.diagnostics import Diagnostic, Position
 from caffe2tf.parse.descriptors import is_repeated
 
 if TYPE_CHECKING:
@@ -42,8 +42,8 @@ class Draft:
     layers: tuple[LayerDefinition, ...]
     inputs: Position
     unknown: tuple[UnknownField, ...] = ()
-    notes: tuple[str, ...] = ()
-    problems: tuple[Problem, ...] = ()
+    notes: tuple[Diagnostic, ...] = ()
+    problems: tuple[Diagnostic, ...] = ()
 
 
 def copy_field(target: Message, field: FieldDescriptor, value: Any) -> None:  # noqa: ANN401 - whatever the field holds

@@ -10,7 +10,8 @@ from os import PathLike, fspath
 from pathlib import Path
 from typing import Any, Final
 
-from caffe2tf.errors import NetworkError, ParseError, Position, Problem
+from caffe2tf.diagnostics import Diagnostic, Position
+from caffe2tf.errors import NetworkError, ParseError
 from caffe2tf.parse.binary import read_binary
 from caffe2tf.parse.definition import LayerDefinition, NetworkDefinition, UnknownField
 from caffe2tf.parse.draft import Draft, OldLayer, copy_field
@@ -72,7 +73,8 @@ def _read_text(file: MappedFile, name: str) -> Draft:
         places[field].append(place)
     draft = draft_of(net, parsed.unknown, places, Position(name, 1, 1))
     if weighted:
-        draft = replace(draft, notes=(*draft.notes, "the text holds `blobs`, which are not read; weights are binary"))
+        note = Diagnostic.note("the text holds `blobs`, which are not read; weights are binary")
+        draft = replace(draft, notes=(*draft.notes, note))
     return draft
 
 
@@ -114,10 +116,10 @@ def draft_of(
     return Draft(header=header, old=old, layers=layers, inputs=inputs, unknown=tuple(rest))
 
 
-def _missing(layers: Sequence[LayerDefinition]) -> list[Problem]:
+def _missing(layers: Sequence[LayerDefinition]) -> list[Diagnostic]:
     """What Caffe's schema requires and a layer does not say."""
     return [
-        Problem(what=f"`{path}` is required; add it", layer=layer.name, where=layer.where)
+        Diagnostic(message=f"`{path}` is required; add it", layer=layer.name, where=layer.where)
         for layer in layers
         if not layer.message.IsInitialized()
         for path in _unset(layer.message)

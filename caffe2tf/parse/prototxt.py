@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from caffe2tf.errors import Position
+from caffe2tf.diagnostics import Position
 from caffe2tf.parse.definition import UnknownField, UnknownValue
 from caffe2tf.parse.fields import Field, fields_of, guessed
 from caffe2tf.parse.lexis import CLOSERS, NAME, OPEN, STATEMENT, WORD, Cursor, Value

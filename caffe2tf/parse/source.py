@@ -6,7 +6,8 @@ import re
 from bisect import bisect_right
 from functools import cached_property
 
-from caffe2tf.errors import ParseError, Position
+from caffe2tf.diagnostics import Position
+from caffe2tf.errors import ParseError
 
 __all__ = ["Source", "repaired"]
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from caffe2tf.errors import Problem
+from caffe2tf.diagnostics import Diagnostic
 from caffe2tf.parse.definition import LayerDefinition
 from caffe2tf.parse.draft import Draft, OldLayer
 from caffe2tf.parse.upgrade_v0 import upgrade_v0
@@ -42,7 +42,8 @@ def _upgrade_transforms(draft: Draft) -> Draft:
     for layer in draft.old:
         moved = _with_transform(layer)
         if moved is not layer:
-            notes.append(f"layer {layer.message.name!r}: its transformation moved into `transform_param`")
+            what = "its transformation moved into `transform_param`"
+            notes.append(Diagnostic.note(what, layer=layer.name, where=layer.where))
         layers.append(moved)
     return replace(draft, old=tuple(layers), notes=(*draft.notes, *notes))
 
@@ -84,7 +85,7 @@ def _upgrade_inputs(draft: Draft) -> Draft:
         have = f"{len(shapes)} of `input_shape`" if shapes else f"{len(dims)} of `input_dim`"
         need = f"as many of `input_shape`, or {_DIMS_PER_INPUT} `input_dim` each"
         what = f"{len(names)} of `input` need {need}; found {have}"
-        return replace(draft, problems=(*draft.problems, Problem(what=what, where=draft.inputs)))
+        return replace(draft, problems=(*draft.problems, Diagnostic(message=what, where=draft.inputs)))
     message = caffe_pb2.LayerParameter(name="input", type="Input", top=names)
     for index in range(len(names)):
         first = index * _DIMS_PER_INPUT
@@ -121,4 +122,4 @@ def _frozen(layer: LayerDefinition) -> LayerDefinition:
 
 
 def _noted(draft: Draft, note: str) -> Draft:
-    return replace(draft, notes=(*draft.notes, note))
+    return replace(draft, notes=(*draft.notes, Diagnostic.note(note)))

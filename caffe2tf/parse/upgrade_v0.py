@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from caffe2tf.errors import Problem
+from caffe2tf.diagnostics import Diagnostic
 from caffe2tf.parse.descriptors import is_repeated
 from caffe2tf.parse.draft import Draft, OldLayer
 from caffe2tf.proto import caffe_pb2
@@ -103,33 +103,36 @@ def upgrade_v0(draft: Draft) -> Draft:
             notes += dropped
         else:
             upgraded.append(layer)
-    first = f"{count} layer{'s' * (count != 1)} in the format of 2013 (V0) became V1"
+    first = Diagnostic.note(f"{count} layer{'s' * (count != 1)} in the format of 2013 (V0) became V1")
     return replace(
         draft, old=tuple(upgraded), notes=(*draft.notes, first, *notes), problems=(*draft.problems, *problems)
     )
 
 
-def _fold_padding(layers: Sequence[OldLayer], inputs: Sequence[str]) -> tuple[list[OldLayer], list[str], list[Problem]]:
+def _fold_padding(
+    layers: Sequence[OldLayer], inputs: Sequence[str]
+) -> tuple[list[OldLayer], list[Diagnostic], list[Diagnostic]]:
     """Removes padding layers and gives their `pad` and their bottom to what reads them."""
     writer: dict[str, OldLayer | None] = dict.fromkeys(inputs)
     kept: list[OldLayer] = []
-    notes: list[str] = []
-    problems: list[Problem] = []
+    notes: list[Diagnostic] = []
+    problems: list[Diagnostic] = []
     for layer in layers:
         current = layer
         for index, bottom in enumerate(layer.message.bottom):
             if bottom not in writer:
                 what = f"it reads the blob {bottom!r}, which no input and no earlier layer makes"
-                problems.append(Problem(what=what, layer=layer.name, where=layer.where))
+                problems.append(Diagnostic(message=what, layer=layer.name, where=layer.where))
                 continue
             source = writer[bottom]
             if source is None or source.message.layer.type != "padding":
                 continue
             if obstacle := _obstacle(source, layer):
-                problems.append(Problem(what=obstacle, layer=layer.name, where=layer.where))
+                problems.append(Diagnostic(message=obstacle, layer=layer.name, where=layer.where))
                 continue
             current = _padded(current, source, index)
-            notes.append(f"padding layer {source.name!r} became the `pad` of layer {layer.name!r}")
+            note = f"padding layer {source.name!r} became the `pad` of this layer"
+            notes.append(Diagnostic.note(note, layer=layer.name, where=layer.where))
         writer |= dict.fromkeys(layer.message.top, layer)
         if layer.message.layer.type != "padding":
             kept.append(current)
@@ -156,12 +159,12 @@ def _padded(layer: OldLayer, source: OldLayer, index: int) -> OldLayer:
     return replace(layer, message=message)
 
 
-def _upgraded(layer: OldLayer) -> tuple[OldLayer, list[str]]:
+def _upgraded(layer: OldLayer) -> tuple[OldLayer, list[Diagnostic]]:
     """The V1 form, and a note for each field that Caffe ignores."""
     old = layer.message.layer
     new = caffe_pb2.V1LayerParameter(bottom=layer.message.bottom, top=layer.message.top)
-    notes = [
-        f"layer {old.name!r}: `{field.name}` stands beside a V0 layer, where Caffe ignores it"
+    what = [
+        f"`{field.name}` stands beside a V0 layer, where Caffe ignores it"
         for field, _ in layer.message.ListFields()
         if field.name not in ("layer", "bottom", "top", "blobs")
     ]
@@ -170,13 +173,14 @@ def _upgraded(layer: OldLayer) -> tuple[OldLayer, list[str]]:
             continue
         target = _target(field.name, old.type)
         if target is None:
-            notes.append(f"layer {old.name!r}: `{field.name}` means nothing to type {old.type!r} and is dropped")
+            what.append(f"`{field.name}` means nothing to type {old.type!r} and is dropped")
         else:
             _assign(new, target, value)
     word = v1_type(old.type)
     if word is not None:
         new.type = getattr(caffe_pb2.V1LayerParameter, word)
     unknown = tuple(replace(field, path=field.path.removeprefix("layer.")) for field in layer.unknown)
+    notes = [Diagnostic.note(w, layer=old.name, where=layer.where) for w in what]
     return replace(layer, message=new, unknown=unknown, word="" if word else old.type), notes
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Final
 
+from caffe2tf.diagnostics import Diagnostic
 from caffe2tf.errors import ParseError
 from caffe2tf.parse.definition import LayerDefinition, UnknownField
 from caffe2tf.parse.draft import Draft, OldLayer, copy_field
@@ -61,9 +62,10 @@ def upgrade_v1(draft: Draft) -> Draft:
     if not draft.old:
         return draft
     count = len(draft.old)
-    notes = [f"{count} layer{'s' * (count != 1)} written as `layers` (V1) became `layer`"]
+    notes = [Diagnostic.note(f"{count} layer{'s' * (count != 1)} written as `layers` (V1) became `layer`")]
     if draft.layers:
-        notes.append("the file mixes `layers` and `layer`, which Caffe refuses; all were kept, in file order")
+        mixed = "the file mixes `layers` and `layer`, which Caffe refuses; all were kept, in file order"
+        notes.append(Diagnostic.note(mixed))
     modern = []
     for old in draft.old:
         layer, more = _upgraded(old)
@@ -74,7 +76,7 @@ def upgrade_v1(draft: Draft) -> Draft:
     return replace(draft, old=(), layers=tuple(layers), notes=(*draft.notes, *notes))
 
 
-def _upgraded(old: OldLayer) -> tuple[LayerDefinition, list[str]]:
+def _upgraded(old: OldLayer) -> tuple[LayerDefinition, list[Diagnostic]]:
     message = old.message
     new = caffe_pb2.LayerParameter()
     for field, value in message.ListFields():
@@ -87,7 +89,8 @@ def _upgraded(old: OldLayer) -> tuple[LayerDefinition, list[str]]:
         new.eltwise_param.operation = caffe_pb2.EltwiseParameter.PROD
     if word:
         new.type = old.word or modern_type(word)
-        notes.append(f"layer {message.name!r}: type {word} is not one of old Caffe's; read as {new.type!r}")
+        what = f"type {word} is not one of old Caffe's; read as {new.type!r}"
+        notes.append(Diagnostic.note(what, layer=message.name, where=old.where))
     elif message.HasField("type"):
         new.type = modern_type(caffe_pb2.V1LayerParameter.LayerType.Name(message.type))
     unknown = _taken_up(new, (x for x in old.unknown if x.path != "type"))

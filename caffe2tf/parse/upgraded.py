@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from os import PathLike, fspath
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from caffe2tf.atomic import write_whole
-from caffe2tf.errors import NetworkError, Position, UsageError
+from caffe2tf.diagnostics import Diagnostic, Position
+from caffe2tf.errors import NetworkError, UsageError
 from caffe2tf.parse.binary import read_binary
 from caffe2tf.parse.blobs import Pages
 from caffe2tf.parse.caffemodel import read_caffemodel
@@ -41,12 +42,12 @@ class Upgraded:
     Attributes:
         layers: Count of layers.
         blobs: Count of trained blobs; 0 in text.
-        notes: One sentence for each thing that was upgraded, moved or left behind.
+        notes: What was upgraded, moved or left behind.
     """
 
     layers: int
     blobs: int
-    notes: tuple[str, ...]
+    notes: tuple[Diagnostic, ...]
 
 
 def upgrade_file(old: str | PathLike[str], new: str | PathLike[str]) -> Upgraded:
@@ -81,7 +82,8 @@ def upgrade_file(old: str | PathLike[str], new: str | PathLike[str]) -> Upgraded
     write_prototxt(definition, new)
     notes = definition.notes
     if left:
-        notes += (f"the {left} trained blobs stay behind in {old}; a result in .caffemodel takes them along",)
+        what = f"the {left} trained blobs stay behind in {old}; a result in .caffemodel takes them along"
+        notes += (Diagnostic.note(what),)
     return Upgraded(layers=len(definition.layers), blobs=0, notes=notes)
 
 
@@ -110,7 +112,7 @@ class _Network:
 
     head: bytes
     layers: tuple[_Layer, ...]
-    notes: tuple[str, ...]
+    notes: tuple[Diagnostic, ...]
 
     @property
     def count(self) -> int:
@@ -133,8 +135,8 @@ class _Network:
         places = {age: [Position(name, next(numbers)) for _ in getattr(net, age)] for age in ("layers", "layer")}
         draft = upgrade(draft_of(net, unknown, places, Position(name)))
         if draft.problems:
-            raise NetworkError(draft.problems)
-        notes = list(draft.notes)
+            raise NetworkError([replace(p, where=Position(name)) for p in draft.problems])
+        notes = [replace(n, where=None) for n in draft.notes]
         layers = tuple(_layer(wire, layer, spans, notes) for layer in draft.layers)
         foreign = [f for f in fields if (f.number, f.wire) not in inside and not _known(caffe_pb2.NetParameter, f)]
         head = draft.header.SerializeToString(deterministic=True) + _raw(wire, foreign)
@@ -157,7 +159,7 @@ def _ages() -> tuple[tuple[int, int], tuple[int, int]]:
     return tag(caffe_pb2.NetParameter, "layers"), tag(caffe_pb2.NetParameter, "layer")
 
 
-def _layer(wire: Wire, layer: LayerDefinition, spans: Sequence[Field], notes: list[str]) -> _Layer:
+def _layer(wire: Wire, layer: LayerDefinition, spans: Sequence[Field], notes: list[Diagnostic]) -> _Layer:
     """One layer with what its old span holds; a layer that the upgrade made (Input) has none."""
     head = layer.message.SerializeToString(deterministic=True)
     if not layer.where.line:
@@ -174,7 +176,8 @@ def _layer(wire: Wire, layer: LayerDefinition, spans: Sequence[Field], notes: li
     modern = caffe_pb2.LayerParameter.DESCRIPTOR.fields_by_number
     for field in kept:
         what = "means something else in the modern form, and is dropped" if field.number in modern else "is kept"
-        notes.append(f"layer {layer.name!r}: field {field.number}, which Caffe does not know, {what}")
+        told = f"field {field.number}, which Caffe does not know, {what}"
+        notes.append(Diagnostic.note(told, layer=layer.name))
     head += _raw(wire, [f for f in kept if f.number not in modern])
     return _Layer(head=head, blobs=tuple(f for f in fields if (f.number, f.wire) == tag(message, "blobs")))
 

@@ -24,7 +24,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 
-from caffe2tf.errors import Problem, UnsupportedError
+from caffe2tf.diagnostics import Diagnostic, Severity
+from caffe2tf.errors import UnsupportedError
 from caffe2tf.ir import Graph, Node, Value
 from caffe2tf.ir.layer import Layer, Role
 from caffe2tf.layers import type_of
@@ -64,7 +65,7 @@ class _Removal:
 
     kept: list[Node] = field(default_factory=list)
     values: list[Value] = field(default_factory=list)  # of the activations
-    notes: list[str] = field(default_factory=list)
+    notes: list[Diagnostic] = field(default_factory=list)
     targets: set[str] = field(default_factory=set)
     predictions: set[str] = field(default_factory=set)
     lost: set[str] = field(default_factory=set)  # ids of what the losses wrote
@@ -86,7 +87,8 @@ class _Removal:
             self.lost.update(node.outputs)
             layer, type_ = loss.activation(), loss.type_name()
             if layer is None:  # case 2
-                self.notes.append(f"layer {node.name!r} ({type_}) is left out: it serves training or testing")
+                left_out = f"{type_} is left out: it serves training or testing"
+                self.notes.append(Diagnostic.note(left_out, layer=node.name, where=node.where))
             else:  # case 1
                 self._activate(graph, node, type_, layer, final=node.name == last)
         return self
@@ -95,7 +97,8 @@ class _Removal:
         value = _top_of_activation(graph, node, {v.blob for v in self.values}, final=final)
         self.values.append(value)
         self.kept.append(replace(node, layer=layer, inputs=node.inputs[:1], outputs=(value.id,), blobs=()))
-        self.notes.append(f"layer {node.name!r} ({type_}) becomes {type_of(type(layer))}, blob {value.blob!r}")
+        becomes = f"{type_} becomes {type_of(type(layer))}, blob {value.blob!r}"
+        self.notes.append(Diagnostic.note(becomes, layer=node.name, where=node.where))
 
 
 def _top_of_activation(graph: Graph, node: Node, taken: Collection[str], *, final: bool) -> Value:
@@ -138,11 +141,11 @@ def _used_losses(graph: Graph) -> set[str]:
 def _refuse_unknown_losses(graph: Graph, used: Collection[str]) -> None:
     """Raise UnsupportedError if a loss of case 3 cannot be computed."""
     problems = [
-        Problem(
-            what=f"another layer reads the value of this {n.layer.type_name()}, which caffe2tf cannot compute",
+        Diagnostic(
+            severity=Severity.UNSUPPORTED,
+            message=f"another layer reads the value of this {n.layer.type_name()}, which caffe2tf cannot compute",
             layer=n.name,
             where=n.where,
-            unsupported=True,
         )
         for n in graph.nodes
         if n.name in used and isinstance(n.layer, Loss) and not n.layer.computable

@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 from caffe2tf import alexnet
 from caffe2tf.alexnet import AlexNetReport, Regenerated, WeightVerdict
 from caffe2tf.cli.alexnet import alexnet as command
+from caffe2tf.diagnostics import Diagnostic
 from caffe2tf.errors import UsageError
 from caffe2tf.verification import BlobVerdict, Report, Tolerance
 
@@ -23,7 +24,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[object, ...]]:
         made.append(("regenerate", caffemodel, out, layout))
         return Regenerated(
             weights=out, sha256="5a", caffemodel=caffemodel, caffemodel_sha1="91", published=True,
-            shapes={"fc8/bias": (1000,)}, parameter_count=60_965_224, notes=("a note",),
+            shapes={"fc8/bias": (1000,)}, parameter_count=60_965_224, notes=(Diagnostic.note("a note"),),
         )  # fmt: skip
 
     def check(file: Path | None, *, caffemodel: Path | None, progress: object) -> AlexNetReport:

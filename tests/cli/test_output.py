@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from caffe2tf.cli import output
+from caffe2tf.diagnostics import Diagnostic
 
 COLUMNS = [("name", "left"), ("count", "right")]
 ROWS = [["a", "1"], ["[bold]b[/bold]", "1,234"]]
@@ -74,7 +75,7 @@ def test_progress_prints_nothing_in_a_pipe(capsys: pytest.CaptureFixture[str]) -
 
 
 def test_only_the_first_notes_are_printed(capsys: pytest.CaptureFixture[str]) -> None:
-    output.print_notes([f"n{i}" for i in range(15)])
+    output.print_notes([Diagnostic.note(f"n{i}") for i in range(15)])
     said = capsys.readouterr()
     assert said.out == ""
     assert said.err.splitlines()[-1] == "note: and 3 more notes"

@@ -187,7 +187,7 @@ def test_without_the_plugin_every_unknown_type_is_reported_with_a_hint(folder: P
     assert done.code == 3
     assert "net.prototxt:4:1: layer 'b/1': layer type 'Bend' is not supported" in done.err
     assert (
-        "net.prototxt:5:1: layer 'p': this layer is Python code of its own (module 'sums', class 'RowSum')" in done.err
+        "net.prototxt:5:1: layer 'p': this layer is Python code of your own (module 'sums', class 'RowSum')" in done.err
     )
     assert '@register("Python:sums.RowSum")' in done.err
     assert "--plugin" in done.err

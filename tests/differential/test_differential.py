@@ -11,7 +11,7 @@ from google.protobuf import text_format
 
 import caffe2tf
 from caffe2tf.emit.plan import plan_conversion
-from caffe2tf.load import load_graph, open_source
+from caffe2tf.load import load_graph, open_trained
 from caffe2tf.parse import read_network
 from caffe2tf.proto import caffe_pb2
 from tests.builders import caffemodel
@@ -132,7 +132,7 @@ def _held_at_any_batch_size(drawn: Drawn, folder: Path) -> bool:
     prototxt, weights = write(drawn, folder)
     model = caffe2tf.convert(prototxt, weights, folder / "out").build()
     definition = read_network(prototxt)
-    with open_source(definition, weights) as source:
+    with open_trained(definition, weights) as source:
         program = plan_conversion(load_graph(definition, source, fill=True), definition).program
     if all(v.shape[0] is None for v in model.inputs) and not _states_batch(drawn):
         drawn = _of_batch(drawn, 5)

@@ -10,7 +10,7 @@ import pytest
 
 from caffe2tf.emit.plan import Plan, plan_conversion
 from caffe2tf.errors import NetworkError
-from caffe2tf.load import load_graph, open_source
+from caffe2tf.load import load_graph, open_trained
 from caffe2tf.parse import read_network
 from tests.builders import caffemodel, input_layers
 
@@ -30,7 +30,7 @@ def planned(folder: Path, text: str, blobs: dict[str, Any] | None = None, **opti
         weights = folder / "net.caffemodel"
         weights.write_bytes(caffemodel(blobs))
     definition = read_network(file)
-    with open_source(definition, weights) as source:
+    with open_trained(definition, weights) as source:
         return plan_conversion(load_graph(definition, source), definition, **options)
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from caffe2tf.emit.plan import Plan, plan_conversion
 from caffe2tf.emit.stub_source import has_stubs, is_stubs, render_stubs, stubs_module
-from caffe2tf.load import load_graph, open_source
+from caffe2tf.load import load_graph, open_trained
 from caffe2tf.parse import read_network
 from tests.builders import caffemodel, input_layers
 
@@ -34,7 +34,7 @@ def plan(
         weights = folder / "net.caffemodel"
         weights.write_bytes(caffemodel({name: [np.ones(s) for s in each] for name, each in blobs.items()}))
     definition = read_network(file)
-    with open_source(definition, weights) as source:
+    with open_trained(definition, weights) as source:
         graph = load_graph(definition, source, input_shapes=shapes, stub_unknown=True)
         return plan_conversion(graph, definition)
 

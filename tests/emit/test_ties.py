@@ -82,11 +82,12 @@ def blobs_of(rng: np.random.Generator) -> dict[str, list[npt.NDArray[np.float64]
 def test_the_weights_of_a_model(tmp_path: Path, text: str, weights: list[str], untied: int) -> None:
     done = convert(tmp_path, text)
     assert names(done.build()) == weights
-    notes = [note for note in done.notes if "a weight of its own" in note]
+    notes = [note for note in done.notes if "a weight of its own" in note.message]
     assert len(notes) == untied
     for note in notes:
-        assert note.startswith("layer 'two': parameter 'w' is shared with layer 'one'")
-        assert "kernel is a weight of its own" in note
+        assert note.layer == "two"
+        assert note.message.startswith("parameter 'w' is shared with layer 'one'")
+        assert "kernel is a weight of its own" in note.message
 
 
 def test_whole_layers_are_one_without_weights_too(tmp_path: Path) -> None:
@@ -100,8 +101,9 @@ def test_large_weights_are_tied_as_small_ones_are(tmp_path: Path) -> None:
     turned = dense("three", "two", WB, "transpose: true", outputs=300)
     done = convert(tmp_path, text + turned)
     assert names(done.build()) == ["one/kernel", "one/bias", "two/bias", "three/kernel"]
-    (note,) = (note for note in done.notes if "a weight of its own" in note)
-    assert note.startswith("layer 'three': parameter 'w' is shared with layer 'one'")
+    (note,) = (note for note in done.notes if "a weight of its own" in note.message)
+    assert note.layer == "three"
+    assert note.message.startswith("parameter 'w' is shared with layer 'one'")
 
 
 def test_statistics_are_tied_only_if_their_factor_is_shared_too(tmp_path: Path) -> None:
@@ -157,8 +159,8 @@ def test_computed_weights_are_tied_if_their_recipe_is_the_same(
     contexts = {n: Context(name=f"keras_{n}", inputs=(value,), outputs=()) for n in layers}
     ties = find_ties(graph, contexts)
     assert list(ties.found) == [Tie(layer="keras_two", owner="keras_one", weight=w) for w in tied]
-    assert [note.partition("parameter ")[2][:3] for note in ties.notes] == noted
-    assert all("'one'" in note and "double is a weight of its own" in note for note in ties.notes)
+    assert [note.message.partition("parameter ")[2][:3] for note in ties.notes] == noted
+    assert all("'one'" in n.message and "double is a weight of its own" in n.message for n in ties.notes)
 
 
 def test_one_step_of_training_changes_both_uses_alike(tmp_path: Path, rng: np.random.Generator) -> None:

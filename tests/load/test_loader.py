@@ -159,7 +159,7 @@ def test_a_cycle_is_a_bottom_that_comes_too_late(tmp_path: Path) -> None:
         + 'layer { name: "a" type: "Eltwise" bottom: "data" bottom: "y" top: "x" }\n'
         + 'layer { name: "b" type: "ReLU" bottom: "x" top: "y" }\n'
     )
-    assert "bottom 'y' is not the top of any layer before it" in problems(tmp_path, text)[0]
+    assert "bottom 'y' is not the top of any earlier layer" in problems(tmp_path, text)[0]
 
 
 def test_layers_of_one_name_are_kept_apart(tmp_path: Path) -> None:
@@ -170,7 +170,7 @@ def test_layers_of_one_name_are_kept_apart(tmp_path: Path) -> None:
         + 'layer { name: "r" type: "TanH" bottom: "x" top: "y" }\n',
     )
     assert [n.name for n in graph.nodes] == ["data", "r", "r#2"]
-    assert "weights of that name go to the first" in graph.notes[-1]
+    assert "weights of that name go to the first" in graph.notes[-1].message
 
 
 def test_a_loss_without_tops_has_caffes_automatic_one(tmp_path: Path) -> None:
@@ -197,7 +197,7 @@ def test_unknown_fields(tmp_path: Path, field: str, harmless: bool) -> None:
     other = "" if "num_output" in field else "convolution_param { num_output: 2 kernel_size: 1 }"
     text = DATA + f'layer {{ name: "c" type: "Convolution" bottom: "data" top: "x" {field} {other} }}\n'
     if harmless:
-        assert any("left out of account" in n and ":2:" in n for n in load(tmp_path, text).notes)
+        assert any("is ignored" in str(n) and ":2:" in str(n) for n in load(tmp_path, text).notes)
     else:
         (found,) = problems(tmp_path, text)
         assert "is not known, and may change what the layer computes" in found
@@ -213,7 +213,7 @@ def test_a_given_shape_comes_before_the_definitions(tmp_path: Path) -> None:
 
 def test_a_shape_for_something_else_is_refused(tmp_path: Path) -> None:
     found = problems(tmp_path, DATA, input_shapes={"date": (1, 2)})
-    assert found == ["a shape is given for 'date', which is no input; inputs: 'data'"]
+    assert found == ["a shape is given for 'date', which is not an input; inputs: 'data'"]
 
 
 def test_no_layer_in_the_phase(tmp_path: Path) -> None:

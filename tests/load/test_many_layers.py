@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from caffe2tf.ir import Layout, Value
-from caffe2tf.load.loader import Builder
+from caffe2tf.load.names import Blobs, NodeNames
 from caffe2tf.load.survey import survey
 from caffe2tf.parse import NetworkDefinition, read_network
 
@@ -38,27 +38,25 @@ def definition(folder: Path, text: str) -> NetworkDefinition:
 
 def test_ids_of_a_blob_that_is_written_again_and_again() -> None:
     values = Searched()
-    builder = Builder(phase="TEST", shapes={}, values=values)
+    blobs = Blobs(values)
     values["x#3"] = Value(id="x#3", blob="x#3", shape=(2,), layout=Layout.plain(1))
-    made = []
-    for _ in range(1000):
-        made.append(builder._fresh("x"))
-        values[made[-1]] = Value(id=made[-1], blob="x", shape=(2,), layout=Layout.plain(1))
+    made = [blobs.write("x", (2,), writer="a").id for _ in range(1000)]
     assert made == ["x", "x#2", *(f"x#{n}" for n in range(4, 1002))]
     assert values.asked < 3000
 
 
 def test_layers_that_all_have_one_name(tmp_path: Path) -> None:
-    builder = Builder(phase="TEST", shapes={})
     layer = definition(tmp_path, "").layers[0]
-    searched = Searched()
-    builder.definitions = searched  # type: ignore[assignment]
-    made = []
-    for _ in range(1000):
-        made.append(builder._unique(layer))
-        builder.definitions[made[-1]] = layer
+    taken = Searched()
+    names = NodeNames(taken)
+    made: list[str] = []
+    for i in range(1000):
+        name, repeated = names.unique(layer, i)
+        assert repeated == bool(made)
+        made.append(name)
+        taken[name] = Value(id=name, blob=name, shape=(2,), layout=Layout.plain(1))
     assert made == ["data", *(f"data#{n}" for n in range(2, 1001))]
-    assert searched.asked < 4000
+    assert taken.asked < 4000
 
 
 def test_a_hint_is_at_a_blob_that_is_there(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from caffe2tf.diagnostics import Severity
 from caffe2tf.errors import NetworkError, UnsupportedError
 from caffe2tf.load import load_graph
 from caffe2tf.load.unknown import judge_network, judge_unknown
@@ -35,9 +36,9 @@ def definition(folder: Path, text: str) -> NetworkDefinition:
 )
 def test_a_field_that_is_called_nearly_so(tmp_path: Path, block: str, hint: str) -> None:
     text = DATA + f'layer {{ name: "c" type: "Convolution" bottom: "data" top: "x" {block} }}\n'
-    found, notes = judge_unknown(definition(tmp_path, text).layers[-1])
-    (said,) = [*(p.what for p in found), *notes]
-    assert said.endswith(f"remove it if it does not{hint}" if found else f"left out of account{hint}")
+    (found,) = judge_unknown(definition(tmp_path, text).layers[-1])
+    note = found.severity is Severity.NOTE
+    assert found.message.endswith(f"is ignored{hint}" if note else f"remove it if it does not{hint}")
 
 
 @pytest.mark.parametrize(
@@ -51,18 +52,17 @@ def test_a_field_that_is_called_nearly_so(tmp_path: Path, block: str, hint: str)
     ],
 )
 def test_a_part_of_the_network_under_another_word_is_not_lost(tmp_path: Path, text: str, said: str) -> None:
-    found, notes = judge_network(definition(tmp_path, DATA + text))
-    assert [str(p) for p in found] == [f"{tmp_path}/net.prototxt:2:1: {said}"]
-    assert notes == []
+    (found,) = judge_network(definition(tmp_path, DATA + text))
+    assert (str(found), found.severity) == (f"{tmp_path}/net.prototxt:2:1: {said}", Severity.ERROR)
     with pytest.raises(NetworkError, match=said.split(";", maxsplit=1)[0]):
         load_graph(definition(tmp_path, DATA + text))
 
 
 def test_what_else_the_schema_lacks_beside_the_layers_is_told(tmp_path: Path) -> None:
     notes = load_graph(definition(tmp_path, DATA + "forse_backward: true\nprofile { on: true }\n")).notes
-    assert [n.partition("net.prototxt")[2] for n in notes] == [
-        ":2:1: unknown field 'forse_backward' left out of account; did you mean `force_backward`?",
-        ":3:1: unknown field 'profile' left out of account",
+    assert [str(n).partition("net.prototxt")[2] for n in notes] == [
+        ":2:1: unknown field 'forse_backward' is ignored; did you mean `force_backward`?",
+        ":3:1: unknown field 'profile' is ignored",
     ]
 
 
@@ -77,4 +77,4 @@ def test_a_layer_without_a_type(tmp_path: Path, word: str, said: str) -> None:
     with pytest.raises(UnsupportedError) as caught:
         load_graph(definition(tmp_path, f'layer {{ name: "d" {word}: "Input" top: "d" }}'))
     (found,) = caught.value.problems
-    assert found.what == said
+    assert found.message == said

@@ -30,7 +30,7 @@ def problems(folder: Path, text: str) -> list[str]:
     file.write_text(text)
     with pytest.raises(NetworkError) as caught:
         load_graph(read_network(file))
-    return [p.what for p in caught.value.problems]
+    return [p.message for p in caught.value.problems]
 
 
 STRICT, PERMISSIVE = 'name: "w" share_mode: STRICT', 'name: "w" share_mode: PERMISSIVE'

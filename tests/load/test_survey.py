@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from caffe2tf.load import open_source
+from caffe2tf.diagnostics import Hint, Severity
+from caffe2tf.load import open_trained
 from caffe2tf.load.survey import Survey, survey
 from caffe2tf.parse import read_network
 from tests.builders import caffemodel, input_layers
@@ -30,7 +31,7 @@ def surveyed(folder: Path, text: str, blobs: dict[str, list[tuple[int, ...]]] | 
         weights = folder / "net.caffemodel"
         weights.write_bytes(caffemodel({name: [np.ones(s) for s in shapes] for name, shapes in blobs.items()}))
     definition = read_network(file)
-    with open_source(definition, weights) as source:
+    with open_trained(definition, weights) as source:
         return survey(definition, source)
 
 
@@ -60,15 +61,15 @@ def test_what_is_not_understood_hides_nothing_else(tmp_path: Path) -> None:
         "t": ((2, 3, 5, 7),),
     }
     assert {r.multiply_adds for r in found.rows if r.shapes is None} == {None}
-    assert [(p.layer, p.unsupported) for p in found.problems] == [("conv", True)]
+    assert [(p.layer, p.severity) for p in found.problems] == [("conv", Severity.UNSUPPORTED)]
     assert found.exit_code == 3
-    assert "--plugin" in found.hint
+    assert found.problems[0].hint is Hint.UNKNOWN_TYPE
 
 
 def test_a_mistake_is_no_gap(tmp_path: Path) -> None:
     found = surveyed(tmp_path, INPUT + CONV.replace("kernel_h: 2", "kernel_h: 9") + TAIL)
-    assert [p.layer for p in found.problems] == ["conv"]
-    assert (found.exit_code, found.hint) == (2, "")
+    assert [(p.layer, p.hint) for p in found.problems] == [("conv", None)]
+    assert found.exit_code == 2
 
 
 @pytest.mark.parametrize(
@@ -81,8 +82,8 @@ def test_a_mistake_is_no_gap(tmp_path: Path) -> None:
 )
 def test_weights_that_do_not_fit(tmp_path: Path, blobs: dict[str, list[tuple[int, ...]]], unmatched: list[str]) -> None:
     found = surveyed(tmp_path, INPUT + CONV + TAIL, blobs)
-    assert [line.split("'")[1] for line in found.weight_problems if line.startswith("  layer")] == unmatched
-    assert bool(found.weight_problems) == bool(unmatched)
+    problems = found.weights_error.problems if found.weights_error else ()
+    assert [p.layer for p in problems] == unmatched
     assert found.exit_code == (2 if unmatched else 0)
 
 

@@ -8,7 +8,7 @@ from typing import ClassVar, Self
 
 import pytest
 
-from caffe2tf.errors import Problem
+from caffe2tf.diagnostics import Diagnostic, Severity
 from caffe2tf.ir import Value
 from caffe2tf.ir.expr import Expr
 from caffe2tf.layers import Context, Elementwise, register, registry
@@ -18,7 +18,7 @@ from caffe2tf.parse import LayerDefinition, read_network
 REFUSED = "is not known, and may change what the layer computes"
 
 
-def judge(folder: Path, type_: str, fields: str) -> tuple[list[Problem], list[str]]:
+def judge(folder: Path, type_: str, fields: str) -> list[Diagnostic]:
     file = folder / "net.prototxt"
     file.write_text(f'layer {{\n  name: "one"\n  type: "{type_}"\n{fields}\n}}\n', encoding="utf-8")
     (definition,) = read_network(file).layers
@@ -27,21 +27,20 @@ def judge(folder: Path, type_: str, fields: str) -> tuple[list[Problem], list[st
 
 def refused(folder: Path, type_: str, fields: str) -> list[str]:
     """The paths of the fields that are in the way."""
-    problems, _ = judge(folder, type_, fields)
-    assert all(p.unsupported and p.layer == "one" and REFUSED in p.what for p in problems)
-    return [p.what.split("'")[1] for p in problems]
+    found = [d for d in judge(folder, type_, fields) if d.severity is not Severity.NOTE]
+    assert all(d.severity is Severity.UNSUPPORTED and d.layer == "one" and REFUSED in d.message for d in found)
+    return [d.message.split("'")[1] for d in found]
 
 
 def test_every_field_is_told_with_its_place(tmp_path: Path) -> None:
     fields = "  quantise { bits: 8 }\n  convolution_param {\n    num_output: 2 deformable: true\n    mask: 1\n  }"
-    problems, notes = judge(tmp_path, "Convolution", fields)
-    assert notes == []
-    assert [(p.what.split("'")[1], p.where.line if p.where else 0) for p in problems] == [
+    found = judge(tmp_path, "Convolution", fields)
+    assert [(d.message.split("'")[1], d.where.line if d.where else 0) for d in found] == [
         ("quantise", 4),
         ("convolution_param.deformable", 6),
         ("convolution_param.mask", 7),
     ]
-    assert refused(tmp_path, "Convolution", fields) == [p.what.split("'")[1] for p in problems]
+    assert refused(tmp_path, "Convolution", fields) == [d.message.split("'")[1] for d in found]
 
 
 @pytest.mark.parametrize(
@@ -56,10 +55,10 @@ def test_every_field_is_told_with_its_place(tmp_path: Path) -> None:
     ],
 )
 def test_how_a_layer_is_trained_or_scheduled_does_not_matter(tmp_path: Path, fields: str, path: str) -> None:
-    problems, (note,) = judge(tmp_path, "Convolution", fields)
-    assert problems == []
-    assert "net.prototxt:4:" in note
-    assert note.endswith(f": layer 'one': unknown field {path!r} left out of account")
+    (note,) = judge(tmp_path, "Convolution", fields)
+    assert note.severity is Severity.NOTE
+    assert "net.prototxt:4:" in str(note)
+    assert str(note).endswith(f": layer 'one': unknown field {path!r} is ignored")
 
 
 @pytest.mark.parametrize("fields", ["params { x: 1 }", "convolution_param { engines: 2 }", "transform { param: 1 }"])
@@ -69,19 +68,18 @@ def test_a_name_that_is_only_similar_does_matter(tmp_path: Path, fields: str) ->
 
 @pytest.mark.parametrize("type_", ["Input", "Data", "SoftmaxWithLoss", "Accuracy", "Silence"])
 def test_nothing_matters_to_what_computes_nothing(tmp_path: Path, type_: str) -> None:
-    problems, notes = judge(tmp_path, type_, "odd { x: 1 } weird: 2")
-    assert problems == []
-    assert [note.split("'")[3] for note in notes] == ["odd", "weird"]
+    notes = judge(tmp_path, type_, "odd { x: 1 } weird: 2")
+    assert [(n.severity, n.message.split("'")[1]) for n in notes] == [(Severity.NOTE, "odd"), (Severity.NOTE, "weird")]
 
 
 def test_what_the_layer_reads_is_no_matter(tmp_path: Path) -> None:
-    assert judge(tmp_path, "Reverse", "reverse_param { axis: 1 }") == ([], [])
+    assert judge(tmp_path, "Reverse", "reverse_param { axis: 1 }") == []
     assert refused(tmp_path, "Reverse", "reverse_param { axis: 1 } reverse_params { axis: 2 }") == ["reverse_params"]
     assert refused(tmp_path, "ReLU", "reverse_param { axis: 1 }") == ["reverse_param"]
 
 
 def test_of_a_layer_that_nobody_knows_nothing_is_said(tmp_path: Path) -> None:
-    assert judge(tmp_path, "Zebra", "stripes { count: 9 }") == ([], [])
+    assert judge(tmp_path, "Zebra", "stripes { count: 9 }") == []
 
 
 @pytest.fixture
@@ -113,5 +111,5 @@ def own_layers(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_layer_of_the_users_own_answers_for_its_fields(own_layers: None, tmp_path: Path) -> None:
     fields = "bend_param { factor: 2 } extra: 1 extra: 2 more { x: 1 }"
-    assert judge(tmp_path, "Quiet", fields) == ([], [])
+    assert judge(tmp_path, "Quiet", fields) == []
     assert refused(tmp_path, "Telling", fields) == ["more"]

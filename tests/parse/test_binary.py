@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from caffe2tf.errors import ParseError, Position
+from caffe2tf.diagnostics import Position
+from caffe2tf.errors import ParseError
 from caffe2tf.parse.binary import read_binary
 from caffe2tf.parse.mapped import map_file
 from caffe2tf.parse.wire import varint_bytes

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from benchmarks.networks import resnet50
-from caffe2tf.errors import Caffe2TFError, NetworkError, ParseError, Position
+from caffe2tf.diagnostics import Position
+from caffe2tf.errors import Caffe2TFError, NetworkError, ParseError
 from caffe2tf.parse import read_network
 from caffe2tf.proto import caffe_pb2
 
@@ -109,7 +110,7 @@ def test_what_a_binary_holds_beyond_the_schema_is_kept(tmp_path: Path) -> None:
 def test_text_with_blobs_is_read_without_them(tmp_path: Path) -> None:
     definition = read_network(written(tmp_path, b"layer { name: 'x' blobs { data: [1, -2] } }"))
     assert not definition.layers[0].message.blobs
-    assert any("`blobs`" in note for note in definition.notes)
+    assert any("`blobs`" in str(note) for note in definition.notes)
 
 
 @pytest.mark.parametrize(
@@ -160,7 +161,7 @@ def test_required_fields_that_are_missing_are_all_named(tmp_path: Path) -> None:
     text = b"layer { name: 'a' type: 'Clip' clip_param { min: -1 } }\nlayer { name: 'b' clip_param { } }"
     with pytest.raises(NetworkError) as caught:
         read_network(written(tmp_path, text))
-    found = [(p.layer, p.where.line if p.where else 0, p.what.split(" ")[0]) for p in caught.value.problems]
+    found = [(p.layer, p.where.line if p.where else 0, p.message.split(" ")[0]) for p in caught.value.problems]
     assert found == [("a", 1, "`clip_param.max`"), ("b", 2, "`clip_param.min`"), ("b", 2, "`clip_param.max`")]
 
 

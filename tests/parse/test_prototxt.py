@@ -13,7 +13,8 @@ from google.protobuf.descriptor import FieldDescriptor
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from caffe2tf.errors import ParseError, Position
+from caffe2tf.diagnostics import Position
+from caffe2tf.errors import ParseError
 from caffe2tf.parse.descriptors import is_repeated
 from caffe2tf.parse.prototxt import Parsed, parse_into
 from caffe2tf.parse.source import Source

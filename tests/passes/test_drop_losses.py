@@ -24,7 +24,7 @@ def test_1_a_loss_becomes_the_activation_that_it_contains() -> None:
     assert (loss.layer, loss.inputs, loss.outputs, loss.parts) == (Softmax(axis=1), ("fc",), ("prob",), ("loss",))
     assert done.outputs == ("prob",)
     assert done.values["prob"].shape == (2, 5)
-    assert done.notes == ("layer 'loss' (SoftmaxWithLoss) becomes Softmax, blob 'prob'",)
+    assert [(n.layer, n.message) for n in done.notes] == [("loss", "SoftmaxWithLoss becomes Softmax, blob 'prob'")]
 
 
 def test_1_its_second_top_is_the_blob_of_the_activation() -> None:
@@ -49,7 +49,8 @@ def test_2_a_loss_without_an_activation_is_removed_with_what_depends_on_it() -> 
     done = drop_losses(graph)
     assert names(done) == ["data", "r"]
     assert done.outputs == ("r",)
-    assert done.notes == ("layer 'loss' (EuclideanLoss) is left out: it serves training or testing",)
+    (note,) = done.notes
+    assert (note.layer, note.message) == ("loss", "EuclideanLoss is left out: it serves training or testing")
 
 
 def test_3_a_loss_whose_value_another_layer_needs_stays_with_its_targets() -> None:

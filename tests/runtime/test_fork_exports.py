@@ -10,7 +10,7 @@ import pytest
 
 from caffe2tf.emit.plan import Plan, plan_conversion
 from caffe2tf.execute import build_model
-from caffe2tf.load import load_graph, open_source
+from caffe2tf.load import load_graph, open_trained
 from caffe2tf.parse import read_network
 from tests.layers.oracle import RECORDED
 
@@ -34,7 +34,7 @@ def planned(case: str) -> tuple[Plan, keras.Model, Arrays]:
         fed = {k.removeprefix("in/"): blobs[k].astype("f4") for k in blobs.files if k.startswith("in/")}
     weights = folder / "net.caffemodel"
     definition = read_network(folder / "net.prototxt")
-    with open_source(definition, weights if weights.exists() else None) as source:
+    with open_trained(definition, weights if weights.exists() else None) as source:
         shapes = {k: v.shape for k, v in fed.items()}
         graph = load_graph(definition, source, input_shapes=shapes, fill=source is None)
         plan = plan_conversion(graph, definition, keep_losses=True)

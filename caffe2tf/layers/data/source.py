@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, Self
 
+from caffe2tf.diagnostics import Hint
 from caffe2tf.errors import LayerError
 from caffe2tf.ir.expr import Expr
 from caffe2tf.ir.layer import Context, Layer, Role
@@ -43,8 +44,8 @@ class Source(Layer):
         unknown = [name for name, shape in zip(names, self.shapes, strict=True) if shape is None]
         if unknown:
             listed = ", ".join(map(repr, unknown))
-            options = " ".join(f"--input-shape {name}=N,C,H,W" for name in unknown)
-            raise LayerError(f"the definition does not state the shape of {listed}; give it: {options}")
+            message = f"the definition does not state the shape of {listed}"
+            raise LayerError(message, hint=Hint.INPUT_SHAPE, about=unknown)
         return tuple(s for s in self.shapes if s is not None)
 
     def emit(self, ctx: Context, *inputs: Value) -> Expr | tuple[Expr, ...]:

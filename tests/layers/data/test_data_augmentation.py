@@ -173,7 +173,7 @@ def test_what_serves_training_is_where_the_network_begins(tmp_path: Path, text: 
     assert done.inputs["y"] == (1, 2, 5, 4)
     assert set(done.inputs) == {"y", *drawn}
     assert set(done.outputs) == {"z", *drawn}
-    assert any("'aug': it augments training data" in note for note in done.notes)
+    assert any("'aug': it augments training data" in str(note) for note in done.notes)
 
 
 @pytest.mark.parametrize(
@@ -186,7 +186,7 @@ def test_what_serves_training_is_where_the_network_begins(tmp_path: Path, text: 
 def test_remarks(tmp_path: Path, parameters: str, remark: str) -> None:
     net = tmp_path / "net.prototxt"
     net.write_text(input_layers({"x": (1, 3, 4, 5)}) + layer(parameters))
-    assert any(remark in note for note in caffe2tf.convert(net, None, tmp_path / "out").notes)
+    assert any(remark in str(note) for note in caffe2tf.convert(net, None, tmp_path / "out").notes)
 
 
 def test_a_mean_that_is_not_finished_is_refused(tmp_path: Path) -> None:

@@ -209,4 +209,4 @@ def test_the_note_is_the_sentence_of_the_record(parameters: str, sentence: str |
         'layer { name: "abs" type: "AbsVal" bottom: "data" top: "out" }\n'
     )
     notes = caffe2tf.convert(net, None, tmp_path / "out", input_shapes={"data": (7, 3, 8, 9)}).notes
-    assert [n.partition("layer 'in': ")[2] for n in notes if "layer 'in'" in n] == ([sentence] if sentence else [])
+    assert [n.message for n in notes if n.layer == "in"] == ([sentence] if sentence else [])

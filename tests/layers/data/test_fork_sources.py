@@ -33,7 +33,7 @@ def test_a_plain_word_is_a_source(tmp_path: Path, type_: str) -> None:
     told = f"{head} input_param {{ shape {{ dim: 2 dim: 3 }} }} }}\n{ABS}"
     assert_matches(run(tmp_path, told, c=x)["out"], np.abs(x))
     assert_matches(run(tmp_path, f"{head} other_param {{ a: 1 }} }}\n{ABS}", c=x)["out"], np.abs(x))
-    with pytest.raises(Caffe2TFError, match="--input-shape c=N,C,H,W"):
+    with pytest.raises(Caffe2TFError, match=r'input_shapes={"c": \(N, C, H, W\)}'):
         caffe2tf.infer_shapes(tmp_path / "net.prototxt")
 
 
@@ -76,7 +76,7 @@ def test_one_that_reads_is_fed(tmp_path: Path) -> None:
         (indicator("batch_size: 3"), "continuation_indicator_param.time_step is required, and not given"),
         (indicator("time_step: 4 batch_size: -3"), "batch_size must be one whole number, 0 or more, not -3"),
         (indicator("time_step: 4.5 batch_size: 3"), "time_step must be one whole number, 1 or more, not 4.5"),
-        (indicator("time_step: 4"), "--input-shape c=N,C,H,W"),
+        (indicator("time_step: 4"), "state the shape of 'c'; give an array of that name in `inputs`"),
     ],
 )
 def test_errors(text: str, message: str) -> None:

@@ -81,7 +81,7 @@ def test_an_unknown_shape_is_asked_for(
     cls: type[Source], parameters: str, tops: str, names: str, tmp_path: Path
 ) -> None:
     path = write(tmp_path, cls.__name__, parameters, tops)
-    with pytest.raises(Caffe2TFError, match=f"does not state the shape of {names}; give it: --input-shape"):
+    with pytest.raises(Caffe2TFError, match=f"does not state the shape of {names}; give .*: input_shapes="):
         caffe2tf.infer_shapes(path)
     given = {t: (4, 3, 8, 9) if i == 0 else (4,) for i, t in enumerate(tops.split())}
     assert caffe2tf.infer_shapes(path, input_shapes=given) == given
@@ -153,7 +153,7 @@ def test_datasets_imply_the_shapes(tmp_path: Path) -> None:
         ("Input", "input_param { shape { dim: 2 } shape { dim: 3 } }", "a b c", "once for each of the 3 tops"),
         ("Input", "input_param { shape { dim: 2 dim: 0 } }", "a", "must be 1 or more, not 2x0"),
         ("Data", "data_param { batch_size: 0 }", "data", "data_param.batch_size must be 1 or more, not 0"),
-        ("Data", "transform_param { crop_size: 9 }", "data", "shape of 'data'; give it: --input-shape data=N,C,H,W"),
+        ("Data", "transform_param { crop_size: 9 }", "data", "shape of 'data'; give its shape: input_shapes="),
         ("Data", DATA, "a b c", "1 to 2 tops, 3 given"),
         ("Data", DATA + ' transform_param { mean_file: "m" mean_value: 1 }', "a", "both mean_file and mean_value"),
         (
@@ -173,7 +173,7 @@ def test_datasets_imply_the_shapes(tmp_path: Path) -> None:
         ),
         ("ImageData", "", "a", "takes 2 tops, 1 given"),
         ("WindowData", WINDOWS, "a b", "crop_size must be given"),
-        ("WindowData", "transform_param { crop_size: 9 }", "a b", "shape of 'a', 'b'; give it"),
+        ("WindowData", "transform_param { crop_size: 9 }", "a b", "shape of 'a', 'b'; give their shapes"),
         ("MemoryData", MEMORY.replace("height: 5", ""), "a b", "each 1 or more, not 7x2x0x6"),
         ("MemoryData", MEMORY + ' transform_param { mean_file: "m" mean_value: 1 }', "a b", "mean_file and mean_value"),
         ("HDF5Data", "hdf5_data_param { batch_size: 0 }", "a", "hdf5_data_param.batch_size must be 1 or more"),

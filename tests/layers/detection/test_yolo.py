@@ -342,4 +342,4 @@ def test_the_early_name_of_the_layer(tmp_path: Path) -> None:
     np.testing.assert_array_equal(found, run_layer(today, {"x": x})["d"])
     net = tmp_path / "net.prototxt"
     net.write_text(input_layers({"x": x.shape}) + early)
-    assert any("read as that of early YOLO forks" in note for note in caffe2tf.convert(net, None, tmp_path).notes)
+    assert any("read as that of early YOLO forks" in str(note) for note in caffe2tf.convert(net, None, tmp_path).notes)

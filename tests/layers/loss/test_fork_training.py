@@ -32,7 +32,9 @@ def converted(tmp_path: Path, text: str, **shapes: tuple[int, ...]) -> caffe2tf.
 def test_the_tops_of_a_data_layer_are_inputs(tmp_path: Path) -> None:
     net = tmp_path / "net.prototxt"
     net.write_text(DATA + HEAD)
-    with pytest.raises(NetworkError, match=r"'data', 'label'; give it: --input-shape data=N,C,H,W --input-shape label"):
+    with pytest.raises(
+        NetworkError, match=r"'data', 'label'; give their shapes: .*\"data\": \(N, C, H, W\), \"label\""
+    ):
         caffe2tf.infer_shapes(net)
     shapes = caffe2tf.infer_shapes(net, input_shapes={"data": (2, 3, 7, 9), "label": (1, 1, 8, 8)})
     assert shapes["conv"] == (2, 4, 5, 7)
@@ -55,7 +57,7 @@ def test_a_loss_is_left_out_with_its_labels(tmp_path: Path, loss: str, outputs: 
     assert set(done.inputs) == {"data"}
     assert set(done.outputs) <= outputs
     kind = loss.partition('"')[2].partition('"')[0]
-    assert any(f"layer 'loss' ({kind}) is left out" in note for note in done.notes)
+    assert any(f"layer 'loss': {kind} is left out" in str(note) for note in done.notes)
 
 
 def test_only_losses_that_are_never_computed_do_without_an_emit_of_their_own() -> None:
@@ -120,11 +122,11 @@ def test_a_network_begins_behind_its_augmentation(tmp_path: Path) -> None:
 
 
 def test_a_bottom_that_nobody_gives_is_an_input_where_its_shape_is_given(tmp_path: Path) -> None:
-    with pytest.raises(NetworkError, match=r"'data' is not the top of any layer .* --input-shape data=N,C,H,W"):
+    with pytest.raises(NetworkError, match=r"'data' is not the top of any earlier layer; .* input_shapes={\"data\""):
         converted(tmp_path, HEAD)
     done = converted(tmp_path, HEAD, data=(2, 3, 7, 9))
     assert done.inputs == {"data": (2, 7, 9, 3)}
-    assert any("no layer gives 'data': it is an input" in note for note in done.notes)
+    assert any("no layer writes 'data': it is an input" in str(note) for note in done.notes)
     net = tmp_path / "net.prototxt"
     assert caffe2tf.run(net, None, {"data": np.ones((1, 3, 4, 5))})["conv"].shape == (1, 4, 2, 3)
 

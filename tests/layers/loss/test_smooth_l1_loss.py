@@ -128,7 +128,7 @@ def test_notes(tmp_path: Path) -> None:
     path = tmp_path / "net.prototxt"
     path.write_text(input_layers({"a": (2, 3), "b": (2, 3)}) + layer(2, "loss_param { normalize: true }"))
     notes = caffe2tf.convert(path, None, tmp_path / "out", keep_losses=True).notes
-    assert any("read as R-FCN's Caffe reads it" in n for n in notes)
+    assert any("read as R-FCN's Caffe reads it" in str(n) for n in notes)
     plain = SmoothL1Loss(sigma=1.0, normalization="BATCH_SIZE", pre_fixed=1.0)
     assert plain.remarks() == ()
     assert SmoothL1LossOHEM(sigma=1.0, normalization="NONE", pre_fixed=1.0, told=True).remarks() == ()

@@ -276,7 +276,7 @@ def remarks(folder: Path, text: str, blobs: Sequence[npt.ArrayLike]) -> str:
     (folder / "net.prototxt").write_text(input_layers({"data": (2, 3, 4, 5)}) + BATCH_NORM.format(text))
     (folder / "net.caffemodel").write_bytes(caffemodel({"bn": blobs}))
     weights = open_weights(folder / "net.caffemodel")
-    return "\n".join(load_graph(read_network(folder / "net.prototxt"), weights).notes)
+    return "\n".join(map(str, load_graph(read_network(folder / "net.prototxt"), weights).notes))
 
 
 def test_own_statistics_with_a_scale() -> None:

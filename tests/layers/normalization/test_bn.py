@@ -54,9 +54,9 @@ def remarked(folder: Path, text: str, blobs: Sequence[Array] | None = None, shap
     (folder / "net.prototxt").write_text(input_layers({"data": shape}) + text, encoding="utf-8")
     definition = read_network(folder / "net.prototxt")
     if blobs is None:
-        return "\n".join(load_graph(definition).notes)
+        return "\n".join(map(str, load_graph(definition).notes))
     (folder / "net.caffemodel").write_bytes(caffemodel({"bn": blobs}))
-    return "\n".join(load_graph(definition, open_weights(folder / "net.caffemodel")).notes)
+    return "\n".join(map(str, load_graph(definition, open_weights(folder / "net.caffemodel")).notes))
 
 
 def source(folder: Path, text: str, shape: tuple[int, ...] = (2, 3, 4, 5), *, phase: str = "TEST") -> str:

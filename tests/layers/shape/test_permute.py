@@ -206,7 +206,7 @@ def test_in_place_is_remarked_on(tmp_path: Path) -> None:
     text = input_layers({"data": (2, 3, 4, 5)}) + 'layer { name: "c" type: "Power" bottom: "data" top: "c" }\n'
     file.write_text(text + layer("p", (0, 2), bottom="c", top="c"), encoding="utf-8")
     notes = caffe2tf.convert(file, None, tmp_path / "out").notes
-    assert [n for n in notes if "layer 'p'" in n and "give the top another name" in n]
+    assert [n for n in notes if n.layer == "p" and "give the top another name" in n.message]
     file.write_text(text + layer("p", (0, 1), bottom="c", top="c") + layer("q", (0, 2), bottom="c"), encoding="utf-8")
     assert not caffe2tf.convert(file, None, tmp_path / "other").notes
 

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from caffe2tf.errors import Caffe2TFError, LayerError, Position
+from caffe2tf.diagnostics import Position
+from caffe2tf.errors import Caffe2TFError, LayerError
 from caffe2tf.layers.vision.depthwise import ConvolutionDepthwise, DepthwiseConvolution
 from caffe2tf.parse import LayerDefinition
 from caffe2tf.proto import caffe_pb2

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from caffe2tf.errors import ParseError
-from caffe2tf.load import WeightFiles, open_source
+from caffe2tf.load import WeightFiles, open_trained
 from caffe2tf.parse import read_network
 from caffe2tf.proto import caffe_pb2
 from tests.builders import caffemodel
@@ -30,19 +30,19 @@ def binary(folder: Path, *, trained: bool) -> Path:
 def test_a_text_holds_none(tmp_path: Path) -> None:
     file = tmp_path / "net.prototxt"
     file.write_text('layer { name: "fc" type: "ReLU" bottom: "a" top: "a" }')
-    with open_source(read_network(file), None) as source:
+    with open_trained(read_network(file), None) as source:
         assert source is None
 
 
 def test_a_trained_network_holds_its_own(tmp_path: Path) -> None:
-    with open_source(read_network(binary(tmp_path, trained=True)), None) as source:
+    with open_trained(read_network(binary(tmp_path, trained=True)), None) as source:
         assert source is not None
         (blob,) = source.layers["fc"]
         np.testing.assert_array_equal(blob.data.reshape(blob.shape), VALUES)
 
 
 def test_a_binary_definition_without_blobs_holds_none(tmp_path: Path) -> None:
-    with open_source(read_network(binary(tmp_path, trained=False)), None) as source:
+    with open_trained(read_network(binary(tmp_path, trained=False)), None) as source:
         assert source is None
 
 
@@ -53,7 +53,7 @@ def test_files_come_before_what_the_definition_holds_and_the_last_of_them_wins(t
     second.write_bytes(caffemodel({"fc": [3 * VALUES]}))
     choices: tuple[tuple[WeightFiles, int], ...] = ((first, 2), ([first, str(second)], 3))
     for given, factor in choices:
-        with open_source(definition, given) as source:
+        with open_trained(definition, given) as source:
             assert source is not None
             assert set(source.layers) == {"fc", "only"}
             np.testing.assert_array_equal(source.layers["fc"][0].data.reshape(2, 3), factor * VALUES)
@@ -61,4 +61,4 @@ def test_files_come_before_what_the_definition_holds_and_the_last_of_them_wins(t
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(ParseError, match=r"gone\.caffemodel: no such file"):
-        open_source(read_network(binary(tmp_path, trained=True)), tmp_path / "gone.caffemodel")
+        open_trained(read_network(binary(tmp_path, trained=True)), tmp_path / "gone.caffemodel")

@@ -19,7 +19,7 @@ from caffe2tf.ir.preprocessing import DataSource, Preprocessing, SourceKind
 from caffe2tf.layers import Context, Elementwise
 from caffe2tf.layers.data.data import Data
 from caffe2tf.layers.data.hdf5_data import HDF5Data
-from caffe2tf.load.inputs import read_images, settle_shapes
+from caffe2tf.load.named_files import read_images, settle_shapes
 from caffe2tf.proto import caffe_pb2
 
 Floats = npt.NDArray[np.float32]

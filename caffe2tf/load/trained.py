@@ -1,4 +1,4 @@
-"""Where trained blobs come from: the files given, or the definition itself, which may hold them."""
+"""Opens the trained blobs: in the files that the user gives, or in the definition itself, which may hold them."""
 
 from __future__ import annotations
 
@@ -9,28 +9,28 @@ from contextlib import AbstractContextManager
 
 from caffe2tf.parse import NetworkDefinition, WeightSource, open_weights
 
-__all__ = ["WeightFiles", "open_source"]
+__all__ = ["WeightFiles", "open_trained"]
 
 WeightFiles = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
 
-def open_source(
+def open_trained(
     definition: NetworkDefinition, weights: WeightFiles | None
 ) -> AbstractContextManager[WeightSource | None]:
-    """The trained blobs of ``weights``, or those inside the file of ``definition`` where none is given.
+    """Open the trained blobs in ``weights``, or those in the file of ``definition`` if ``weights`` is None.
 
     Returns:
-        A context manager; it gives None where no file is given and the definition holds no blobs (a prototxt).
+        A context manager. It gives None if ``weights`` is None and the definition holds no blobs, as a prototxt.
 
     Raises:
-        ParseError: a file cannot be read, or holds something else.
+        ParseError: a file cannot be read, or is not a weight file.
     """
     if weights is not None:
         return open_weights(weights)
     if all(layer.where.line for layer in definition.layers):  # text has lines, binary has none
         return contextlib.nullcontext(None)
-    source = open_weights([definition.file])
-    if source.layers:
-        return source
-    source.close()
+    blobs = open_weights([definition.file])
+    if blobs.layers:
+        return blobs
+    blobs.close()
     return contextlib.nullcontext(None)

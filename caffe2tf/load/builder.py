@@ -1,0 +1,219 @@
+"""Builds the graph of a definition, front to back, and collects everything that is wrong with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from caffe2tf.diagnostics import Diagnostic, Hint, Severity, in_order
+from caffe2tf.errors import LayerError, diagnose, network_error
+from caffe2tf.ir import Graph, Node, Shape, Value
+from caffe2tf.layers import Layer
+from caffe2tf.layers.data.source import Source
+from caffe2tf.layers.loss.loss_base import Loss
+from caffe2tf.load.memory import Memory, echo_node
+from caffe2tf.load.names import AUTOMATIC, Blobs, NodeNames
+from caffe2tf.load.reading import infer_tops, read_layer, stub_for
+from caffe2tf.load.selection import is_source
+from caffe2tf.load.sources import InputShapes, input_node
+from caffe2tf.load.unknown import judge_network, judge_unknown
+
+if TYPE_CHECKING:
+    from caffe2tf.parse import LayerDefinition, NetworkDefinition
+    from caffe2tf.proto.caffe_pb2 import Phase
+
+__all__ = ["Built", "build_graph"]
+
+_PHASES: dict[str, Phase] = {"TRAIN": 0, "TEST": 1}  # type: ignore[dict-item]  # the numbers of the schema's enum
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Built:
+    """A graph as far as it could be built.
+
+    Attributes:
+        graph: the graph, without trained blobs; it lacks the layers that have a problem, and those that read them.
+        definitions: the definition of each node by the node's name. Nodes that are no layer of Caffe have none.
+        problems: everything that stands in the way of a conversion.
+    """
+
+    graph: Graph
+    definitions: Mapping[str, LayerDefinition]
+    problems: tuple[Diagnostic, ...]
+
+    def raise_problems(self) -> None:
+        """Raise all problems in one error, if there are any."""
+        if self.problems:
+            raise network_error(self.problems)
+
+
+def build_graph(
+    definition: NetworkDefinition, *, phase: str, input_shapes: Mapping[str, Shape], stub_unknown: bool = False
+) -> Built:
+    """Return the graph of a definition without trained blobs. Problems are returned, not raised.
+
+    Args:
+        definition: the network, with only the layers that exist in the phase (`select_layers`).
+        phase: TEST or TRAIN.
+        input_shapes: shapes of inputs by blob, which replace the shapes in the definition.
+        stub_unknown: whether a layer of unknown type becomes a stub instead of a problem.
+    """
+    builder = _Builder(
+        phase=phase,
+        file=definition.file,
+        stub_unknown=stub_unknown,
+        shapes=InputShapes(input_shapes, beside=definition.file),
+        found=[*definition.notes, *judge_network(definition)],
+    )
+    for layer in definition.layers:
+        builder.add(_in_phase(layer, phase))
+    inputs = [top for layer in definition.layers if is_source(layer) for top in layer.tops]
+    found = in_order([*builder.found, *builder.shapes.unused(inputs)])
+    problems = tuple(d for d in found if d.severity is not Severity.NOTE)
+    graph = Graph(
+        name=definition.name or "network",
+        nodes=tuple(builder.nodes),
+        values=builder.blobs.values,
+        outputs=(),
+        notes=tuple(d for d in found if d.severity is Severity.NOTE),
+    )
+    return Built(
+        graph=replace(graph, outputs=graph.unread()),
+        definitions=builder.definitions,
+        problems=problems,
+    )
+
+
+@dataclass(slots=True, kw_only=True)
+class _Builder:
+    """The graph so far.
+
+    Attributes:
+        phase: TEST or TRAIN.
+        file: the path of the definition.
+        stub_unknown: whether a layer of unknown type becomes a stub.
+        shapes: the shapes that the user gives for inputs.
+        found: problems and notes.
+        nodes: the nodes.
+        definitions: the definition of each node that is a layer, by the node's name.
+        blobs: the value that each blob's name stands for.
+        memory: which blobs are aliases.
+    """
+
+    phase: str
+    file: str
+    stub_unknown: bool
+    shapes: InputShapes
+    found: list[Diagnostic]
+    nodes: list[Node] = field(default_factory=list)
+    definitions: dict[str, LayerDefinition] = field(default_factory=dict)
+    blobs: Blobs = field(default_factory=Blobs)
+    memory: Memory = field(default_factory=Memory)
+    names: NodeNames = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.names = NodeNames(self.definitions)
+
+    def add(self, definition: LayerDefinition) -> None:
+        """Add the node of a layer, or what is wrong with it."""
+        self.found += judge_unknown(definition)
+        bottoms = [self._bottom(blob, definition) for blob in definition.bottoms]
+        known = [value for value in bottoms if value is not None]
+        layer = shapes = None
+        try:
+            layer = self._read(definition)
+            if len(known) == len(bottoms):
+                layer = self.shapes.settle(layer, definition.tops) if isinstance(layer, Source) else layer
+                shapes = infer_tops(layer, definition.tops, [value.shape for value in known])
+        except LayerError as e:
+            self.found.append(diagnose(e, layer=definition.name, where=definition.where))
+        tops = definition.tops or ((AUTOMATIC,) if isinstance(layer, Loss) else ())
+        self._refuse_rewriting(definition, tops)
+        if layer is None or shapes is None:
+            for top in tops:
+                self.blobs.write_unknown(top, writer=definition.name)
+            return
+        written = [self.blobs.write(t, s, writer=definition.name) for t, s in zip(tops, shapes, strict=False)]
+        self._add_node(definition, layer, known, written)
+        self._follow_memory(definition, layer)
+
+    def _bottom(self, blob: str, definition: LayerDefinition) -> Value | None:
+        """Return the value that a bottom stands for; None if it is unknown, which is reported once."""
+        if blob in self.blobs:
+            return self.blobs.latest(blob)
+        shape = self.shapes.take(blob)
+        if shape is None:
+            self.found.append(
+                Diagnostic(
+                    message=f"bottom {blob!r} is not the top of any earlier layer{self.blobs.suggestion(blob)}",
+                    layer=definition.name,
+                    where=definition.where,
+                    hint=Hint.NEW_INPUT,
+                    about=(blob,),
+                )
+            )
+            self.blobs.mark_missing(blob)
+            return None
+        value = self.blobs.write(blob, shape, writer=definition.name)
+        node, note = input_node(value, definition.where)
+        self.nodes.append(node)
+        self.found.append(note)
+        return value
+
+    def _read(self, definition: LayerDefinition) -> Layer:
+        stub = stub_for(definition, self.shapes) if self.stub_unknown else None
+        return read_layer(definition, beside=self.file) if stub is None else stub
+
+    def _refuse_rewriting(self, definition: LayerDefinition, tops: Sequence[str]) -> None:
+        """Report the tops that an earlier layer wrote, unless the layer works in place."""
+        for i, top in enumerate(tops):
+            in_place = i < len(definition.bottoms) and definition.bottoms[i] == top
+            again = top in self.blobs.writers or top in tops[:i]
+            if again and not in_place and top != AUTOMATIC:
+                writer = self.blobs.writers.get(top, definition.name)
+                message = f"top {top!r} is already written by layer {writer!r}; rename one of them"
+                self.found.append(Diagnostic(message=message, layer=definition.name, where=definition.where))
+
+    def _add_node(
+        self, definition: LayerDefinition, layer: Layer, bottoms: Sequence[Value], tops: Sequence[Value]
+    ) -> None:
+        name, taken = self.names.unique(definition, len(self.nodes))
+        if taken:
+            message = "an earlier layer has the same name; weights of that name go to the first, as in Caffe"
+            self.found.append(Diagnostic.note(message, layer=definition.name, where=definition.where))
+        self.definitions[name] = definition
+        self.nodes.append(
+            Node(
+                name=name,
+                layer=layer,
+                inputs=tuple(value.id for value in bottoms),
+                outputs=tuple(value.id for value in tops),
+                parts=(name,),
+                where=definition.where,
+            )
+        )
+
+    def _follow_memory(self, definition: LayerDefinition, layer: Layer) -> None:
+        """Record new aliases, and give the aliases of what the layer writes in place their new value."""
+        bottoms, tops = definition.bottoms, definition.tops
+        if layer.shares_memory(len(bottoms), len(tops)):
+            self.memory.share(bottoms[0], tops)
+        for bottom, top in zip(bottoms, tops, strict=False):
+            written = self.blobs.latest(top)
+            for alias in self.memory.others(top) if bottom == top else ():
+                old = self.blobs.latest(alias)
+                if old is None or written is None or alias in tops:
+                    continue
+                value = self.blobs.write(alias, old.shape, writer=definition.name)
+                self.nodes.append(echo_node(definition.name, written, value))
+
+
+def _in_phase(definition: LayerDefinition, phase: str) -> LayerDefinition:
+    """Return the layer with the network's phase, unless it states its own."""
+    if definition.message.HasField("phase"):
+        return definition
+    message = type(definition.message)()
+    message.CopyFrom(definition.message)
+    message.phase = _PHASES[phase]
+    return replace(definition, message=message)
