@@ -1,4 +1,4 @@
-"""Normalisation by the statistics of the batch at hand."""
+"""Normalization by the statistics of the current batch."""
 
 from __future__ import annotations
 
@@ -10,18 +10,36 @@ __all__ = ["NormalizeBatch"]
 
 @keras.saving.register_keras_serializable(package="caffe2tf")
 class NormalizeBatch(keras.layers.Layer):
-    """``gamma * (x - mean) / sqrt(variance + epsilon) + beta`` for each channel, over all other axes.
+    """Batch normalization by the statistics of the current batch, in training and at inference.
 
-    The statistics are those of the batch at hand, when training or not.
+    For each channel it computes ``gamma * (x - mean) / sqrt(variance + epsilon) + beta``, where the mean and the
+    variance ``mean((x - mean) ** 2)`` are taken over all other axes. Caffe's BatchNorm does so with
+    ``use_global_stats: false`` and SegNet's BN with ``bn_mode: LEARN``, also in the test phase.
+    ``keras.layers.BatchNormalization`` uses moving averages at inference.
 
     Args:
-        axis: the axis of the channels.
-        epsilon: what is added to the variance, that is the mean of ``(x - mean)`` squared.
-        outside_root: whether epsilon is added to the variance's square root instead.
-        scale: whether there is a gamma.
-        center: whether there is a beta.
-        momentum: in training, the weight of the old values in moving averages of both statistics, which nothing here
-            uses: they are for BatchNormalization, which has the same weights. None: there are none.
+        axis: int. The axis of the channels. Defaults to -1.
+        epsilon: float. Defaults to 1e-5.
+        outside_root: bool. Whether to divide by ``sqrt(variance) + epsilon`` instead. Defaults to False.
+        scale: bool. Whether to multiply by the weight `gamma`. Defaults to False.
+        center: bool. Whether to add the weight `beta`. Defaults to False.
+        momentum: float or None. If given, training updates the weights `moving_mean` and `moving_variance`:
+            ``moving = moving * momentum + batch * (1 - momentum)``. This layer does not use them. They are for a
+            ``keras.layers.BatchNormalization`` that takes over the weights, which has the same ones in the same
+            order. Defaults to None.
+
+    Call arguments:
+        x: the input.
+        training: bool, whether to update the moving averages.
+
+    Input shape:
+        ``(N, ..., C)``, or with the channels along `axis`.
+
+    Output shape:
+        Same as the input.
+
+    Weights:
+        `gamma`, `beta`, `moving_mean` and `moving_variance`, each ``(C,)``; the last two are not trainable.
     """
 
     def __init__(
@@ -40,7 +58,7 @@ class NormalizeBatch(keras.layers.Layer):
         self.scale, self.center, self.momentum = scale, center, momentum
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
-        """Makes gamma, beta and the moving averages."""
+        """Create the weights."""
         shape = (input_shape[self.axis],)
         self.gamma = self.add_weight(shape=shape, initializer="ones", name="gamma") if self.scale else None
         self.beta = self.add_weight(shape=shape, initializer="zeros", name="beta") if self.center else None
@@ -51,7 +69,7 @@ class NormalizeBatch(keras.layers.Layer):
         ]
 
     def call(self, x: tf.Tensor, *, training: bool | None = None) -> tf.Tensor:
-        """Any shape, and the same out."""
+        """Return the normalized input."""
         rank = len(x.shape)
         others = [a for a in range(rank) if a != self.axis % rank]
         mean = tf.reduce_mean(x, others, keepdims=True)
@@ -70,11 +88,11 @@ class NormalizeBatch(keras.layers.Layer):
         return y
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        """The input's."""
+        """Return the input shape."""
         return input_shape
 
     def get_config(self) -> dict[str, object]:
-        """Arguments of the constructor."""
+        """Return the constructor's arguments."""
         own = {
             "axis": self.axis,
             "epsilon": self.epsilon,

@@ -1,4 +1,4 @@
-"""Local response normalization."""
+"""Local response normalization across channels and within a channel."""
 
 from __future__ import annotations
 
@@ -10,13 +10,22 @@ __all__ = ["LRN", "LRNWithinChannel"]
 
 @keras.saving.register_keras_serializable(package="caffe2tf")
 class LRN(keras.layers.Layer):
-    """``y = x / (k + alpha / local_size * sum(x * x)) ** beta``, summed over neighbouring channels.
+    """Local response normalization across channels: ``x / (k + alpha / local_size * sum(x ** 2)) ** beta``.
 
-    Note that Caffe divides alpha by local_size, and TensorFlow does not.
+    The sum is over the `local_size` channels around each channel; there are zeros before the first and after the last.
+    Caffe divides `alpha` by `local_size`; ``tf.nn.local_response_normalization`` does not.
 
     Args:
-        local_size: how many channels are summed over, an odd number; those beyond the first and the last are 0.
-        alpha, beta, k: see the formula.
+        local_size: int, odd. The number of channels that are summed.
+        alpha: float. Defaults to 1.
+        beta: float. Defaults to 0.75.
+        k: float. Defaults to 1.
+
+    Input shape:
+        ``(N, H, W, C)``.
+
+    Output shape:
+        Same as the input.
     """
 
     def __init__(
@@ -26,18 +35,18 @@ class LRN(keras.layers.Layer):
         self.local_size, self.alpha, self.beta, self.k = local_size, alpha, beta, k
 
     def get_config(self) -> dict[str, object]:
-        """Arguments of the constructor."""
+        """Return the constructor's arguments."""
         own = {"local_size": self.local_size, "alpha": self.alpha, "beta": self.beta, "k": self.k}
         return {**super().get_config(), **own}
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        """The input's."""
+        """Return the input shape."""
         return input_shape
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
-        """(batch, height, width, channels), and the same out."""
+        """Return the normalized input."""
         radius, alpha = (self.local_size - 1) // 2, self.alpha / self.local_size
-        if 1 <= radius <= 7 and self.k >= 1e-5 and self.beta >= 0.01:  # what cuDNN takes
+        if 1 <= radius <= 7 and self.k >= 1e-5 and self.beta >= 0.01:  # the limits of cuDNN
             return tf.nn.local_response_normalization(x, radius, self.k, alpha, self.beta)
         square = tf.pad(x * x, [(0, 0), (0, 0), (0, 0), (radius, radius)])
         total = tf.add_n([square[..., i : i + x.shape[-1]] for i in range(self.local_size)])
@@ -46,11 +55,21 @@ class LRN(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="caffe2tf")
 class LRNWithinChannel(keras.layers.Layer):
-    """``y = x / (1 + alpha * mean(x * x)) ** beta``, over a square of places of the same channel.
+    """Local response normalization within a channel: ``x / (1 + alpha * mean(x ** 2)) ** beta``.
+
+    The mean is over a square of `local_size` by `local_size` pixels around each pixel, in the same channel. As in
+    Caffe, pixels outside the image are zeros that the mean includes.
 
     Args:
-        local_size: the square's extent, an odd number; places outside the input are 0, and count.
-        alpha, beta: see the formula.
+        local_size: int, odd. The height and width of the square.
+        alpha: float. Defaults to 1.
+        beta: float. Defaults to 0.75.
+
+    Input shape:
+        ``(N, H, W, C)``.
+
+    Output shape:
+        Same as the input.
     """
 
     def __init__(self, local_size: int, *, alpha: float = 1.0, beta: float = 0.75, **kwargs: object) -> None:
@@ -58,16 +77,16 @@ class LRNWithinChannel(keras.layers.Layer):
         self.local_size, self.alpha, self.beta = local_size, alpha, beta
 
     def get_config(self) -> dict[str, object]:
-        """Arguments of the constructor."""
+        """Return the constructor's arguments."""
         own = {"local_size": self.local_size, "alpha": self.alpha, "beta": self.beta}
         return {**super().get_config(), **own}
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        """The input's."""
+        """Return the input shape."""
         return input_shape
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
-        """(batch, height, width, channels), and the same out."""
+        """Return the normalized input."""
         pad = ((self.local_size - 1) // 2,) * 2
         mean = tf.nn.avg_pool2d(tf.pad(x * x, [(0, 0), pad, pad, (0, 0)]), self.local_size, 1, "VALID")
         return x * (1 + self.alpha * mean) ** -self.beta

@@ -12,15 +12,24 @@ __all__ = ["MVN"]
 
 @keras.saving.register_keras_serializable(package="caffe2tf")
 class MVN(keras.layers.Layer):
-    """``y = (x - mean) / (deviation + epsilon)``, for each index of the axes that are not normalized over.
+    """Mean-variance normalization: ``(x - mean) / (sqrt(variance) + epsilon)`` over chosen axes of each item.
 
-    The deviation is that of all values (divided by their count). An input of fewer than four axes gets axes of extent
-    1 at its end.
+    The variance is ``mean((x - mean) ** 2)``. Caffe adds `epsilon` to the standard deviation, while the normalization
+    layers of Keras add it to the variance. As in Caffe, the output has four axes: an input with fewer gets axes of
+    extent 1 at the end. The gradient is finite where the variance is 0.
 
     Args:
-        axis: the axes over which mean and deviation are taken, in an input of four axes.
-        normalize_variance: whether to divide; without it the mean alone is taken off.
-        epsilon: see the formula; outside the root, unlike that of Keras' normalizations.
+        axis: sequence of ints. The axes that the mean and the variance are taken over, as numbered in the output:
+            ``(1, 2)`` normalizes each channel of each image, ``(1, 2, 3)`` each image.
+        normalize_variance: bool. Whether to divide by the standard deviation. If False, only the mean is subtracted.
+            Defaults to True.
+        epsilon: float. Defaults to 1e-9.
+
+    Input shape:
+        ``(N, H, W, C)``, or any shape of one to four axes.
+
+    Output shape:
+        Same as the input, extended to four axes with extents of 1.
     """
 
     def __init__(
@@ -30,22 +39,22 @@ class MVN(keras.layers.Layer):
         self.axis, self.normalize_variance, self.epsilon = tuple(axis), normalize_variance, epsilon
 
     def get_config(self) -> dict[str, object]:
-        """Arguments of the constructor."""
+        """Return the constructor's arguments."""
         own = {"axis": self.axis, "normalize_variance": self.normalize_variance, "epsilon": self.epsilon}
         return {**super().get_config(), **own}
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        """The input's, with four axes."""
+        """Return the input shape, extended to four axes."""
         return (*input_shape, *(1,) * (4 - len(input_shape)))
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
-        """(batch, ...), and the same out, with four axes."""
+        """Return the normalized input with four axes."""
         for _ in range(4 - x.shape.rank):
             x = tf.expand_dims(x, -1)
         centred = x - tf.reduce_mean(x, self.axis, keepdims=True)
         if not self.normalize_variance:
             return centred
         variance = tf.reduce_mean(centred * centred, self.axis, keepdims=True)
-        varies = variance > 0  # the root has no slope at 0, and what does not vary stays 0
+        varies = variance > 0  # the square root has no finite gradient at 0
         deviation = tf.where(varies, tf.sqrt(tf.where(varies, variance, 1)), 0)
         return centred / (deviation + self.epsilon)

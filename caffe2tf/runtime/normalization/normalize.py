@@ -1,4 +1,4 @@
-"""Division by the Euclidean norm."""
+"""Normalize: division by the Euclidean norm, with a trained scale."""
 
 from __future__ import annotations
 
@@ -12,12 +12,27 @@ __all__ = ["Normalize"]
 
 @keras.saving.register_keras_serializable(package="caffe2tf")
 class Normalize(keras.layers.Layer):
-    """``scale * x / sqrt(sum(x ** 2) + epsilon)``; the scale is trained.
+    """Divides by the Euclidean norm and multiplies by a trained scale: ``scale * x / sqrt(sum(x ** 2) + epsilon)``.
+
+    This is the L2 normalization of SSD. ``keras.layers.UnitNormalization`` has no scale and adds no epsilon to the sum.
 
     Args:
-        axis: the axis, or axes, over which the sum is taken.
-        scale_axis: the axis along which each index has a scale of its own; None for one scale in all.
-        epsilon: see the formula; inside the root, and added to the sum, unlike that of Keras' UnitNormalization.
+        axis: int or sequence of ints. The axes that the sum is over. Defaults to -1.
+        scale_axis: int or None. The axis along which each index has its own scale, or None for one scale in all.
+            Defaults to -1.
+        epsilon: float. Defaults to 1e-10.
+
+    Input shape:
+        ``(N, H, W, C)``, or any other shape. The extent along `scale_axis` must be known when the layer is built.
+
+    Output shape:
+        Same as the input.
+
+    Weights:
+        `scale`: ``(extent along scale_axis,)``, or ``()`` if `scale_axis` is None.
+
+    Raises:
+        ValueError: the layer is built for an input whose extent along `scale_axis` is unknown.
     """
 
     def __init__(
@@ -33,14 +48,14 @@ class Normalize(keras.layers.Layer):
         self.scale_axis, self.epsilon = scale_axis, epsilon
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
-        """Makes the scale."""
+        """Create the scale."""
         shape = () if self.scale_axis is None else (input_shape[self.scale_axis],)
         if None in shape:
             raise ValueError(f"the extent along axis {self.scale_axis} must be known, not {tuple(input_shape)}")
         self.scale = self.add_weight(shape=shape, initializer="ones", name="scale")
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
-        """Any shape, and the same out."""
+        """Return the scaled, normalized input."""
         scale = tf.convert_to_tensor(self.scale)
         if self.scale_axis is not None:
             behind = -1 - self.scale_axis if self.scale_axis < 0 else x.shape.rank - 1 - self.scale_axis
@@ -49,10 +64,10 @@ class Normalize(keras.layers.Layer):
         return x / norm * scale
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        """The input's."""
+        """Return the input shape."""
         return input_shape
 
     def get_config(self) -> dict[str, object]:
-        """Arguments of the constructor."""
+        """Return the constructor's arguments."""
         own = {"axis": self.axis, "scale_axis": self.scale_axis, "epsilon": self.epsilon}
         return {**super().get_config(), **own}

@@ -1,4 +1,4 @@
-"""Lengths of vectors."""
+"""Normalization of whole items, and the Euclidean norm along the channels."""
 
 from __future__ import annotations
 
@@ -10,10 +10,18 @@ __all__ = ["ChannelNorm", "Normalization"]
 
 @keras.saving.register_keras_serializable(package="caffe2tf")
 class Normalization(keras.layers.Layer):
-    """Each item divided by the root of the sum of its squares; an item of zeros becomes NaN, as in Caffe.
+    """Divides each item by its Euclidean norm: ``x / sqrt(sum(x ** 2))``, summed over all axes but one.
+
+    As in Caffe, nothing is added to the norm: an item of zeros becomes NaN.
 
     Args:
-        axis: the axis along which the items stand.
+        axis: int. The axis that holds the items, which is not summed over. Defaults to 0.
+
+    Input shape:
+        ``(N, ...)``, or with the items along `axis`.
+
+    Output shape:
+        Same as the input.
     """
 
     def __init__(self, axis: int = 0, **kwargs: object) -> None:
@@ -21,25 +29,33 @@ class Normalization(keras.layers.Layer):
         self.axis = axis
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
-        """Items of length 1."""
+        """Return the items, each with norm 1."""
         others = [i for i in range(x.shape.rank) if i != self.axis]
         return x / tf.sqrt(tf.reduce_sum(x * x, others, keepdims=True))
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        """The input's."""
+        """Return the input shape."""
         return input_shape
 
     def get_config(self) -> dict[str, object]:
-        """Arguments of the constructor."""
+        """Return the constructor's arguments."""
         return {**super().get_config(), "axis": self.axis}
 
 
 @keras.saving.register_keras_serializable(package="caffe2tf")
 class ChannelNorm(keras.layers.Layer):
-    """The root of the sum of squares along an axis, which keeps extent 1.
+    """Computes the Euclidean norm along one axis: ``sqrt(sum(x ** 2))``.
+
+    The gradient is 0 where the norm is 0, where that of ``tf.norm`` is NaN.
 
     Args:
-        axis: the axis of the channels.
+        axis: int. The axis of the channels. Defaults to -1.
+
+    Input shape:
+        ``(N, H, W, C)``, or any other shape.
+
+    Output shape:
+        ``(N, H, W, 1)``: the input shape with an extent of 1 along `axis`.
     """
 
     def __init__(self, axis: int = -1, **kwargs: object) -> None:
@@ -47,16 +63,16 @@ class ChannelNorm(keras.layers.Layer):
         self.axis = axis
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
-        """The lengths."""
+        """Return the norms."""
         total = tf.reduce_sum(x * x, self.axis, keepdims=True)
-        none = total == 0  # the root has no slope there
+        none = total == 0  # the square root has no finite gradient there
         return tf.where(none, total, tf.sqrt(tf.where(none, tf.ones_like(total), total)))
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        """The input's, with one channel."""
+        """Return the input shape with one channel."""
         axis = self.axis % len(input_shape)
         return (*input_shape[:axis], 1, *input_shape[axis + 1 :])
 
     def get_config(self) -> dict[str, object]:
-        """Arguments of the constructor."""
+        """Return the constructor's arguments."""
         return {**super().get_config(), "axis": self.axis}
