@@ -63,7 +63,7 @@ class NormalizeBatch(keras.layers.Layer):
         self.gamma = self.add_weight(shape=shape, initializer="ones", name="gamma") if self.scale else None
         self.beta = self.add_weight(shape=shape, initializer="zeros", name="beta") if self.center else None
         self.averages = [
-            self.add_weight(shape=shape, initializer=initializer, name=name, trainable=False)
+            self.add_weight(shape=shape, initializer=initializer, name=name, trainable=False, autocast=False)
             for name, initializer in (("moving_mean", "zeros"), ("moving_variance", "ones"))
             if self.momentum is not None
         ]
@@ -72,15 +72,16 @@ class NormalizeBatch(keras.layers.Layer):
         """Return the normalized input."""
         rank = len(x.shape)
         others = [a for a in range(rank) if a != self.axis % rank]
-        mean = tf.reduce_mean(x, others, keepdims=True)
-        centred = x - mean
+        wide = tf.cast(x, keras.backend.result_type(x.dtype, "float32"))  # float16 has no room for squares
+        mean = tf.reduce_mean(wide, others, keepdims=True)
+        centred = wide - mean
         variance = tf.reduce_mean(tf.square(centred), others, keepdims=True)
         if training and self.momentum is not None:
             for average, new in zip(self.averages, (mean, variance), strict=True):
                 flat = tf.cast(tf.reshape(new, [-1]), average.dtype)
                 average.assign(average * self.momentum + flat * (1 - self.momentum))
         root = tf.sqrt(variance) + self.epsilon if self.outside_root else tf.sqrt(variance + self.epsilon)
-        y = centred / root
+        y = tf.cast(centred / root, x.dtype)
         if self.gamma is not None:
             y *= tf.reshape(self.gamma, tf.shape(mean))
         if self.beta is not None:

@@ -46,11 +46,15 @@ class LRN(keras.layers.Layer):
     def call(self, x: tf.Tensor) -> tf.Tensor:
         """Return the normalized input."""
         radius, alpha = (self.local_size - 1) // 2, self.alpha / self.local_size
-        if 1 <= radius <= 7 and self.k >= 1e-5 and self.beta >= 0.01:  # the limits of cuDNN
-            return tf.nn.local_response_normalization(x, radius, self.k, alpha, self.beta)
-        square = tf.pad(x * x, [(0, 0), (0, 0), (0, 0), (radius, radius)])
-        total = tf.add_n([square[..., i : i + x.shape[-1]] for i in range(self.local_size)])
-        return x * (self.k + alpha * total) ** -self.beta
+        wide = tf.cast(x, keras.backend.result_type(x.dtype, "float32"))  # float16 has no room for squares
+        limits = 1 <= radius <= 7 and self.k >= 1e-5 and self.beta >= 0.01  # those of cuDNN
+        if limits and wide.dtype == tf.float32:  # TensorFlow's function takes no float64
+            y = tf.nn.local_response_normalization(wide, radius, self.k, alpha, self.beta)
+        else:
+            square = tf.pad(wide * wide, [(0, 0), (0, 0), (0, 0), (radius, radius)])
+            total = tf.add_n([square[..., i : i + x.shape[-1]] for i in range(self.local_size)])
+            y = wide * (self.k + alpha * total) ** -self.beta
+        return tf.cast(y, x.dtype)
 
 
 @keras.saving.register_keras_serializable(package="caffe2tf")
@@ -88,5 +92,6 @@ class LRNWithinChannel(keras.layers.Layer):
     def call(self, x: tf.Tensor) -> tf.Tensor:
         """Return the normalized input."""
         pad = ((self.local_size - 1) // 2,) * 2
-        mean = tf.nn.avg_pool2d(tf.pad(x * x, [(0, 0), pad, pad, (0, 0)]), self.local_size, 1, "VALID")
-        return x * (1 + self.alpha * mean) ** -self.beta
+        wide = tf.cast(x, keras.backend.result_type(x.dtype, "float32"))  # float16 has no room for squares
+        mean = tf.nn.avg_pool2d(tf.pad(wide * wide, [(0, 0), pad, pad, (0, 0)]), self.local_size, 1, "VALID")
+        return tf.cast(wide * (1 + self.alpha * mean) ** -self.beta, x.dtype)

@@ -51,10 +51,11 @@ class MVN(keras.layers.Layer):
         """Return the normalized input with four axes."""
         for _ in range(4 - x.shape.rank):
             x = tf.expand_dims(x, -1)
-        centred = x - tf.reduce_mean(x, self.axis, keepdims=True)
+        wide = tf.cast(x, keras.backend.result_type(x.dtype, "float32"))  # float16 has no room for squares
+        centred = wide - tf.reduce_mean(wide, self.axis, keepdims=True)
         if not self.normalize_variance:
-            return centred
+            return tf.cast(centred, x.dtype)
         variance = tf.reduce_mean(centred * centred, self.axis, keepdims=True)
         varies = variance > 0  # the square root has no finite gradient at 0
         deviation = tf.where(varies, tf.sqrt(tf.where(varies, variance, 1)), 0)
-        return centred / (deviation + self.epsilon)
+        return tf.cast(centred / (deviation + self.epsilon), x.dtype)

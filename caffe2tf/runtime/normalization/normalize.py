@@ -60,8 +60,9 @@ class Normalize(keras.layers.Layer):
         if self.scale_axis is not None:
             behind = -1 - self.scale_axis if self.scale_axis < 0 else x.shape.rank - 1 - self.scale_axis
             scale = tf.reshape(scale, [-1, *[1] * behind])
-        norm = tf.sqrt(tf.reduce_sum(x * x, self.axis, keepdims=True) + self.epsilon)
-        return x / norm * scale
+        wide = tf.cast(x, keras.backend.result_type(x.dtype, "float32"))  # float16 has no room for squares
+        norm = tf.sqrt(tf.reduce_sum(wide * wide, self.axis, keepdims=True) + self.epsilon)
+        return tf.cast(wide / norm, x.dtype) * scale
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         """Return the input shape."""

@@ -31,7 +31,8 @@ class Normalization(keras.layers.Layer):
     def call(self, x: tf.Tensor) -> tf.Tensor:
         """Return the items, each with norm 1."""
         others = [i for i in range(x.shape.rank) if i != self.axis]
-        return x / tf.sqrt(tf.reduce_sum(x * x, others, keepdims=True))
+        wide = tf.cast(x, keras.backend.result_type(x.dtype, "float32"))  # float16 has no room for squares
+        return tf.cast(wide / tf.sqrt(tf.reduce_sum(wide * wide, others, keepdims=True)), x.dtype)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         """Return the input shape."""
@@ -64,9 +65,10 @@ class ChannelNorm(keras.layers.Layer):
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
         """Return the norms."""
-        total = tf.reduce_sum(x * x, self.axis, keepdims=True)
+        wide = tf.cast(x, keras.backend.result_type(x.dtype, "float32"))  # float16 has no room for squares
+        total = tf.reduce_sum(wide * wide, self.axis, keepdims=True)
         none = total == 0  # the square root has no finite gradient there
-        return tf.where(none, total, tf.sqrt(tf.where(none, tf.ones_like(total), total)))
+        return tf.cast(tf.where(none, total, tf.sqrt(tf.where(none, tf.ones_like(total), total))), x.dtype)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         """Return the input shape with one channel."""

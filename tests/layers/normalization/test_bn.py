@@ -195,35 +195,6 @@ def test_in_training(tmp_path: Path) -> None:
     assert "momentum" not in source(tmp_path, layer("bn_mode: LEARN"), phase="TRAIN")
 
 
-def test_own_layer_in_training(tmp_path: Path) -> None:
-    """It learns, keeps moving averages, and hands its weights over to BatchNormalization."""
-    import keras
-
-    from caffe2tf.runtime.normalization.batch_norm import NormalizeBatch
-
-    inputs = keras.Input((4, 5, 3))
-    model = keras.Model(inputs, NormalizeBatch(epsilon=0.1, scale=True, center=True, momentum=0.75)(inputs))
-    names = [w.name for w in model.weights]
-    assert names == ["gamma", "beta", "moving_mean", "moving_variance"]
-    assert len(model.trainable_weights) == 2
-    x = draw((6, 4, 5, 3), axis=3)
-    model.compile(keras.optimizers.SGD(0.1), "mse")
-    model.fit(x, np.zeros_like(x), batch_size=6, epochs=1, verbose=0)
-    mean, variance = (f(x, axis=(0, 1, 2)) for f in (np.mean, np.var))
-    assert_matches(model.weights[2].numpy(), mean / 4)
-    assert_matches(model.weights[3].numpy(), 0.75 + variance / 4)
-    assert not np.array_equal(model.weights[0].numpy(), np.ones(3))
-    model.save(tmp_path / "m.keras")
-    again = keras.models.load_model(tmp_path / "m.keras")
-    gamma, beta = (w.numpy() for w in again.weights[:2])
-    want = (x - mean) / np.sqrt(variance + 0.1) * gamma + beta
-    assert_matches(again.predict(x, verbose=0), want)
-    assert_matches(model.weights[2].numpy(), mean / 4)
-    stored = keras.layers.BatchNormalization(epsilon=0.1)
-    stored.build(x.shape)
-    stored.set_weights(again.get_weights())
-
-
 @pytest.mark.parametrize(
     ("text", "wanted"),
     [

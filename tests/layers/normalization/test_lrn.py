@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -109,38 +107,3 @@ def test_local_size_is_odd(size: int, region: str) -> None:
 def test_four_axes(region: str) -> None:
     with pytest.raises(Caffe2TFError, match=r"input of 4 axes \(N, C, H, W\), not 2"):
         run_layer(layer(f"norm_region: {region}"), {"data": draw((2, 3))})
-
-
-@pytest.mark.parametrize(
-    ("name", "arguments"),
-    [
-        ("LRN", {"local_size": 5, "alpha": 0.5, "beta": 0.6, "k": 2.0}),
-        ("LRN", {"local_size": 17, "alpha": 0.5, "beta": 0.6, "k": 2.0}),
-        ("LRN", {"local_size": 1, "alpha": 0.5, "beta": 0.6, "k": 2.0}),
-        ("LRNWithinChannel", {"local_size": 3, "alpha": 0.5, "beta": 0.6}),
-    ],
-)
-def test_own_layers_in_a_model(name: str, arguments: dict[str, float], tmp_path: Path) -> None:
-    """Saved and read, for any extents, differentiable, and compiled by XLA, as Keras does in training."""
-    import keras
-    import tensorflow as tf
-
-    from caffe2tf.runtime.normalization import lrn as own
-
-    inputs = keras.Input((None, None, 6))
-    model = keras.Model(inputs, getattr(own, name)(**arguments)(inputs))
-    model.save(tmp_path / "m.keras")
-    again = keras.models.load_model(tmp_path / "m.keras")
-    x = draw((2, 4, 5, 6))
-    nchw = x.transpose(0, 3, 1, 2)
-    reference = across if name == "LRN" else within
-    want = reference(nchw, *arguments.values()).transpose(0, 2, 3, 1)  # type: ignore[arg-type]  # two signatures
-    for run in (again, tf.function(again), tf.function(again, jit_compile=True)):
-        assert_matches(run(tf.constant(x)).numpy(), want, name, tolerance=1e-6)
-    variable = tf.Variable(x)
-    with tf.GradientTape() as tape:
-        y = tf.reduce_sum(again(variable))
-    step = 1e-2 * np.random.default_rng(5).standard_normal(x.shape)
-    slope = (np.sum(tape.gradient(y, variable).numpy() * step)) * 2
-    bumped = [reference((x + d).transpose(0, 3, 1, 2).astype(np.float64), *arguments.values()) for d in (step, -step)]  # type: ignore[arg-type]
-    assert float(np.sum(bumped[0].astype(np.float64) - bumped[1])) == pytest.approx(slope, rel=0.02, abs=0.02)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -92,26 +90,3 @@ def test_a_single_number() -> None:
 def test_more_than_four_axes() -> None:
     with pytest.raises(Caffe2TFError, match="MVN takes an input of at most 4 axes, not 5"):
         run_layer(layer(""), {"data": draw((2, 2, 2, 2, 2))})
-
-
-def test_own_layer_in_a_model(tmp_path: Path) -> None:
-    import keras
-    import tensorflow as tf
-
-    from caffe2tf.runtime.normalization.mvn import MVN
-
-    inputs = keras.Input((None, 5, None))
-    model = keras.Model(inputs, MVN((1, 2), epsilon=0.1)(inputs))
-    assert model.output.shape == (None, None, 5, None)
-    assert MVN((2, 3)).compute_output_shape((None, 3)) == (None, 3, 1, 1)
-    model.save(tmp_path / "m.keras")
-    again = keras.models.load_model(tmp_path / "m.keras")
-    x = draw((2, 4, 5, 6))
-    want = normalize(x.transpose(0, 3, 1, 2), variance=True, across=False, eps=0.1).transpose(0, 2, 3, 1)
-    for run in (again, tf.function(again, jit_compile=True)):
-        assert_matches(run(tf.constant(x)).numpy(), want, tolerance=1e-6)
-    x[1, ..., 2] = 0  # nothing varies, and still there is a slope
-    variable = tf.Variable(x)
-    with tf.GradientTape() as tape:
-        y = tf.reduce_sum(again(variable) ** 2)
-    assert np.isfinite(tape.gradient(y, variable).numpy()).all()

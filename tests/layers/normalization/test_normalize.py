@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from caffe2tf.errors import Caffe2TFError
-from tests.layers.emitted import check_saved, emitted
+from tests.layers.emitted import emitted
 from tests.layers.oracle import Array, assert_matches, check_recorded, recorded, run_layer
 
 ONE = np.ones(1, np.float32)
@@ -148,38 +148,3 @@ def test_a_scale_that_does_not_fit() -> None:
     text, x = layer(flags(across=True, shared=False)), np.ones((2, 3, 4, 5))
     with pytest.raises(Caffe2TFError, match="scale"):
         run_layer(text, {"data": x}, {"out": [np.ones(4)]})
-
-
-@pytest.mark.parametrize("axis", [-1, 2, (1, 2, 3)])
-@pytest.mark.parametrize("scale_axis", [-1, 1, None])
-def test_own_layer_in_a_model(axis: int | tuple[int, ...], scale_axis: int | None, rng: np.random.Generator) -> None:
-    import tensorflow as tf
-
-    from caffe2tf.runtime.normalization.normalize import Normalize
-
-    layer_ = Normalize(axis, scale_axis=scale_axis, epsilon=0.5)
-    x = draw(rng, 2, 3, 4, 5)
-    layer_.build(x.shape)
-    scale = draw(rng, *layer_.scale.shape)
-    layer_.scale.assign(scale)
-    check_saved(layer_, x)
-    norm = np.sqrt((x.astype(np.float64) ** 2).sum(axis, keepdims=True) + 0.5)
-    factor = scale.reshape(-1, 1, 1) if scale_axis == 1 else scale
-    assert_matches(layer_(x), x / norm * factor)
-    x[0] = 0  # the root has a slope there too
-    variable = tf.Variable(x)
-    with tf.GradientTape() as tape:
-        y = tf.reduce_sum(layer_(variable) ** 2)
-    found = tape.gradient(y, [variable, *layer_.trainable_variables])
-    assert len(found) == 2
-    assert all(np.isfinite(g).all() and np.any(g) for g in found)
-
-
-def test_unknown_channels_cannot_have_a_scale_each() -> None:
-    import keras
-
-    from caffe2tf.runtime.normalization.normalize import Normalize
-
-    assert Normalize(scale_axis=None)(keras.Input((4, None))).shape == (None, 4, None)
-    with pytest.raises(ValueError, match="must be known"):
-        Normalize()(keras.Input((4, None)))

@@ -9,7 +9,7 @@ from caffe2tf.errors import Caffe2TFError
 from caffe2tf.ir import Layout, Value
 from caffe2tf.layers import Context
 from caffe2tf.layers.normalization.vector_norm import ChannelNorm, Normalization
-from tests.layers.emitted import calls, check_saved
+from tests.layers.emitted import calls
 from tests.layers.oracle import Array, assert_matches, check_recorded, recorded, run_layer
 
 Shape = tuple[int, ...]
@@ -118,24 +118,3 @@ def test_in_place(rng: np.random.Generator) -> None:
 def test_which_normalization_it_is_is_said() -> None:
     (remark,) = Normalization().remarks()
     assert "length of all its values" in remark
-
-
-@pytest.mark.parametrize("axis", [0, 2])
-def test_normalization_is_saved(axis: int, rng: np.random.Generator) -> None:
-    from caffe2tf.runtime.normalization.vector_norm import Normalization as Own
-
-    check_saved(Own(axis), draw(rng, (2, 3, 4)))
-
-
-@pytest.mark.parametrize("axis", [1, -1])
-def test_channel_norm_is_saved_and_has_a_slope_everywhere(axis: int, rng: np.random.Generator) -> None:
-    import tensorflow as tf
-
-    from caffe2tf.runtime.normalization.vector_norm import ChannelNorm as Own
-
-    check_saved(Own(axis), draw(rng, (2, 3, 4, 5)))
-    x = tf.constant([[[3.0, -4.0], [0.0, 0.0]]])
-    with tf.GradientTape() as tape:
-        tape.watch(x)
-        y = Own(-1)(x)
-    assert_matches(tape.gradient(y, x), np.array([[[0.6, -0.8], [0, 0]]], np.float32))
