@@ -30,7 +30,7 @@ class Normalization(keras.layers.Layer):
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
         """Return the items, each with norm 1."""
-        others = [i for i in range(x.shape.rank) if i != self.axis]
+        others = [i for i in range(x.shape.rank) if i != self.axis % x.shape.rank]
         wide = tf.cast(x, keras.backend.result_type(x.dtype, "float32"))  # float16 has no room for squares
         return tf.cast(wide / tf.sqrt(tf.reduce_sum(wide * wide, others, keepdims=True)), x.dtype)
 

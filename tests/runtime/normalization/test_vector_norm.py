@@ -10,7 +10,7 @@ from tests.runtime.gradients import check_gradient
 from tests.runtime.layer_checks import check_layer, check_precisions, draw
 
 
-@pytest.mark.parametrize("axis", [0, 2])
+@pytest.mark.parametrize("axis", [0, 2, -1, -3])
 def test_items_are_divided_by_their_norm(axis: int, rng: np.random.Generator) -> None:
     from caffe2tf.runtime.normalization.vector_norm import Normalization
 
