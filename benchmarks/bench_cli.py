@@ -1,8 +1,8 @@
-"""How long the commands take that only look at a network, beside an empty Python program.
+"""Measure the commands that do not run a model, in comparison with an empty Python program.
 
     python -m benchmarks.bench_cli [--rounds 10] [--folder FOLDER] [--json]
 
-The definitions are our own, layer for layer those that are published.
+The definitions are written for this project; their layers are those of the published networks.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ SECONDS = {HELP: 0.3, INSPECT: 0.6}
 
 
 def measure_commands(options: argparse.Namespace) -> Outcome:
-    """Each command's time, and whether it is as short as promised."""
+    """Measure each command and compare it with its limit."""
     folder: Path = options.folder
     folder.mkdir(parents=True, exist_ok=True)
     definitions = {}
@@ -79,7 +79,7 @@ def _goal(series: Series, seconds: float) -> Goal:
 
 
 def main() -> int:
-    """Runs this benchmark alone."""
+    """Run only this benchmark; return the exit status."""
     options = parse_options(__doc__)
     return report([measure_commands(options)], as_json=options.json)
 

@@ -1,9 +1,9 @@
-"""How long a conversion takes, and how much memory, beside ``cp`` of the same file and beside MNN's converter.
+"""Measure the time and memory of a conversion, in comparison with ``cp`` and with MNN's converter.
 
     python -m benchmarks.bench_convert [--rounds 10] [--mnnconvert PATH] [--folder FOLDER] [--json]
 
-Whole processes as a shell starts them, the files in the page cache, the output folder empty. MNN's converter
-(``pip install MNN`` in an environment of its own) is found by the option, by MNNCONVERT or on the PATH.
+Whole processes are measured, with the files in the page cache and an empty output folder. MNN's converter
+(``pip install MNN`` in a separate environment) is given by the option, by MNNCONVERT or by the PATH.
 """
 
 from __future__ import annotations
@@ -37,36 +37,36 @@ __all__ = ["add_options", "main", "measure_conversion"]
 
 MB = 1_000_000
 AT_LEAST = 0.7
-"""Seconds that a conversion may take however quick the copy is."""
+"""A conversion may take this many seconds, even if the copy is faster."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Files:
-    """A network's files, and the folder that each run finds empty."""
+    """The files of a network, and the output folder."""
 
     definition: Path
     weights: Path
     out: Path
 
     def empty(self) -> None:
-        """Makes the output folder anew."""
+        """Empty the output folder."""
         shutil.rmtree(self.out, ignore_errors=True)
         self.out.mkdir()
 
     def copy(self) -> Run:
-        """``cp`` of the weights; never a mere reference to the same blocks."""
+        """Copy the weights with ``cp``, without sharing blocks."""
         self.empty()
         return run_process(["cp", *_no_reflink(), self.weights, self.out / "copy"])
 
     def convert(self) -> Run:
-        """``caffe2tf convert``: code and weights."""
+        """Run ``caffe2tf convert``, which writes code and weights."""
         self.empty()
         return run_process([*caffe2tf_command(), "convert", self.definition, self.weights, "-o", self.out])
 
     def mnn(self, program: str) -> Run:
-        """``mnnconvert`` to its own format.
+        """Run ``mnnconvert``, which writes MNN's own format.
 
-        Its program installs a package with whatever pip is on the PATH, to report to its makers: it finds none.
+        The PATH is empty, because the program would otherwise use pip to install a package that reports its usage.
         """
         self.empty()
         files = ("--modelFile", self.weights, "--prototxt", self.definition, "--MNNModel", self.out / "net.mnn")
@@ -74,7 +74,7 @@ class Files:
 
 
 def measure_conversion(options: argparse.Namespace) -> Outcome:
-    """Both networks, what was promised of them, and a table for each."""
+    """Measure both networks; return a table for each and the goals."""
     notes = [] if options.mnnconvert else ["mnnconvert was not found, so the comparison with it was left out"]
     tables, goals = [], []
     for network in (alexnet(), vgg16()):
@@ -148,7 +148,7 @@ def _goals_of_vgg16(found: dict[str, Series], network: Network, size: int) -> li
 
 
 def _without_tensorflow(files: Files) -> Goal:
-    """Asks Python which modules a conversion imports."""
+    """Check that a conversion imports neither TensorFlow nor Keras."""
     with tempfile.TemporaryDirectory() as out:
         command = ("convert", files.definition, files.weights, "-o", out)
         told = subprocess.run(
@@ -165,19 +165,19 @@ def _without_tensorflow(files: Files) -> Goal:
 
 @functools.cache
 def _no_reflink() -> tuple[str, ...]:
-    """GNU's cp may share blocks where the file system can; others know no such option."""
+    """Return the option that keeps GNU's cp from sharing blocks; other versions of cp lack it."""
     told = subprocess.run(["cp", "--version"], capture_output=True, text=True, check=False).stdout  # noqa: S607 - PATH
     return ("--reflink=never",) if "GNU" in told else ()
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """The options of this benchmark."""
+    """Add the options of this benchmark."""
     found = os.environ.get("MNNCONVERT") or shutil.which("mnnconvert")
-    parser.add_argument("--mnnconvert", default=found, help="MNN's converter, to compare with")
+    parser.add_argument("--mnnconvert", default=found, help="path of MNN's converter")
 
 
 def main() -> int:
-    """Runs this benchmark alone."""
+    """Run only this benchmark; return the exit status."""
     options = parse_options(__doc__, add_options)
     return report([measure_conversion(options)], as_json=options.json)
 

@@ -1,9 +1,9 @@
-"""Whether emitted models are as quick as hand-written Keras models of the same layers, on the processor.
+"""Compare the speed of emitted models with hand-written Keras models of the same layers, on the CPU.
 
     python -m benchmarks.bench_models [--rounds 10] [--folder FOLDER] [--json]
 
-Both models get the same weights and must give the same probabilities before anything is timed. Each round calls one
-and then the other; where a call is short, a measurement is the mean of several.
+Both models have the same weights and must compute the same probabilities before anything is timed. Each round calls one
+model and then the other. If a call is short, a measurement is the mean of several calls.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ if TYPE_CHECKING:
 __all__ = ["main", "measure_models"]
 
 BATCHES = (1, 8)
-LONG_ENOUGH = 0.2  # seconds of one measurement
+LONG_ENOUGH = 0.2  # seconds that one measurement takes at least
 AS_QUICK = 0.97
-MORE = 3  # times as many rounds as elsewhere: what is looked for here is a difference of a few percent
+MORE = 3  # times as many rounds as elsewhere, because the differences are a few percent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """One way of calling both models."""
+    """The measurements of both models for one way of calling them."""
 
     network: str
     way: str
@@ -47,12 +47,12 @@ class Comparison:
 
     @property
     def ratio(self) -> float:
-        """Above 1, the emitted model is the quicker one."""
+        """The time of the hand-written model over that of the emitted one."""
         return self.hand.ratio(self.emitted)
 
 
 def measure_models(options: argparse.Namespace) -> Outcome:
-    """Each network, by ``predict`` and under ``tf.function``, in batches of different sizes."""
+    """Measure each network with ``predict`` and ``tf.function``, for several batch sizes."""
     found = [one for network in (alexnet(), resnet50()) for one in _compare(network, options)]
     columns = ("", "hand-written ms", "emitted ms", "hand-written / emitted", "of processor time")
     rows = tuple(
@@ -98,7 +98,7 @@ def _compare(network: Network, options: argparse.Namespace) -> list[Comparison]:
 
 
 def _models(network: Network, folder: Path) -> dict[str, keras.Model]:
-    """The two models of a network, ``hand`` and ``emitted``, with the same weights."""
+    """Return the two models of a network, ``hand`` and ``emitted``, with the same weights."""
     import caffe2tf  # noqa: PLC0415
     from benchmarks import handwritten  # noqa: PLC0415 - imports TensorFlow
 
@@ -130,7 +130,7 @@ def _functions(models: dict[str, keras.Model], images: Images) -> Calls:
 
 
 def _timed(call: Callable[[], object]) -> Callable[[], Run]:
-    """Calls as often as makes a measurement long enough; the first calls, which trace, are not measured."""
+    """Return a function that calls a model often enough for a measurement, after the calls that trace it."""
     call()
     start = time.perf_counter()
     call()
@@ -149,10 +149,10 @@ def _timed(call: Callable[[], object]) -> Callable[[], Run]:
 
 
 def _require_same(models: dict[str, keras.Model], images: Images) -> None:
-    """Models that compute different things are not compared.
+    """Check that both models compute the same.
 
     Raises:
-        RuntimeError: their probabilities differ.
+        RuntimeError: Their probabilities differ.
     """
     import numpy as np  # noqa: PLC0415
 
@@ -162,7 +162,7 @@ def _require_same(models: dict[str, keras.Model], images: Images) -> None:
 
 
 def main() -> int:
-    """Runs this benchmark alone."""
+    """Run only this benchmark; return the exit status."""
     options = parse_options(__doc__)
     return report([measure_models(options)], as_json=options.json)
 

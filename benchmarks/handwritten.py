@@ -1,4 +1,4 @@
-"""AlexNet and ResNet-50 as a person would write them in Keras: what emitted models are measured against."""
+"""AlexNet and ResNet-50 as a person would write them in Keras, for comparison with emitted models."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ __all__ = ["LocalResponseNormalization", "alexnet", "resnet50"]
 
 
 class LocalResponseNormalization(layers.Layer):  # type: ignore[misc] # Keras ships no types
-    """Krizhevsky's normalisation across channels; ``alpha`` is that of one channel, not of the window."""
+    """Normalisation across channels; ``alpha`` applies to one channel, not to the window."""
 
     def __init__(self, radius: int, alpha: float, beta: float, **options: object) -> None:
         super().__init__(**options)
         self.radius, self.alpha, self.beta = radius, alpha, beta
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
-        """The normalised tensor."""
+        """Return the normalised tensor."""
         return tf.nn.local_response_normalization(
             inputs, depth_radius=self.radius, bias=1.0, alpha=self.alpha, beta=self.beta
         )
 
 
 def alexnet() -> keras.Model:
-    """AlexNet with its two groups of channels, for 227 x 227 pixels."""
+    """Return AlexNet with its two groups of channels, for 227 x 227 pixels."""
     image = keras.Input((227, 227, 3))
     x = layers.Conv2D(96, 11, strides=4, activation="relu")(image)
     x = LocalResponseNormalization(2, 1e-4 / 5, 0.75)(x)
@@ -44,7 +44,7 @@ def alexnet() -> keras.Model:
 
 
 def resnet50() -> keras.Model:
-    """ResNet-50 in its first form: the stride is in the first convolution of a block."""
+    """Return ResNet-50 in its first form, with the stride in the first convolution of a block."""
     image = keras.Input((224, 224, 3))
     x = layers.ZeroPadding2D(3)(image)
     x = _normalised(layers.Conv2D(64, 7, strides=2)(x))

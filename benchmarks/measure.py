@@ -1,8 +1,8 @@
-"""Measures whole processes side by side: wall time, processor time and peak of resident memory.
+"""Measurement of whole processes: wall time, processor time and peak resident memory.
 
-What is compared runs in turn, one after the other in every round and the order reversed in every other round, so that
-whatever else the machine does slows all of them alike. Ratios are taken within rounds; of these the median counts.
-This module imports little: a child is charged with the memory of the process that started it.
+The candidates run one after the other in every round, in reverse order in every other round, so that other load slows
+all of them alike. Ratios are taken within rounds, and their median is reported. This module imports little, because the
+memory of the parent process counts towards that of a child.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ MIB = 1 << 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """One process from its start to its end.
+    """The measurements of one process.
 
     Attributes:
-        wall: seconds on the clock.
-        processor: seconds of all processors together, in the process and in the system for it.
-        peak: greatest resident memory in bytes, mapped pages of files included.
+        wall: Elapsed time in seconds.
+        processor: User and system time of all processors in seconds.
+        peak: Peak resident memory in bytes, including mapped pages of files.
     """
 
     wall: float
@@ -52,14 +52,14 @@ class Run:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Series:
-    """The runs of one candidate, one for each round."""
+    """The runs of one candidate, one per round."""
 
     name: str
     runs: tuple[Run, ...]
 
     @property
     def least(self) -> float:
-        """The shortest wall time: what else the machine did only ever adds to it."""
+        """The shortest wall time, which is least disturbed by other load."""
         return min(run.wall for run in self.runs)
 
     @property
@@ -74,21 +74,21 @@ class Series:
 
     @property
     def peak(self) -> int:
-        """The greatest peak of memory in bytes."""
+        """The largest peak of memory in bytes."""
         return max(run.peak for run in self.runs)
 
     def ratio(self, other: Series) -> float:
-        """How many times as long as ``other`` it took: the median over the rounds."""
+        """Return the wall time as a multiple of that of ``other``: the median over the rounds."""
         return statistics.median(a.wall / b.wall for a, b in zip(self.runs, other.runs, strict=True))
 
     def work_ratio(self, other: Series) -> float:
-        """The same of processor time, of which other programs take less."""
+        """Return the same for processor time, which other load disturbs less."""
         return statistics.median(a.processor / b.processor for a, b in zip(self.runs, other.runs, strict=True))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Goal:
-    """Something promised, what was measured, and whether it holds; None where it could not be measured."""
+    """A goal, what was measured, and whether it is met; None if it could not be measured."""
 
     promise: str
     measured: str
@@ -97,7 +97,7 @@ class Goal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
-    """Figures for a person: a heading, columns, and rows of cells; the first column is text, the others numbers."""
+    """A table with a title, column headings and rows. The first column holds text, the others numbers."""
 
     title: str
     columns: tuple[str, ...]
@@ -106,7 +106,7 @@ class Table:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What a benchmark found."""
+    """The result of a benchmark."""
 
     name: str
     tables: tuple[Table, ...]
@@ -116,22 +116,22 @@ class Outcome:
 
 
 def caffe2tf_command() -> list[str]:
-    """How a shell starts caffe2tf: the script that its installation made, of the Python that runs this."""
+    """Return the command that starts caffe2tf: the installed script of the Python that runs this."""
     script = Path(sys.executable).with_name("caffe2tf")
     return [str(script)] if script.exists() else [sys.executable, "-m", "caffe2tf"]
 
 
 def run_process(command: Sequence[str | os.PathLike[str]], *, environment: Mapping[str, str] | None = None) -> Run:
-    """Runs a command to its end, its output thrown away.
+    """Run a command and discard its output.
 
     Args:
-        command: the program and its arguments.
-        environment: variables that it gets besides those of this process, or in their place.
+        command: The program and its arguments.
+        environment: Variables that are added to the environment or replace others in it.
 
     Raises:
-        RuntimeError: it failed; with what it wrote to standard error.
+        RuntimeError: The command failed; the message holds its standard error.
     """
-    # Some environments forbid Python to keep compiled modules, which an installation has.
+    # The environment may forbid Python to cache compiled modules, which a normal installation does.
     variables = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     variables |= environment or {}
     start = time.perf_counter()
@@ -148,7 +148,7 @@ def run_process(command: Sequence[str | os.PathLike[str]], *, environment: Mappi
 
 
 def in_turn(candidates: Mapping[str, Callable[[], Run]], rounds: int, *, warm_up: int = 1) -> dict[str, Series]:
-    """Measures the candidates in turn, ``rounds`` times, after rounds that do not count."""
+    """Measure the candidates in turn, ``rounds`` times, after rounds for warming up."""
     runs: dict[str, list[Run]] = {name: [] for name in candidates}
     for number in range(-warm_up, rounds):
         for name in list(candidates)[:: -1 if number % 2 else 1]:
@@ -159,7 +159,7 @@ def in_turn(candidates: Mapping[str, Callable[[], Run]], rounds: int, *, warm_up
 
 
 def report(outcomes: Sequence[Outcome], *, as_json: bool) -> int:
-    """Prints what was found; gives the exit status: 1 where a goal was missed."""
+    """Print the results; return the exit status, which is 1 if a goal was missed."""
     missed = [goal for outcome in outcomes for goal in outcome.goals if goal.met is False]
     if as_json:
         print(json.dumps([asdict(outcome) for outcome in outcomes], indent=2))
@@ -201,13 +201,13 @@ def _tables(outcomes: Sequence[Outcome]) -> Iterator[Table]:
 def parse_options(
     text: str | None, more: Callable[[argparse.ArgumentParser], None] | None = None
 ) -> argparse.Namespace:
-    """The options that all benchmarks share; ``more`` adds those of one."""
+    """Parse the options that all benchmarks share; ``more`` adds those of one benchmark."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     parser = argparse.ArgumentParser(description=text, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=10, help="how often each thing is measured (default: 10)")
+    parser.add_argument("--rounds", type=int, default=10, help="number of measurements of each candidate (default: 10)")
     default = Path(tempfile.gettempdir()) / "caffe2tf-benchmarks"
-    parser.add_argument("--folder", type=Path, default=default, help=f"for files (default: {default})")
-    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("--folder", type=Path, default=default, help=f"folder for files (default: {default})")
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
     if more:
         more(parser)
     return parser.parse_args()

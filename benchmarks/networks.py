@@ -1,4 +1,4 @@
-"""The networks that are measured: definitions of our own, and files of drawn weights for them."""
+"""The networks of the benchmarks: definitions written for this project, and files of drawn weights."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Shapes = tuple[tuple[int, ...], ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Network:
-    """A definition and the layers that have trained blobs: (name, type, shapes of the blobs)."""
+    """A definition and its layers with trained blobs: (name, type, shapes of the blobs)."""
 
     name: str
     prototxt: str
@@ -26,11 +26,11 @@ class Network:
 
     @property
     def largest_blob(self) -> int:
-        """Bytes of the largest trained blob."""
+        """The size of the largest trained blob in bytes."""
         return 4 * max(math.prod(shape) for _, _, shapes in self.trained for shape in shapes)
 
     def write(self, folder: Path) -> tuple[Path, Path]:
-        """The definition and the weights as files in ``folder``; weights that lie there already are drawn no more."""
+        """Write the definition to ``folder``, and the weights unless they are there already; return the paths."""
         folder.mkdir(parents=True, exist_ok=True)
         definition, weights = folder / f"{self.name}.prototxt", folder / f"{self.name}.caffemodel"
         params = folder / f"{self.name}.params.json"
@@ -48,7 +48,7 @@ class Network:
 
 @dataclass(slots=True, kw_only=True)
 class Draft:
-    """A network while it is written, layer by layer; its input holds ``batch`` colour images of ``size`` x ``size``."""
+    """Writes a network layer by layer. Its input holds ``batch`` colour images of ``size`` x ``size`` pixels."""
 
     name: str
     size: int
@@ -57,7 +57,7 @@ class Draft:
     trained: list[tuple[str, str, Shapes]] = field(default_factory=list)
 
     def add(self, name: str, type_: str, bottoms: str, top: str, parameters: str = "", blobs: Shapes = ()) -> str:
-        """A layer; ``bottoms`` with blanks between them."""
+        """Add a layer; ``bottoms`` are separated by spaces."""
         feeds = " ".join(f'bottom: "{bottom}"' for bottom in bottoms.split())
         self.layers.append(f'layer {{ name: "{name}" type: "{type_}" {feeds} top: "{top}" {parameters} }}')
         if blobs:
@@ -65,7 +65,7 @@ class Draft:
         return top
 
     def convolution(self, name: str, bottom: str, blob: tuple[int, int, int], settings: str = "") -> str:
-        """Of ``blob`` = (outputs, inputs, window)."""
+        """Add a convolution with a kernel of shape ``blob`` = (outputs, inputs, window)."""
         outputs, inputs, window = blob
         bias = "bias_term: false" not in settings
         parameters = f"convolution_param {{ num_output: {outputs} kernel_size: {window} {settings} }}"
@@ -73,18 +73,18 @@ class Draft:
         return self.add(name, "Convolution", bottom, name, parameters, shapes)
 
     def dense(self, name: str, bottom: str, outputs: int, inputs: int) -> str:
-        """A fully connected layer."""
+        """Add a fully connected layer."""
         parameters = f"inner_product_param {{ num_output: {outputs} }}"
         return self.add(name, "InnerProduct", bottom, name, parameters, ((outputs, inputs), (outputs,)))
 
     def relu(self, blob: str) -> str:
-        """In place."""
+        """Add a ReLU in place."""
         return self.add(f"{blob}_relu", "ReLU", blob, blob)
 
     def normalise(self, blob: str) -> str:
-        """Batch normalisation in place, as Caffe splits it: statistics, then scale and bias.
+        """Add a BatchNorm and a Scale in place.
 
-        The layers of blob res2a are bn2a and scale2a, those of conv1 bn_conv1 and scale_conv1.
+        The layers of blob res2a are called bn2a and scale2a, those of conv1 bn_conv1 and scale_conv1.
         """
         channels = self.trained[-1][2][0][0]
         place = blob.removeprefix("res") if blob.startswith("res") else f"_{blob}"
@@ -93,18 +93,18 @@ class Draft:
         return self.add(f"scale{place}", "Scale", blob, blob, settings, ((channels,), (channels,)))
 
     def pool(self, name: str, bottom: str, settings: str) -> str:
-        """Of the kind that ``settings`` name."""
+        """Add a pooling layer with these settings."""
         return self.add(name, "Pooling", bottom, name, f"pooling_param {{ {settings} }}")
 
     def finish(self) -> Network:
-        """The whole definition."""
+        """Return the whole definition."""
         shape = f"shape {{ dim: {self.batch} dim: 3 dim: {self.size} dim: {self.size} }}"
         head = f'name: "{self.name}"\nlayer {{ name: "data" type: "Input" top: "data" input_param {{ {shape} }} }}\n'
         return Network(name=self.name, prototxt=head + "\n".join(self.layers) + "\n", trained=tuple(self.trained))
 
 
 def alexnet() -> Network:
-    """AlexNet, 244 MB: the definition of the tests."""
+    """Return AlexNet, 244 MB, with the definition that the tests use."""
     nets = ROOT / "tests" / "data" / "nets"
     rows = json.loads((nets / "alexnet.params.json").read_text(encoding="utf-8"))
     trained = tuple((name, type_, tuple(tuple(shape) for shape in shapes)) for name, type_, shapes in rows)
@@ -112,7 +112,7 @@ def alexnet() -> Network:
 
 
 def vgg16() -> Network:
-    """The 16-layer network of Simonyan and Zisserman, 553 MB, three quarters of them in one blob."""
+    """Return VGG-16, 553 MB, of which one blob takes three quarters."""
     draft = Draft(name="vgg16", size=224)
     blob, channels = "data", 3
     for stage, (width, count) in enumerate([(64, 2), (128, 2), (256, 3), (512, 3), (512, 3)], 1):
@@ -128,7 +128,7 @@ def vgg16() -> Network:
 
 
 def resnet50() -> Network:
-    """The 50-layer residual network of He and others: 229 layers in Caffe's terms, 102 MB."""
+    """Return ResNet-50, 102 MB, which has 229 Caffe layers."""
     draft = Draft(name="resnet50", size=224)
     blob = draft.convolution("conv1", "data", (64, 3, 7), "pad: 3 stride: 2")
     blob = draft.relu(draft.normalise(blob))
@@ -146,7 +146,7 @@ def resnet50() -> Network:
 
 
 def _block(draft: Draft, name: str, bottom: str, extents: tuple[int, int, int]) -> str:
-    """A residual block of three convolutions; ``extents`` are (channels, width, stride)."""
+    """Add a residual block of three convolutions; ``extents`` are (channels, width, stride)."""
     channels, width, stride = extents
     shortcut = bottom
     if channels != 4 * width:

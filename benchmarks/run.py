@@ -1,9 +1,9 @@
-"""All benchmarks; exit status 1 where one misses a goal.
+"""Run all benchmarks; the exit status is 1 if a goal is missed.
 
     python -m benchmarks.run [--rounds 10] [--mnnconvert PATH] [--folder FOLDER] [--json]
 
-Run it with the Python of an environment in which caffe2tf is installed, on a machine with nothing else to do. It needs
-2 GB of free disk for networks that are drawn once and kept in FOLDER.
+Use the Python of an environment in which caffe2tf is installed, on an otherwise idle machine. The benchmarks need 2 GB
+of free disk for networks that are drawn once and kept in FOLDER.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ __all__ = ["main"]
 
 
 def main() -> int:
-    """Runs everything; the models last, because TensorFlow's memory would be charged to processes started later."""
+    """Run everything; the models come last, because TensorFlow's memory would count towards later processes."""
     options = parse_options(__doc__, add_options)
     measured = [measure(options) for measure in (measure_commands, measure_conversion, measure_models)]
     return report(measured, as_json=options.json)

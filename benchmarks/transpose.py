@@ -1,8 +1,8 @@
-"""Time and memory of writing weight files, beside a plain copy of as many bytes.
+"""Measure the time and memory of writing weight files, in comparison with a plain copy of as many bytes.
 
     python -m benchmarks.transpose [FOLDER]
 
-Each measurement is a process of its own; the peak is that of resident memory, of which mapped pages are a part.
+Each measurement is a separate process. The peak is that of resident memory, including mapped pages.
 """
 
 from __future__ import annotations
@@ -43,18 +43,18 @@ NETWORKS = {"alexnet": ALEXNET, "vgg16": VGG16}
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Mapped:
-    """A blob in a mapped file, at a multiple of the page size."""
+    """A blob in a memory-mapped file, at a multiple of the page size."""
 
     memory: mmap.mmap
     offset: int
     nbytes: int
 
     def release(self) -> None:
-        """Give back all pages."""
+        """Release all pages."""
         self.memory.madvise(mmap.MADV_DONTNEED, self.offset, self.nbytes)
 
     def release_range(self, start: int, stop: int) -> None:
-        """Give back the pages that lie whole in a range of elements."""
+        """Release the pages that lie completely inside a range of elements."""
         first = -(-start * 4 // mmap.PAGESIZE) * mmap.PAGESIZE
         last = stop * 4 // mmap.PAGESIZE * mmap.PAGESIZE
         if last > first:
@@ -62,7 +62,7 @@ class Mapped:
 
 
 def open_weights(path: Path, shapes: dict[str, tuple[int, ...]]) -> dict[str, dict[str, Weight]]:
-    """The file as weights in Keras' layout; the values are made up when the file is not there."""
+    """Return the file as weights in Keras' layout; a missing file is created with arbitrary values."""
     places = {}
     end = 0
     for name, shape in shapes.items():
@@ -84,13 +84,13 @@ def open_weights(path: Path, shapes: dict[str, tuple[int, ...]]) -> dict[str, di
 
 
 def peak_memory() -> float:
-    """Peak resident memory of this process in MiB; getrusage would count what the parent had before."""
+    """Return the peak resident memory of this process in MiB; getrusage would include that of the parent."""
     status = Path("/proc/self/status").read_text()
     return int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM"))) / 1024
 
 
 def measure(network: str, kind: str, folder: Path) -> None:
-    """Write once and print the figures: what the process of one measurement does."""
+    """Write once and print the figures; this runs in the process of one measurement."""
     base = peak_memory()
     start = time.perf_counter()
     weights = open_weights(folder / f"{network}.bin", NETWORKS[network])
@@ -100,7 +100,7 @@ def measure(network: str, kind: str, folder: Path) -> None:
 
 
 def compare(folder: Path) -> None:
-    """Every network in every format, and ``cp`` of the same bytes."""
+    """Measure every network in every format, and ``cp`` of the same bytes."""
     for network, shapes in NETWORKS.items():
         source = folder / f"{network}.bin"
         open_weights(source, shapes)

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Converts a trained network and AlexNet, runs both, and shows that they compute what Caffe computed.
+"""Convert a trained network and AlexNet, run both, and show that they compute what Caffe computed.
 
     python scripts/demo.py [--out FOLDER]
 
-Exit status: 0 all is the same, 1 something differs, 2 it could not be done.
+Exit status: 0 everything is the same, 1 something differs, 2 an error.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-# Before TensorFlow is imported: on the processor, where the recordings were made.
+# Set before TensorFlow is imported: the recordings were made on a CPU.
 os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
 
 import numpy as np
@@ -36,15 +36,15 @@ from caffe2tf.quiet import quiet_start, starting_tensorflow
 
 ROOT = Path(__file__).resolve().parent.parent
 DIGITS = ROOT / "examples" / "digits"
-ACCURACY = 0.9924  # Caffe's, on the 397 test images
-LIMIT = 1e-5  # of a probability
-SHOWN = 4  # digits drawn
+ACCURACY = 0.9924  # of Caffe on the 397 test images
+LIMIT = 1e-5  # largest difference of a probability
+SHOWN = 4  # number of digits drawn on the terminal
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs the demonstration; returns the exit status."""
-    parser = argparse.ArgumentParser(description="Shows that converted networks compute what Caffe computed.")
-    parser.add_argument("--out", type=Path, default=ROOT / "out" / "demo", help="folder for the results")
+    """Run the demonstration; return the exit status."""
+    parser = argparse.ArgumentParser(description="Show that converted networks compute what Caffe computed.")
+    parser.add_argument("--out", type=Path, default=ROOT / "out" / "demo", help="write the results to this folder")
     out: Path = parser.parse_args(arguments).out
     console = Console(highlight=False)
     try:
@@ -54,18 +54,18 @@ def main(arguments: list[str] | None = None) -> int:
     except caffe2tf.Caffe2TFError as error:
         print(f"demo: {error}", file=sys.stderr)
         return 2
-    console.print(Rule("[bold]What is there now", align="left"), _files(out))
-    console.print("[bold green]Everything is as Caffe computed it." if all(same) else "[bold red]Something DIFFERS.")
+    console.print(Rule("[bold]Files written", align="left"), _files(out))
+    console.print("[bold green]Everything is the same as in Caffe." if all(same) else "[bold red]Something DIFFERS.")
     return 0 if all(same) else 1
 
 
 def digits(console: Console, out: Path) -> bool:
-    """A trained network, converted, imported as a user would, and held against Caffe's own answers."""
-    console.print(Rule("[bold]A trained network: handwritten digits", align="left"))
+    """Convert a trained network, run it, and compare its probabilities with Caffe's."""
+    console.print(Rule("[bold]A trained network for handwritten digits", align="left"))
     conversion = caffe2tf.convert(DIGITS / "deploy.prototxt", DIGITS / "digits.caffemodel", out)
     with np.load(DIGITS / "test.npz") as file:
         images, labels, caffe = file["images"], file["labels"], file["caffe_prob"]
-    pixels = images[:, None].astype(np.float32) - read_mean(DIGITS / "mean.binaryproto")  # as train_val.prototxt does
+    pixels = images[:, None].astype(np.float32) - read_mean(DIGITS / "mean.binaryproto")  # as in train_val.prototxt
     model = _emitted(conversion.module).build(weights=str(conversion.weights))
     prob = model.predict({"data": np.moveaxis(pixels * np.float32(0.0078125), 1, -1)}, verbose=0)["prob"]
 
@@ -75,16 +75,16 @@ def digits(console: Console, out: Path) -> bool:
     right = round(accuracy, 4) == round(theirs, 4) == ACCURACY
     table.add_row(f"accuracy on {len(labels)} images", f"{theirs:.4f}", f"{accuracy:.4f}", _verdict(same=right))
     agree = int((prob.argmax(axis=1) == caffe.argmax(axis=1)).sum())
-    table.add_row("images given the same class", str(len(labels)), str(agree), _verdict(same=agree == len(labels)))
+    table.add_row("images with the same class", str(len(labels)), str(agree), _verdict(same=agree == len(labels)))
     near = furthest <= LIMIT
-    table.add_row(f"furthest probability, up to {LIMIT:g}", "", f"{furthest:.1e}", _verdict(same=near))
+    table.add_row(f"largest difference of a probability (limit {LIMIT:g})", "", f"{furthest:.1e}", _verdict(same=near))
     shown = zip(images[:SHOWN], prob[:SHOWN], strict=True)
     console.print(table, Columns([_answer(image, p) for image, p in shown], padding=(0, 2)), "")
     return right and near and agree == len(labels)
 
 
 def full_size(console: Console, out: Path) -> bool:
-    """AlexNet with 61 million drawn weights, converted, imported, and every blob held against the recording."""
+    """Convert AlexNet with 61 million drawn weights, run it, and compare every blob with the recording."""
     console.print(Rule("[bold]AlexNet at full size: every blob against what Caffe computed", align="left"))
     start = time.perf_counter()
     with console.status("drawing and converting 61 million weights"), tempfile.TemporaryDirectory() as folder:
@@ -103,7 +103,7 @@ def full_size(console: Console, out: Path) -> bool:
     console.print(table)
     same = sum(v.same for v in report.verdicts)
     console.print(
-        f"  {same} of {len(report.verdicts)} blobs are the same, up to a relative {report.tolerance.relative:g}\n"
+        f"  {same} of {len(report.verdicts)} blobs are the same (limit: {report.tolerance.relative:g})\n"
         f"  {conversion.parameter_count:,} weights drawn in {drew:.1f} s, converted in {converted:.1f} s\n"
     )
     return report.same
@@ -114,8 +114,8 @@ def _import_tensorflow() -> None:
         importlib.import_module("keras").ops.ones(1)
 
 
-def _emitted(module: Path) -> Any:  # noqa: ANN401 - a module
-    """The emitted module, imported as anyone would: its folder is on the path, and that is all it needs."""
+def _emitted(module: Path) -> Any:  # noqa: ANN401 - the members of an emitted module are not known
+    """Import the emitted module as a user would: with its folder on the path."""
     if str(module.parent) not in sys.path:
         sys.path.insert(0, str(module.parent))
     return importlib.import_module(module.stem)
@@ -137,7 +137,7 @@ def _answer(image: npt.NDArray[np.uint8], prob: npt.NDArray[np.float32]) -> Grou
 
 
 def _picture(image: npt.NDArray[np.uint8]) -> Text:
-    """16 x 16 pixels as 16 x 8 characters: each stands for two rows."""
+    """Return 16 x 16 pixels as 8 lines of 16 characters, each of which shows two rows."""
     blocks = {(False, False): " ", (True, False): "▀", (False, True): "▄", (True, True): "█"}
     ink = image > 100
     rows = zip(ink[::2], ink[1::2], strict=True)

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Weights and inputs of networks, drawn from their names alone, the same on every machine.
+"""Draw weights and inputs of networks from their names, with the same values on every machine.
 
     python scripts/draw.py weights tests/data/nets/alexnet.params.json alexnet.caffemodel
     python scripts/draw.py input data 2,3,227,227 data.npy
 
-The rule, and what a params file is, stand in `caffe2tf.alexnet.drawn`.
+`caffe2tf.alexnet.drawn` describes the rule and the params file.
 """
 
 from __future__ import annotations
@@ -29,20 +29,20 @@ def _dims(text: str) -> tuple[int, ...]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description="Draws the weights or an input of a network from their names.")
+    parser = argparse.ArgumentParser(description="Draw the weights or an input of a network from their names.")
     verbs = parser.add_subparsers(dest="verb", required=True)
     weights = verbs.add_parser("weights", help="write a .caffemodel")
     weights.add_argument("params", type=Path, help="JSON list of [layer name, layer type, [blob shape, ...]]")
     weights.add_argument("out", type=Path, help="the .caffemodel to write")
     feed = verbs.add_parser("input", help="write an input blob as .npy")
     feed.add_argument("blob", help="the blob's name")
-    feed.add_argument("shape", type=_dims, help="its extents in Caffe's order, such as 2,3,227,227")
+    feed.add_argument("shape", type=_dims, help="its shape in Caffe's axis order, such as 2,3,227,227")
     feed.add_argument("out", type=Path, help="the .npy to write")
     return parser
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command line; returns the exit status."""
+    """Run the command line; return the exit status."""
     options = _parser().parse_args(arguments)
     try:
         if options.verb == "weights":

@@ -1,10 +1,11 @@
-"""Draws docs/detections.png: what a converted SSD face detector finds, beside what Caffe recorded.
+"""Draw docs/detections.png: the boxes of a converted SSD face detector, and what Caffe recorded.
 
-Left, a picture drawn by `drawn_faces`, with the boxes that score above one half. Right, the noise that Caffe was fed
-when its output was recorded: our boxes in green, and a red dot at each coordinate that the recording holds.
+The left half is a picture drawn by `drawn_faces`, with the boxes that score above 0.5. The right half is the noise that
+Caffe was fed when its output was recorded, with our boxes in green and a red dot at each coordinate in the recording.
 
-Usage: python -m scripts.draw_detections MODEL [OUT.png], MODEL being a folder with deploy.prototxt, weights.caffemodel
-and digest.npz of a detector that takes 240 x 320 images.
+Usage: python -m scripts.draw_detections MODEL [OUT.png]
+
+MODEL is a folder with deploy.prototxt, weights.caffemodel and digest.npz of a detector for images of 240 x 320 pixels.
 """
 
 from __future__ import annotations
@@ -24,18 +25,18 @@ __all__ = ["MEAN", "Recorded", "detect", "draw", "recorded_detections"]
 
 Image = npt.NDArray[np.uint8]
 Rows = npt.NDArray[np.float32]
-"""Of [image, label, score, left, top, right, bottom], where 1 is the width or the height."""
+"""Rows of [image, label, score, left, top, right, bottom]; coordinates are fractions of the width or height."""
 
 ROOT = Path(__file__).resolve().parent.parent
 MEAN = np.array([103.94, 116.78, 123.68], np.float32)
-"""Blue, green, red: what the network's training subtracted."""
+"""The mean of blue, green and red that was subtracted during training."""
 ZOOM = 2
 GREEN, RED = (20, 170, 20), (235, 20, 20)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recorded:
-    """What is known of Caffe's output: some of its values, by row and column, and its shape."""
+    """The recorded part of Caffe's output: its shape, and some values by row and column."""
 
     shape: tuple[int, ...]
     rows: npt.NDArray[np.intp]
@@ -44,14 +45,14 @@ class Recorded:
 
 
 def detect(model: Path, data: Rows) -> Rows:
-    """The rows that the converted network gives for one image (1, 3, height, width), the mean subtracted."""
+    """Return the rows that the converted network computes for one image (1, 3, height, width) without its mean."""
     blobs = caffe2tf.run(model / "deploy.prototxt", model / "weights.caffemodel", {"data": data})
     rows: Rows = blobs["detection_out"][0, 0]
     return rows
 
 
 def recorded_detections(model: Path) -> Recorded:
-    """Caffe's own output, as far as the digest has it."""
+    """Return the part of Caffe's output that the digest holds."""
     with np.load(model / "digest.npz") as digest:
         shape = tuple(int(n) for n in digest["detection_out/shape"])
         rows, columns = np.divmod(digest["detection_out/index"], shape[-1])
@@ -59,7 +60,7 @@ def recorded_detections(model: Path) -> Recorded:
 
 
 def draw(model: Path) -> Image:
-    """The picture with its two halves."""
+    """Return the picture with its two halves."""
     faces = draw_faces()
     found = detect(model, to_blob(faces))
     left = _enlarged(faces)
@@ -71,7 +72,7 @@ def draw(model: Path) -> Image:
         // 48
         * 48
     )
-    right = _enlarged(255 - (255 - shown) // 4)  # pale, for the marks to be seen
+    right = _enlarged(255 - (255 - shown) // 4)  # pale, so that the marks stand out
     ours = detect(model, noise)
     for row in ours:
         _outline(right, row[3:], GREEN, thick=2)
@@ -81,7 +82,7 @@ def draw(model: Path) -> Image:
 
 
 def to_blob(image: Image) -> Rows:
-    """A picture as the network takes it: blue first, the mean subtracted, (1, 3, height, width)."""
+    """Return a picture as the network expects it: (1, 3, height, width), blue first, without the mean."""
     return np.ascontiguousarray((image[..., ::-1].astype(np.float32) - MEAN).transpose(2, 0, 1)[None])
 
 
@@ -99,13 +100,13 @@ def _outline(image: Image, box: Rows, colour: tuple[int, int, int], *, thick: in
 
 
 def _mark(image: Image, ours: Rows, recorded: Recorded) -> None:
-    """A dot in the middle of each side whose place Caffe recorded."""
+    """Draw a dot in the middle of each side whose position Caffe recorded."""
     height, width = image.shape[:2]
     for row, column, value in zip(recorded.rows, recorded.columns, recorded.values, strict=True):
         if column < 3:
             continue
         box = ours[row, 3:].copy()
-        box[column - 3] = value  # Caffe's, not ours
+        box[column - 3] = value  # the value that Caffe recorded
         upright = column in (3, 5)
         x = (value if upright else (box[0] + box[2]) / 2) * width
         y = ((box[1] + box[3]) / 2 if upright else value) * height
@@ -113,11 +114,11 @@ def _mark(image: Image, ours: Rows, recorded: Recorded) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """Draws, and says how far ours is from the recording."""
+    """Draw the picture, and print the largest difference from the recording."""
     if len(arguments) not in (1, 2):
         sys.stderr.write(f"{__doc__}\n")
         return 2
-    import tensorflow as tf  # noqa: PLC0415 - it writes the file, and takes seconds to import
+    import tensorflow as tf  # noqa: PLC0415 - takes seconds to import, and only this function needs it
 
     model = Path(arguments[0])
     out = Path(arguments[1]) if len(arguments) == 2 else ROOT / "docs" / "detections.png"
@@ -125,7 +126,7 @@ def main(arguments: list[str]) -> int:
     ours, recorded = detect(model, draw_input("data", (1, 3, 240, 320))), recorded_detections(model)
     furthest = np.abs(ours[recorded.rows, recorded.columns] - recorded.values).max()
     sys.stdout.write(f"{out}: {len(ours)} rows, Caffe has {recorded.shape[2]}; ")
-    sys.stdout.write(f"{len(recorded.values)} recorded values, furthest {furthest:.2g}\n")
+    sys.stdout.write(f"{len(recorded.values)} recorded values, largest difference {furthest:.2g}\n")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""A picture with two faces, drawn from ellipses: something for a face detector to find that is nobody's photograph."""
+"""A picture with two faces made of ellipses: input for a face detector that is not a photograph of anyone."""
 
 from __future__ import annotations
 
@@ -15,7 +15,16 @@ Colour = tuple[float, float, float]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Face:
-    """Where a face is, in pixels; `size` is about half its height, `tilt` is in radians."""
+    """The position and colours of a face.
+
+    Attributes:
+        x: Centre in pixels from the left.
+        y: Centre in pixels from the top.
+        size: About half the height in pixels.
+        tilt: Rotation in radians.
+        skin: Colour of the skin, red first, 0 to 255.
+        hair: Colour of the hair.
+    """
 
     x: float
     y: float
@@ -32,7 +41,7 @@ FACES = (
 
 
 def draw_faces(height: int = 240, width: int = 320, seed: int = 3) -> npt.NDArray[np.uint8]:
-    """The picture, (height, width, 3), red first; the same each time."""
+    """Return the picture, (height, width, 3), red first. The same seed gives the same picture."""
     rng = np.random.default_rng(seed)
     canvas = _Canvas(height, width)
     for _ in range(14):
@@ -46,7 +55,7 @@ def draw_faces(height: int = 240, width: int = 320, seed: int = 3) -> npt.NDArra
 
 
 class _Canvas:
-    """An image to paint on; `place` and `ellipse` speak of parts of a face."""
+    """An image to paint on."""
 
     def __init__(self, height: int, width: int) -> None:
         self.y, self.x = np.mgrid[:height, :width].astype(np.float32)
@@ -54,11 +63,11 @@ class _Canvas:
         self.image = np.stack([150 + 40 * down, 160 + 30 * across, 190 - 50 * down], -1)
 
     def blend(self, mask: Image, colour: npt.ArrayLike) -> None:
-        """Paints where the mask is 1."""
+        """Paint with a colour, as opaque as the mask, which holds values from 0 to 1."""
         self.image = self.image * (1 - mask[..., None]) + mask[..., None] * np.asarray(colour, np.float32)
 
     def ellipse(self, face: Face, u: float, v: float, a: float, b: float, soft: float = 0.12, turn: float = 0) -> Image:
-        """A mask round (u, v), with half axes (a, b), all in sizes of the face, soft at its edge."""
+        """Return the mask of an ellipse around (u, v) with half axes (a, b), in units of the size of the face."""
         cos, sin = np.cos(face.tilt), np.sin(face.tilt)
         dx = self.x - (face.x + face.size * (cos * u - sin * v))
         dy = self.y - (face.y + face.size * (sin * u + cos * v))
@@ -101,7 +110,7 @@ def _draw_eye(canvas: _Canvas, face: Face, side: int) -> None:
 
 
 def _light(canvas: _Canvas, face: Face) -> Image:
-    """Brightness of a head that is lit from the left."""
+    """Return the brightness of a head that is lit from the left."""
     cos, sin = np.cos(face.tilt), np.sin(face.tilt)
     dx, dy = canvas.x - face.x, canvas.y - face.y - 0.08 * face.size
     u, v = (cos * dx + sin * dy) / (0.78 * face.size), (cos * dy - sin * dx) / (1.02 * face.size)

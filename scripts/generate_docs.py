@@ -1,7 +1,7 @@
-"""Writes docs/layers.md from the docstrings of the registered layers.
+"""Write docs/layers.md from the docstrings of the registered layers.
 
-python scripts/generate_docs.py            write it
-python scripts/generate_docs.py --check    exit 1 where it is outdated
+python scripts/generate_docs.py            write the page
+python scripts/generate_docs.py --check    exit with 1 if the page is outdated
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ ROLES = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Writes or checks the page; returns the exit status."""
+    """Write or check the page; return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--check", action="store_true", help="exit 1 where the page is outdated")
+    parser.add_argument("--check", action="store_true", help="exit with 1 if the page is outdated")
     if not parser.parse_args(argv).check:
         PAGE.write_text(render(), encoding="utf-8")
         return 0
@@ -45,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def render() -> str:
-    """The whole page."""
+    """Return the text of the page."""
     types = {name: cls for name, cls in sorted(registered().items()) if is_ours(cls)}
     rows = [f"| [{n}](#{n.lower()}) | {_summary(c)} | {_fate(c)} |" for n, c in types.items()]
     table = "\n".join(["| type | | in a converted network |", "|---|---|---|", *rows])
@@ -58,7 +58,7 @@ def _summary(cls: type[Layer]) -> str:
 
 
 def _fate(cls: type[Layer]) -> str:
-    """What becomes of the layer in a converted network."""
+    """Return what the layer becomes in a converted network."""
     never = issubclass(cls, Loss) and not cls.computable
     return ROLES[Role.SINK if never else cls.role]
 

@@ -1,7 +1,7 @@
-"""Writes caffe2tf/layers/index.py: which module implements which Caffe layer type.
+"""Write caffe2tf/layers/index.py, which says which module implements which Caffe layer type.
 
-python scripts/generate_index.py            write it
-python scripts/generate_index.py --check    exit 1 where it is outdated
+python scripts/generate_index.py            write the index
+python scripts/generate_index.py --check    exit with 1 if the index is outdated
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ MODULES: Final[Mapping[str, str]] = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Write or check the index; return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--check", action="store_true", help="exit 1 where the index is outdated")
+    parser.add_argument("--check", action="store_true", help="exit with 1 if the index is outdated")
     text = render(found())
     if not parser.parse_args(argv).check:
         INDEX.write_text(text, encoding="utf-8")
@@ -53,7 +53,7 @@ def found() -> dict[str, str]:
 
 
 def render(modules: Mapping[str, str]) -> str:
-    """The text of the index."""
+    """Return the text of the index."""
     return HEAD + "".join(f'    "{name}": "{module}",\n' for name, module in modules.items()) + "}\n"
 
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs the tests with the oldest supported version of everything (constraints-lowest.txt) in an environment of its own,
-# .venv-lowest. Python 3.11 or 3.12: the oldest NumPy was never built for 3.13. Arguments go to pytest, as in test.sh.
+# Runs the tests with the oldest supported versions (constraints-lowest.txt) in a separate environment, .venv-lowest. It needs
+# Python 3.11 or 3.12, because the oldest NumPy was never built for 3.13. Arguments are passed to pytest, as in test.sh.
 set -euo pipefail
 export CAFFE2TF_VENV=${CAFFE2TF_VENV:-.venv-lowest}
 export CAFFE2TF_CONSTRAINTS=constraints-lowest.txt
