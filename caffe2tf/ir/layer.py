@@ -6,7 +6,7 @@ import enum
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Final, Protocol, Self, runtime_checkable
+from typing import TYPE_CHECKING, ClassVar, Final, Self
 
 from caffe2tf.ir.expr import Expr
 from caffe2tf.ir.filler import Filler
@@ -280,29 +280,36 @@ class Elementwise(Layer):
         return Arrangement(inputs=tuple(v.layout for v in inputs), outputs=tuple(inputs[0].layout for _ in outputs))
 
 
-@runtime_checkable
-class ReadsImages(Protocol):
+class ReadsImages(ABC):
     """A layer that computes with mean images, which the definition names and the loader reads."""
 
+    __slots__ = ()
+
+    @abstractmethod
     def files(self) -> tuple[str, ...]:
         """Return the paths of the mean images as written in the definition; empty if there are none."""
 
+    @abstractmethod
     def with_files(self, images: Sequence[Array]) -> Layer:
         """Return the layer with the images of `files`, each (C, H, W) or (1, C, H, W)."""
 
 
-@runtime_checkable
-class FeedsInputs(Protocol):
+class FeedsInputs(ABC):
     """A source whose definition states what Caffe feeds into its tops."""
 
+    __slots__ = ()
+
+    @abstractmethod
     def feed(self, top: str) -> Feed | None:
         """Return what Caffe feeds into the blob ``top``, or None if it is not a top of this layer."""
 
 
-@runtime_checkable
-class ChecksBlobs(Protocol):
+class ChecksBlobs(ABC):
     """A layer that can be converted only if the values of its trained blobs allow it."""
 
+    __slots__ = ()
+
+    @abstractmethod
     def check_blobs(self, blobs: Sequence[Array]) -> None:
         """Check the values of the trained blobs, in Caffe's shapes.
 

@@ -15,6 +15,7 @@ import pytest
 from caffe2tf.errors import LayerError
 from caffe2tf.ir import Value
 from caffe2tf.ir.expr import Expr
+from caffe2tf.ir.layer import ReadsImages
 from caffe2tf.ir.preprocessing import DataSource, Preprocessing, SourceKind
 from caffe2tf.layers import Context, Elementwise
 from caffe2tf.layers.data.data import Data
@@ -28,7 +29,7 @@ MEAN = np.arange(24, dtype=np.float32).reshape(2, 3, 4) - 7.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Subtraction(Elementwise):
+class Subtraction(Elementwise, ReadsImages):
     """A layer that computes with mean images."""
 
     names: tuple[str, ...]

@@ -11,7 +11,7 @@ import numpy as np
 from caffe2tf.errors import LayerError, LayerUnsupportedError
 from caffe2tf.ir.expr import Expr, keras, runtime, short
 from caffe2tf.ir.filler import Filler
-from caffe2tf.ir.layer import PER_BOTTOM, Arrangement, BlobSpec, Context, Layer, PerBottom
+from caffe2tf.ir.layer import PER_BOTTOM, Arrangement, BlobSpec, Context, Layer, PerBottom, ReadsImages
 from caffe2tf.ir.layout import Layout
 from caffe2tf.ir.shape import Shape, format_shape
 from caffe2tf.ir.value import NodeBlob, Value, computed_weight
@@ -46,7 +46,7 @@ class _Image(Filler):
 
 @register("Mean")
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Mean(Layer):
+class Mean(Layer, ReadsImages):
     """``y = output_scale * (input_scale * x + mean_scale * m)``, or ``- mean_scale * m``; a top for each bottom.
 
     | parameter | default | meaning |

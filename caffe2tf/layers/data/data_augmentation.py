@@ -11,7 +11,7 @@ import numpy as np
 from caffe2tf.errors import LayerError, LayerUnsupportedError
 from caffe2tf.ir.expr import Expr, keras, runtime, short
 from caffe2tf.ir.filler import Filler
-from caffe2tf.ir.layer import Arrangement, BlobSpec, Context, Layer
+from caffe2tf.ir.layer import Arrangement, BlobSpec, ChecksBlobs, Context, Layer
 from caffe2tf.ir.layout import Layout
 from caffe2tf.ir.shape import Shape, format_shape
 from caffe2tf.ir.value import NodeBlob, Value, computed_weight
@@ -92,7 +92,7 @@ def _choose(proto: LayerProto) -> type[Layer]:
 
 @register("DataAugmentation", choose=_choose)
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DataAugmentation(Layer):
+class DataAugmentation(Layer, ChecksBlobs):
     """``y = crop(x) - mean``; of FlowNet.
 
     | parameter (augmentation_param) | default | meaning |

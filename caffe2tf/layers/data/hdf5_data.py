@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Self
 
 from caffe2tf.errors import LayerError
+from caffe2tf.ir.layer import FeedsInputs
 from caffe2tf.ir.preprocessing import Content, DataSource, Feed, SourceKind
 from caffe2tf.layers.data.image_base import read_batch_size
 from caffe2tf.layers.data.source import Source
@@ -20,7 +21,7 @@ __all__ = ["HDF5Data"]
 
 @register("HDF5Data")
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HDF5Data(Source):
+class HDF5Data(Source, FeedsInputs):
     """Rows of the HDF5 datasets that have the names of the tops, which are inputs of the converted network.
 
     | parameter (hdf5_data_param) | default | meaning |

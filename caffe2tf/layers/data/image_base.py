@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 from caffe2tf.errors import LayerError
 from caffe2tf.ir.expr import short
+from caffe2tf.ir.layer import FeedsInputs
 from caffe2tf.ir.preprocessing import Color, Content, Crop, DataSource, Feed, Preprocessing
 from caffe2tf.ir.shape import Shape, format_shape
 from caffe2tf.layers.data.source import Source
@@ -34,7 +35,7 @@ __all__ = [
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ImageSource(Source):
+class ImageSource(Source, FeedsInputs):
     """A layer whose first top is a batch of images (N, C, H, W), and whose second top is their labels (N).
 
     Attributes:
