@@ -1,1 +1,1 @@
-"""Layers of object detectors."""
+"""Keras layers of object detectors."""

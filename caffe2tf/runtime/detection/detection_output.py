@@ -1,4 +1,4 @@
-"""DetectionOutput of SSD: boxes from offsets to priors, the best of each class."""
+"""DetectionOutput: decodes the predictions of SSD into detections."""
 
 from __future__ import annotations
 
@@ -14,27 +14,44 @@ __all__ = ["DetectionOutput"]
 
 @keras.saving.register_keras_serializable(package="caffe2tf")
 class DetectionOutput(keras.layers.Layer):
-    """Of SSD's predicted offsets, scores and prior boxes, the detections: (1, 1, n, 7).
+    """Decodes SSD predictions into detections.
 
-    A row is image, class, score, left, top, right, bottom. Rows are in order of images, then of classes, then of
-    falling scores. Where no image has any, there is one row for each image: its number, then -1.
+    For each image and each class, the layer adds the predicted offsets to the prior boxes, keeps the boxes whose
+    score is high enough, and removes those that overlap a better one (non-maximum suppression). Then it keeps the
+    best detections of each image.
+
+    A detection is a row of seven values: image, class, score, left, top, right, bottom. Rows are sorted by image, by
+    class, then by descending score. As in Caffe, if no image has any detection, there is one row for each image: its
+    number, followed by -1.
 
     Args:
-        num_classes: how many classes are scored.
-        share_location: whether all classes have the same box.
-        background_label_id: the class that is not looked for.
-        code_type: what offsets are: "corner" (added to the corners), "corner_size" (the same, in units of the prior's
-            size) or "center_size" (of the centre, in units of the size, and logarithms of the scale).
-        variance_encoded_in_target: whether offsets are taken as they are, not multiplied with the variances.
-        nms_threshold: overlap with a better box of its class above which a box is removed.
-        top_k: how many boxes of a class are looked at, the best ones; -1 for all.
-        eta: what the threshold is multiplied with after each box that stays, while it is above 0.5.
-        keep_top_k: how many detections an image has at most; -1 for any number.
-        confidence_threshold: a score must be above it; None for any score.
-        fixed_rows: whether every image has `keep_top_k` rows, of which unused ones hold -1.
+        num_classes: int. The number of classes, the background included.
+        share_location: bool. Whether a prior has one box for all classes, or one for each. Defaults to True.
+        background_label_id: int. The class that is not detected. Defaults to 0; -1 if there is none.
+        code_type: how offsets are encoded. ``"corner"`` (the default): they are added to the corners of the prior;
+            ``"corner_size"``: the same, in units of the prior's size; ``"center_size"``: the first two move the
+            centre, in units of the prior's size, and the others are the logarithms of a scale of the size.
+        variance_encoded_in_target: bool. Whether offsets are used as they are. If false (the default), they are
+            multiplied by the variances of the priors.
+        nms_threshold: float. A box is removed if its overlap (intersection over union) with a better box of its class
+            exceeds this. Defaults to 0.3.
+        top_k: int. The number of best boxes of each class that are considered. Defaults to -1: all.
+        eta: float. After each box that is kept, the threshold is multiplied by this while it exceeds 0.5. Defaults
+            to 1.
+        keep_top_k: int. The largest number of detections of an image. Defaults to -1: no limit.
+        confidence_threshold: float. Only boxes with a greater score are considered. Defaults to None: all.
+        fixed_rows: bool. Whether every image has exactly `keep_top_k` rows, with -1 in unused ones, so that the
+            output has a static shape. Defaults to False.
+
+    Input shape:
+        A list of the offsets, ``(N, priors * 4)``, or ``(N, priors * num_classes * 4)`` if `share_location` is false;
+        the scores, ``(N, priors * num_classes)``; and the priors, ``(1, 2, priors * 4)``, as `PriorBox` returns them.
+
+    Output shape:
+        ``(1, 1, detections, 7)``. If `fixed_rows` is true, the number of detections is ``N * keep_top_k``.
     """
 
-    def __init__(  # noqa: PLR0913 - one for each parameter of Caffe's layer
+    def __init__(  # noqa: PLR0913 - one argument for each parameter of Caffe's layer
         self,
         num_classes: int,
         *,
@@ -65,7 +82,7 @@ class DetectionOutput(keras.layers.Layer):
         self.supports_jit = False  # XLA has no tensors whose extents depend on values
 
     def call(self, inputs: Sequence[tf.Tensor]) -> tf.Tensor:
-        """Offsets (batch, priors * 4), scores (batch, priors * classes), priors (1, 2, priors * 4)."""
+        """Decode offsets, scores and priors."""
         offsets, scores, priors = inputs
         images = tf.shape(offsets)[0]
         labels = tf.constant([c for c in range(self.num_classes) if c != self.background_label_id], tf.int32)
@@ -94,7 +111,7 @@ class DetectionOutput(keras.layers.Layer):
         return rows_or_none(tf.boolean_mask(rows, kept), images)
 
     def _decode(self, offsets: tf.Tensor, priors: tf.Tensor) -> tf.Tensor:
-        """Corners (images, priors, classes or 1, 4) of boxes."""
+        """Return the corners of all boxes: (images, priors, classes or 1, 4)."""
         count = tf.shape(offsets)[1]
         values = tf.reshape(priors[0], [-1])
         prior = tf.reshape(values[: 4 * count], [count, 1, 4])
@@ -110,13 +127,17 @@ class DetectionOutput(keras.layers.Layer):
         return tf.concat([center - half, center + half], axis=3)
 
     def _best_of_classes(self, scores: tf.Tensor, boxes: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        """Scores in falling order (images, classes, boxes), their boxes' corners, and which of them stay."""
+        """Return descending scores (images, classes, boxes), the corners of their boxes, and a mask of those kept."""
         lowest = scores.dtype.min if self.confidence_threshold is None else self.confidence_threshold
         candidates = scores > lowest
-        most = tf.maximum(0, tf.reduce_max(tf.reduce_sum(tf.cast(candidates, tf.int32), axis=2)))  # no more is sorted
+        most = tf.maximum(
+            0, tf.reduce_max(tf.reduce_sum(tf.cast(candidates, tf.int32), axis=2))
+        )  # sort no more than that
         if self.top_k > -1:
             most = tf.minimum(most, self.top_k)
-        ordered, places = tf.math.top_k(tf.where(candidates, scores, -float("inf")), most)  # of equals, the first first
+        ordered, places = tf.math.top_k(
+            tf.where(candidates, scores, -float("inf")), most
+        )  # the first of equal scores comes first, as in Caffe
         if self.share_location:
             corners = tf.gather(boxes[:, 0], places, batch_dims=1)
         else:
@@ -134,7 +155,7 @@ class DetectionOutput(keras.layers.Layer):
         return ordered, corners, tf.reshape(kept, tf.shape(ordered))
 
     def _best_of_images(self, rows: tf.Tensor, kept: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Of each image's rows the `keep_top_k` best, in their order, and which of them are detections."""
+        """Return the `keep_top_k` best rows of each image, in their order, and a mask of those that are detections."""
         count = tf.shape(kept)[1]
         scores = tf.where(kept, rows[..., 2], -float("inf"))
         best, places = tf.math.top_k(scores, tf.minimum(count, self.keep_top_k))
@@ -142,17 +163,17 @@ class DetectionOutput(keras.layers.Layer):
         if self.fixed_rows:
             places = tf.pad(places, [[0, 0], [0, self.keep_top_k - tf.shape(places)[1]]], constant_values=tf.int32.max)
         there = places < count
-        rows = tf.pad(rows, [[0, 0], [0, 1], [0, 0]])  # so that there is one to gather
+        rows = tf.pad(rows, [[0, 0], [0, 1], [0, 0]])  # so that an unused place has a row to gather
         return tf.gather(rows, tf.minimum(places, count), batch_dims=1), there
 
     def compute_output_shape(self, input_shape: Sequence[tuple[int | None, ...]]) -> tuple[int | None, ...]:
-        """A known number of rows only where it is fixed, and the batch is."""
+        """Return the output shape; the number of rows is known only if it is fixed and the batch is known."""
         images = input_shape[0][0]
         fixed = self.fixed_rows and images is not None
         return (1, 1, images * self.keep_top_k if fixed and images is not None else None, 7)
 
     def get_config(self) -> dict[str, object]:
-        """Arguments of the constructor."""
+        """Return the constructor's arguments."""
         names = (
             "num_classes share_location background_label_id code_type variance_encoded_in_target nms_threshold top_k "
             "eta keep_top_k confidence_threshold fixed_rows"
@@ -161,7 +182,7 @@ class DetectionOutput(keras.layers.Layer):
 
 
 def _along(numbers: tf.Tensor, like: tf.Tensor, axis: int) -> tf.Tensor:
-    """``numbers`` along one of three axes, with an axis of extent 1 behind."""
+    """Return ``numbers`` along one of three axes, broadcast to the shape of ``like`` and a last axis of extent 1."""
     shape = [1, 1, 1]
     shape[axis] = -1
     return tf.broadcast_to(tf.cast(tf.reshape(numbers, shape), like.dtype), tf.shape(like))[..., None]

@@ -1,4 +1,4 @@
-"""Prior boxes: the grid of boxes that a detector's head corrects."""
+"""PriorBox: the grid of default boxes that a detector refines."""
 
 from __future__ import annotations
 
@@ -15,28 +15,39 @@ Extents = tuple[int | None, ...]
 
 @keras.saving.register_keras_serializable(package="caffe2tf")
 class PriorBox(keras.layers.Layer):
-    """Boxes of given sizes round the centre of each cell of a grid, and their variances.
+    """Generates SSD's prior boxes: boxes of given sizes around the centre of each cell of a feature map.
 
-    Called on a tensor that has as many rows and columns as the grid, or on that and the image. Only their shapes are
-    read. The output is (1, 2, 4 * rows * columns * boxes), the same for the whole batch: along axis 1 the boxes, then
-    the variances; along axis 2, for each cell, row by row, and for each size, left, top, right and bottom, where 1 is
-    the width or the height of the image.
+    Only the shapes of the inputs are read, so the output is the same for the whole batch. Coordinates are relative to
+    the image: 1 is its width or height. They are rounded as Caffe rounds them.
 
     Args:
-        sizes: width and height of each box, in pixels of the image.
-        variances: one for all, or one for each of left, top, right and bottom.
-        image_size: height and width of the image; None where the image is the second input.
-        steps: distance of the centres down and across, in pixels; None to divide the image by rows and columns.
-        offset: where in a cell its centre lies: 0 at its start, 1 at its end. Or several of them, each down and across:
-            every size then has a box for each of them, one after the other.
-        clip: whether boxes end where the image ends.
-        inset: for each size, how far its box is drawn in from each side, in parts of the image; none where empty.
-        yx: whether a box is top, left, bottom and right, instead.
-        axes: the axes of rows and columns in the first input; None for one that it lacks, which counts as one.
-        image_axes: likewise in the second.
+        sizes: sequence of ``(width, height)`` pairs of floats. The boxes of a cell, in pixels of the image.
+        variances: sequence of one float for all coordinates, or of four for left, top, right and bottom. They are
+            returned next to the boxes. Defaults to 0.1.
+        image_size: ``(height, width)`` of the image. Defaults to None: the image is the second input.
+        steps: ``(down, across)``, the distance of neighbouring centres in pixels. Defaults to None: the height of the
+            image divided by the rows of the feature map, and the width by the columns.
+        offset: float. The position of the centre in its cell, from 0 (its start) to 1 (its end). Defaults to 0.5. Or
+            a sequence of ``(down, across)`` pairs; every size then has one box for each pair, in this order.
+        clip: bool. Whether boxes are clipped to the image. Defaults to False.
+        inset: sequence of floats, one for each size: how far each side of the box is moved inwards, relative to the
+            image. Defaults to none: 0.
+        yx: bool. Whether coordinates are ordered top, left, bottom, right. Defaults to False: left, top, right,
+            bottom.
+        axes: the axes of rows and columns in the first input. Defaults to ``(1, 2)``. None stands for an axis that
+            the input lacks; it has extent 1.
+        image_axes: the same for the second input.
+
+    Input shape:
+        The feature map, for example ``(N, rows, columns, C)``; or a list of the feature map and the image, for example
+        ``(N, H, W, 3)``.
+
+    Output shape:
+        ``(1, 2, rows * columns * boxes * 4)``. Index 0 of axis 1 holds the coordinates, index 1 the variances. Along
+        axis 2, the cells follow row by row, each with all its boxes.
     """
 
-    def __init__(  # noqa: PLR0913 - one parameter for each of Caffe's
+    def __init__(  # noqa: PLR0913 - one argument for each parameter of Caffe's layer
         self,
         sizes: Sequence[tuple[float, float]],
         variances: Sequence[float] = (0.1,),
@@ -62,7 +73,7 @@ class PriorBox(keras.layers.Layer):
         self.axes, self.image_axes = tuple(axes), tuple(image_axes)
 
     def call(self, inputs: tf.Tensor | Sequence[tf.Tensor]) -> tf.Tensor:
-        """The grid's tensor, or that and the image; (1, 2, n) out."""
+        """Return the boxes and the variances."""
         grid, image = inputs if isinstance(inputs, list | tuple) else (inputs, None)
         rows, columns = _extents_of(grid, self.axes)
         height, width = self.image_size or _extents_of(image, self.image_axes)
@@ -80,7 +91,7 @@ class PriorBox(keras.layers.Layer):
         return tf.cast(tf.reshape(tf.stack([boxes, variances]), [1, 2, -1]), self.compute_dtype)
 
     def compute_output_shape(self, input_shape: Extents | list[Extents]) -> Extents:
-        """(1, 2, 4 * rows * columns * boxes)."""
+        """Return ``(1, 2, rows * columns * boxes * 4)``."""
         shape = input_shape[0] if isinstance(input_shape, list) else input_shape
         rows, columns = (1 if a is None else shape[a] for a in self.axes)
         return (
@@ -90,7 +101,7 @@ class PriorBox(keras.layers.Layer):
         )
 
     def get_config(self) -> dict[str, object]:
-        """Arguments of the constructor."""
+        """Return the constructor's arguments."""
         own = {
             "sizes": self.sizes,
             "variances": self.variances,
@@ -107,7 +118,7 @@ class PriorBox(keras.layers.Layer):
 
 
 def _extents_of(x: tf.Tensor, axes: Sequence[int | None]) -> list[int | tf.Tensor]:
-    """Extents along axes, as numbers wherever they are known before the model runs."""
+    """Return extents along axes: ints if they are known when the model is built, else tensors."""
     known = [1 if a is None else x.shape[a] for a in axes]
     return [tf.shape(x)[a] if d is None else d for a, d in zip(axes, known, strict=True)]
 
@@ -120,9 +131,9 @@ def _edges(
     sizes: np.ndarray,
     inset: np.ndarray,
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Where boxes begin and end along one axis: two tensors (count, sizes), in parts of ``extent``.
+    """Return where boxes begin and end along one axis, relative to ``extent``: two tensors (count, sizes).
 
-    Rounded as Caffe rounds: steps and centres are float32, what follows from them is float64 until it is stored.
+    As in Caffe, steps and centres are rounded to float32, and what follows is float64 until it is stored as float32.
     """
     distance = tf.cast(extent, tf.float32) / tf.cast(count, tf.float32) if step is None else tf.constant(step)
     centres = (tf.cast(tf.range(count), tf.float32)[:, None] + offsets) * distance

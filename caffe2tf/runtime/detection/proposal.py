@@ -1,4 +1,4 @@
-"""Proposals of a region proposal network: boxes made of anchors, the best of those that overlap little."""
+"""Proposal and PythonProposal: decode the output of a region proposal network into boxes."""
 
 from __future__ import annotations
 
@@ -12,25 +12,41 @@ __all__ = ["Proposal", "PythonProposal"]
 
 
 class _BoxProposals(keras.layers.Layer):
-    """Boxes (R, 5) of an image, best first: 0, left, top, right, bottom; R is known only at run time.
+    """Base class of layers that decode the output of a region proposal network into boxes of one image.
+
+    The predicted offsets move and stretch the anchors, A for each pixel of the feature map. The resulting boxes are
+    clipped to the image. The best of them that do not overlap a better one too much are returned, best first, as rows
+    of 0, left, top, right and bottom, in pixels of the image. No gradients flow through this layer.
 
     Args:
-        scales: extents of the anchors, in units of `base_size`.
-        ratios: heights of the anchors divided by their widths.
-        feat_stride: distance of the places of the feature map in the image.
-        base_size: extent of an anchor of scale 1 and ratio 1.
-        min_size: least extent of a box in the original image.
-        pre_nms_topn: how many boxes at most are looked at, the best ones.
-        post_nms_topn: how many boxes at most are given.
-        nms_thresh: a box that overlaps a better one by more than this (intersection over union) is left out.
-        fixed_rows: whether there are always `post_nms_topn` rows, of zeros where there are fewer boxes.
-        with_scores: whether the scores are a second output.
+        scales: sequence of floats. The sizes of the anchors in units of `base_size`. Defaults to 8, 16 and 32.
+        ratios: sequence of floats. The heights of the anchors divided by their widths. Defaults to 0.5, 1 and 2. There
+            is an anchor for each ratio and each scale.
+        feat_stride: int. The distance of neighbouring pixels of the feature map in the image. Defaults to 16.
+        base_size: int. The size of an anchor of scale 1 and ratio 1. Defaults to 16.
+        min_size: int. The least width and height of a box, in pixels of the original image, before it was scaled.
+            Defaults to 16.
+        pre_nms_topn: int. The number of best boxes that are considered. Defaults to 6000.
+        post_nms_topn: int. The largest number of boxes that are returned. Defaults to 300.
+        nms_thresh: float. A box is left out if its overlap (intersection over union) with a better one exceeds this.
+            Defaults to 0.7.
+        fixed_rows: bool. Whether there are exactly `post_nms_topn` rows, with zeros in unused ones, so that the output
+            has a static shape. Defaults to False.
+        with_scores: bool. Whether the scores are a second output. Defaults to False.
+
+    Input shape:
+        A list of the scores, ``(1, H, W, 2 * A)``, whose second half are those of objects; the offsets,
+        ``(1, H, W, 4 * A)``; and the height, the width and the scale of the image, ``(1, 3)``.
+
+    Output shape:
+        ``(R, 5)``, where the number R of boxes is known only when the model runs. If `with_scores` is true, a tuple of
+        that and of R scores.
     """
 
-    _score_axes: tuple[int, ...] = ()  # that the scores have besides the rows
+    _score_axes: tuple[int, ...] = ()  # the axes of the scores after the first
     _apart = True  # see `_greedily_kept`
 
-    def __init__(  # noqa: PLR0913 - Caffe's parameters
+    def __init__(  # noqa: PLR0913 - one argument for each parameter of Caffe's layer
         self,
         *,
         scales: Sequence[float] = (8.0, 16.0, 32.0),
@@ -58,10 +74,7 @@ class _BoxProposals(keras.layers.Layer):
         self.with_scores = with_scores
 
     def call(self, inputs: Sequence[tf.Tensor]) -> tf.Tensor | tuple[tf.Tensor, tf.Tensor]:
-        """Scores (1, H, W, 2A), offsets (1, H, W, 4A), and height, width and scale of the image (1, 3 or more).
-
-        A is the count of anchors. Of the scores the second half is read: of the first, what is no object.
-        """
+        """Decode scores, offsets and the size of the image."""
         scores, offsets, info = (tf.stop_gradient(v) for v in inputs)
         info = tf.reshape(info, [-1])
         count = len(self.scales) * len(self.ratios)
@@ -72,15 +85,15 @@ class _BoxProposals(keras.layers.Layer):
         return self._given(tf.pad(found, [[0, 0], [1, 0]]), tf.gather(scores, kept))
 
     def _anchors(self) -> np.ndarray:
-        """The anchors (A, 4) at the first place: for each ratio, one of each scale."""
+        """Return the anchors (A, 4) of the first pixel: for each ratio, one of each scale."""
         raise NotImplementedError
 
     def _best(self, boxes: tf.Tensor, scores: tf.Tensor, info: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """The boxes that are looked at, best first, and their scores."""
+        """Return the boxes that are considered, best first, and their scores."""
         raise NotImplementedError
 
     def _given(self, rois: tf.Tensor, scores: tf.Tensor) -> tf.Tensor | tuple[tf.Tensor, tf.Tensor]:
-        """The outputs, padded where their rows are fixed."""
+        """Return the outputs, padded if the number of rows is fixed."""
         if self.fixed_rows:
             missing = self.post_nms_topn - tf.shape(rois)[0]
             rois = tf.reshape(tf.pad(rois, [[0, missing], [0, 0]]), [self.post_nms_topn, 5])
@@ -89,14 +102,15 @@ class _BoxProposals(keras.layers.Layer):
         return (rois, scores) if self.with_scores else rois
 
     def _decoded(self, offsets: tf.Tensor, info: tf.Tensor) -> tf.Tensor:
-        """Boxes (H * W * A, 4), clipped to the image, of the anchors moved and stretched by offsets (H, W, 4A)."""
+        """Return the boxes (H * W * A, 4): the anchors after offsets (H, W, 4A), clipped to the image."""
         size, anchors = tf.shape(offsets), self._anchors()
         x, y = tf.meshgrid(tf.range(size[1]) * self.feat_stride, tf.range(size[0]) * self.feat_stride)
         places = tf.cast(tf.stack([x, y, x, y], axis=-1), anchors.dtype)
         anchors = tf.cast(tf.reshape(places[:, :, None] + anchors, [-1, 4]), tf.float32)
         offsets = tf.reshape(offsets, [-1, 4])
         extent = anchors[:, 2:] - anchors[:, :2] + 1.0
-        # Sums of three terms have a subtraction in them: a graph may add three in an order of its own.
+        # An optimized graph may reorder a sum of three terms, which would change its rounding. It does not reorder
+        # these, because one of the two operations is a subtraction.
         center = offsets[:, :2] * extent + (anchors[:, :2] - -0.5 * extent)
         extent = tf.cast(tf.exp(tf.cast(offsets[:, 2:], tf.float64)), tf.float32) * extent
         half = 0.5 * extent
@@ -105,7 +119,7 @@ class _BoxProposals(keras.layers.Layer):
         return tf.maximum(tf.minimum(corners, last), 0.0)
 
     def compute_output_spec(self, inputs: Sequence[keras.KerasTensor]) -> object:
-        """Boxes, and scores where they are asked for."""
+        """Return the spec of the boxes, and of the scores if they are requested."""
         del inputs
         rows = self.post_nms_topn if self.fixed_rows else None
         rois = keras.KerasTensor((rows, 5), dtype=self.compute_dtype)
@@ -113,7 +127,7 @@ class _BoxProposals(keras.layers.Layer):
         return (rois, scores) if self.with_scores else rois
 
     def get_config(self) -> dict[str, object]:
-        """Arguments."""
+        """Return the constructor's arguments."""
         return {
             **super().get_config(),
             "scales": self.scales,
@@ -131,9 +145,11 @@ class _BoxProposals(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="caffe2tf")
 class Proposal(_BoxProposals):
-    """Proposals as PVANet's Caffe makes them: a box that is too small has the score 0, and comes last.
+    """Decodes the output of a region proposal network as PVANet's Caffe does.
 
-    Where the image has a fourth number, the third is its scale along the height and the fourth along the width.
+    A box that is too small gets the score 0, and so comes last. The third input may have a fourth value: then the
+    third is the scale of the image along its height, and the fourth that along its width. The scores have the shape
+    ``(R,)``. See `_BoxProposals` for the arguments and shapes.
     """
 
     def _anchors(self) -> np.ndarray:
@@ -153,7 +169,11 @@ class Proposal(_BoxProposals):
 
 @keras.saving.register_keras_serializable(package="caffe2tf")
 class PythonProposal(_BoxProposals):
-    """Proposals as the Python layer of py-faster-rcnn makes them: boxes that are too small are left out."""
+    """Decodes the output of a region proposal network as the Python layer of py-faster-rcnn does.
+
+    Boxes that are too small are left out. The scores have the shape ``(R, 1)``. See `_BoxProposals` for the arguments
+    and shapes.
+    """
 
     _score_axes = (1,)
     _apart = False
@@ -173,7 +193,7 @@ class PythonProposal(_BoxProposals):
 
 
 def _anchors_around(base_size: int, sides: np.ndarray, scales: np.ndarray) -> np.ndarray:
-    """Boxes (sides * scales, 4) with widths and heights ``sides * scales`` around the middle of the base box."""
+    """Return boxes (sides * scales, 4) with widths and heights ``sides * scales`` around the centre of the base box."""
     half = 0.5 * (sides[:, None] * scales[:, None] - 1)
     middle = 0.5 * (base_size - 1)
     return np.concatenate([middle - half, middle + half], axis=2).reshape(-1, 4).astype(sides.dtype)
@@ -181,10 +201,10 @@ def _anchors_around(base_size: int, sides: np.ndarray, scales: np.ndarray) -> np
 
 @tf.function(autograph=False, reduce_retracing=True)
 def _greedily_kept(boxes: tf.Tensor, threshold: float, most: int, *, apart: bool) -> tf.Tensor:
-    """Indices of the boxes, best first, that overlap none kept before by more than a threshold; at most ``most``.
+    """Return the indices of at most ``most`` boxes that do not overlap a better kept one by more than a threshold.
 
-    A box holds the values at both its borders. With ``apart``, boxes of which one ends before the other begins have
-    nothing in common even so.
+    The boxes are sorted, best first. Both borders belong to a box, so it is ``right - left + 1`` wide. If ``apart`` is
+    true, boxes do not overlap if one ends before the other begins, even by less than 1.
     """
     areas = (boxes[:, 2] - boxes[:, 0] + 1.0) * (boxes[:, 3] - boxes[:, 1] + 1.0)
     index = tf.range(tf.shape(boxes)[0])
@@ -208,17 +228,20 @@ def _greedily_kept(boxes: tf.Tensor, threshold: float, most: int, *, apart: bool
 
 @tf.function(autograph=False, reduce_retracing=True)
 def _sorted_as_caffe(scores: tf.Tensor, most: int) -> tf.Tensor:
-    """Indices of the scores, largest first, of which the first ``most`` are needed; equal ones in Caffe's own order."""
+    """Return the indices that sort the scores in descending order, with equal scores in Caffe's order.
+
+    Only the first ``most`` indices are needed, and only these are sure to be in that order.
+    """
     order = tf.argsort(scores, direction="DESCENDING", stable=True)
     best = tf.gather(scores, order[: most + 1])
     return tf.cond(tf.reduce_any(best[1:] == best[:-1]), lambda: _quicksorted(scores, most), lambda: order)
 
 
 def _quicksorted(scores: tf.Tensor, most: int) -> tf.Tensor:
-    """As `_sorted_as_caffe`, by the quicksort in Caffe, which moves equal scores past each other.
+    """Return what `_sorted_as_caffe` returns, by following Caffe's quicksort, which is not stable.
 
-    The pivot is the first of a run of places. All runs are parted at the same time, until those that reach into the
-    first ``most`` places are in order: parting a run that is in order leaves it as it is.
+    The pivot is the first element of a partition. All partitions are split at the same time, until those that reach
+    into the first ``most`` places are sorted. Splitting a sorted partition does not change it.
     """
 
     def is_unsorted(order: tf.Tensor, start: tf.Tensor) -> tf.Tensor:
@@ -230,21 +253,21 @@ def _quicksorted(scores: tf.Tensor, most: int) -> tf.Tensor:
 
 
 def _parted(scores: tf.Tensor, order: tf.Tensor, start: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """One step of quicksort for all runs: the order of the indices, and for each place where its run starts."""
+    """Split all partitions once; return the order of the indices, and where the partition of each place starts."""
     place = tf.range(tf.size(order))
     run = tf.cumsum(tf.cast(place == start, tf.int32)) - 1
     last = tf.gather(tf.math.segment_max(place, run), run)
     ranked = tf.gather(scores, order)
     pivot = tf.gather(ranked, start)
     less, more = tf.cast(ranked < pivot, tf.int32), tf.cast(ranked > pivot, tf.int32)
-    # The first smaller score changes places with the last larger one, and so on, until they meet.
+    # Swap the first smaller score with the last larger one, the second with the second to last, until they meet.
     rank = tf.cumsum(less, exclusive=True) - tf.gather(tf.cumsum(less, exclusive=True), start)
     partner = tf.gather(tf.cumsum(more), last) - 1 - rank
     larger = tf.concat([tf.cast(tf.where(more > 0)[:, 0], tf.int32), [0]], axis=0)
     other = tf.gather(larger, tf.clip_by_value(partner, 0, tf.size(larger) - 1))
     is_swapped = (less > 0) & (partner >= tf.gather(tf.cumsum(more, exclusive=True), start)) & (place < other)
     order = _exchanged(order, place[is_swapped], other[is_swapped])
-    # The pivot changes places with the last larger score, and is where it belongs.
+    # Swap the pivot with the last larger score; then it is in its final place.
     is_larger = tf.gather(scores, order) > pivot
     middle = tf.math.segment_max(tf.where(is_larger, place, start), run)
     order = _exchanged(order, tf.math.segment_min(place, run), middle)
@@ -253,6 +276,6 @@ def _parted(scores: tf.Tensor, order: tf.Tensor, start: tf.Tensor) -> tuple[tf.T
 
 
 def _exchanged(order: tf.Tensor, first: tf.Tensor, second: tf.Tensor) -> tf.Tensor:
-    """``order`` with the values at ``first`` and at ``second`` exchanged."""
+    """Return ``order`` with the values at ``first`` and at ``second`` swapped."""
     places = tf.concat([first, second], axis=0)
     return tf.tensor_scatter_nd_update(order, places[:, None], tf.gather(order, tf.concat([second, first], axis=0)))

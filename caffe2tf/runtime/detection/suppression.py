@@ -1,4 +1,4 @@
-"""Greedy suppression of boxes that overlap better ones: what detection layers share."""
+"""Non-maximum suppression, shared by the detection layers."""
 
 from __future__ import annotations
 
@@ -17,22 +17,23 @@ def keep_best_boxes(
     *,
     inclusive: bool = False,
 ) -> tf.Tensor:
-    """Which boxes stay when, from the best on, each one that stays removes what overlaps it too much.
+    """Return which boxes are kept by greedy non-maximum suppression, for several rows of boxes at once.
 
-    All rows are worked on at once: in each round, one box of each stays. TensorFlow's own operation would be the same
-    only in part: it knows no `eta`, turns boxes whose left and right are exchanged, and takes no threshold above 1.
+    The best box of each row is kept and removes the boxes that overlap it too much; then the best of the others, and
+    so on. ``tf.image.non_max_suppression`` differs from Caffe: it has no `eta`, it swaps the corners of inverted
+    boxes, and it rejects thresholds above 1.
 
     Args:
-        corners: (rows, boxes, 4): left, top, right, bottom, the best box of each row first.
-        sizes: (rows, boxes): their areas, 0 where left and right, or top and bottom, are exchanged.
-        valid: (rows, boxes): false where there is no box.
-        threshold: the overlap, intersection over union, above which a box is removed.
-        eta: what the threshold is multiplied with after each box that stays, while it is above 0.5.
-        inclusive: whether a box that overlaps by just the threshold is removed, too. If so, an overlap that is no
-            number removes none; if not, it removes.
+        corners: (rows, boxes, 4). Left, top, right and bottom of each box, the best box of each row first.
+        sizes: (rows, boxes). The areas of the boxes; 0 for an inverted box.
+        valid: (rows, boxes). False where there is no box.
+        threshold: scalar. A box is removed if its overlap (intersection over union) exceeds this.
+        eta: scalar. After each box that is kept, the threshold is multiplied by this while it exceeds 0.5.
+        inclusive: whether an overlap equal to the threshold removes a box, too. An overlap that is NaN removes a box
+            if `inclusive` is false, and none if it is true.
 
     Returns:
-        (rows, boxes), true for those that stay.
+        (rows, boxes), true for the boxes that are kept.
     """
     left, top, right, bottom = tf.unstack(corners, axis=2)
     places = tf.range(tf.shape(valid)[1])
@@ -52,7 +53,7 @@ def keep_best_boxes(
         union = sizes + tf.gather(sizes, first, batch_dims=1)[:, None] - shared
         overlap = tf.where(tf.equal(shared, 0.0), 0.0, shared / union)
         number = tf.where(tf.math.is_nan(overlap), -float("inf") if inclusive else float("inf"), overlap)
-        worst = tf.maximum(worst, number)  # a falling limit may reach an overlap with a box kept before
+        worst = tf.maximum(worst, number)  # a lower limit may be exceeded by the overlap with an earlier box
         limit = tf.where(found & (limit > 0.5), limit * eta, limit)
         removed = worst >= limit[:, None] if inclusive else worst > limit[:, None]
         here = tf.equal(places, first[:, None]) & found[:, None]
@@ -64,7 +65,10 @@ def keep_best_boxes(
 
 
 def rows_or_none(rows: tf.Tensor, images: tf.Tensor) -> tf.Tensor:
-    """Detections (n, 7) as (1, 1, n, 7); where there are none, one row of -1 for each image, that has its number."""
+    """Return detections (n, 7) as (1, 1, n, 7).
+
+    If there are none, return one row for each image, as Caffe does: the number of the image, followed by -1.
+    """
     numbers = tf.cast(tf.range(images), rows.dtype)[:, None]
     nothing = tf.pad(numbers, [[0, 0], [0, 6]], constant_values=-1)
     return tf.cond(tf.shape(rows)[0] > 0, lambda: rows, lambda: nothing)[None, None]

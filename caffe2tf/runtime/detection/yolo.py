@@ -1,4 +1,4 @@
-"""Detections of YOLO: boxes from offsets to anchors in a grid, and the best of them."""
+"""YoloDetectionOutput, Yolov3DetectionOutput and Region: the output layers of YOLO."""
 
 from __future__ import annotations
 
@@ -15,17 +15,29 @@ __all__ = ["Region", "YoloDetectionOutput", "Yolov3DetectionOutput"]
 
 
 class _GridDetections(keras.layers.Layer):
-    """Of feature maps, one or several, channels last, the detections: (1, 1, n, 7).
+    """Base class of layers that decode YOLO's feature maps into detections.
 
-    A row is 0, class + 1, score, left, top, right, bottom, in falling scores. Boxes of all maps, images and classes
-    suppress each other. Where there are none, there is one row for each image: its number, then -1.
+    A detection is a row of seven values: 0, class + 1, score, left, top, right, bottom, relative to the image. Rows
+    are sorted by descending score. As in Caffe, the first value is always 0, and boxes of all feature maps, images and
+    classes suppress each other. If there are no detections, there is one row for each image: its number, followed by
+    -1.
 
     Args:
-        num_classes: how many classes are scored.
-        anchors: width and height of each box of a cell.
-        confidence_threshold: of which a score must not fall short.
-        nms_threshold: overlap with a better box from which on a box is removed.
-        fixed_rows: whether there are as many rows as boxes, of which unused ones hold -1.
+        num_classes: int. The number of classes.
+        anchors: the width and the height of each box of a cell.
+        confidence_threshold: float. The least score of a detection. Defaults to 0.01.
+        nms_threshold: float. A box is removed if its overlap (intersection over union) with a better box is at least
+            this. Defaults to 0.45.
+        fixed_rows: bool. Whether there are as many rows as boxes, with -1 in unused ones, so that the output has a
+            static shape. Defaults to False.
+
+    Input shape:
+        One feature map, or a list of several: ``(N, H, W, boxes * (5 + num_classes))``. The values of a box are the
+        offsets of its centre across and down, the logarithms of the scales of its width and height, its objectness,
+        and the scores of its classes.
+
+    Output shape:
+        ``(1, 1, detections, 7)``.
     """
 
     def __init__(
@@ -47,41 +59,43 @@ class _GridDetections(keras.layers.Layer):
         self.supports_jit = False  # XLA has no tensors whose extents depend on values
 
     def call(self, inputs: tf.Tensor | Sequence[tf.Tensor]) -> tf.Tensor:
-        """Maps (batch, height, width, boxes * values)."""
+        """Decode one feature map or several."""
         maps = _one_or_more(inputs)
         boxes, chosen, scores, classes = self.candidates(maps)
         rows = _best_of_all(tf.gather(boxes, chosen), scores, classes, self.nms_threshold)
         return _filled(rows, tf.shape(boxes)[0]) if self.fixed_rows else rows_or_none(rows, tf.shape(maps[0])[0])
 
     def candidates(self, maps: Sequence[tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
-        """All boxes (n, 4); for each score that is high enough, the number of its box, itself, and its class."""
+        """Return all boxes (n, 4), and for each candidate the index of its box, its score and its class."""
         raise NotImplementedError
 
     def compute_output_shape(
         self, input_shape: tuple[int | None, ...] | Sequence[tuple[int | None, ...]]
     ) -> tuple[int | None, ...]:
-        """A known number of rows only where it is fixed, and so are all extents."""
+        """Return the output shape; the number of rows is known only if it is fixed and all extents are known."""
         return (1, 1, self.count(_one_or_more_shapes(input_shape)) if self.fixed_rows else None, 7)
 
     def count(self, shapes: Sequence[tuple[int | None, ...]]) -> int | None:
-        """How many boxes there are in maps of these shapes; None where an extent is None."""
+        """Return the number of boxes in feature maps of these shapes; None if an extent is None."""
         raise NotImplementedError
 
     def get_config(self) -> dict[str, object]:
-        """Arguments of the constructor."""
+        """Return the constructor's arguments."""
         names = "num_classes anchors confidence_threshold nms_threshold fixed_rows"
         return {**super().get_config(), **{name: getattr(self, name) for name in names.split()}}
 
 
 @keras.saving.register_keras_serializable(package="caffe2tf")
 class YoloDetectionOutput(_GridDetections):
-    """Detections of YOLO v2: of each box the best class alone; of a map higher than wide, Caffe reads a square.
+    """Decodes the feature maps of YOLO v2 into detections.
 
-    Anchors are in cells. For inputs, output and arguments see `_GridDetections`.
+    The score of a box is its objectness, after the logistic function, times the softmax of its best class; the other
+    classes are not considered. As in Caffe, a feature map is read as if its height were its width: rows below the
+    square are ignored. Anchors are in cells of the feature map. See `_GridDetections` for the arguments and shapes.
     """
 
     def candidates(self, maps: Sequence[tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
-        """One for each box at most."""
+        """Return at most one candidate for each box."""
         boxes, scores, classes = [], [], []
         for x in maps:
             cells = _by_box(x[:, : x.shape[2]], len(self.anchors))
@@ -95,19 +109,23 @@ class YoloDetectionOutput(_GridDetections):
         return tf.concat(boxes, axis=0), chosen, tf.gather(score, chosen), best
 
     def count(self, shapes: Sequence[tuple[int | None, ...]]) -> int | None:
-        """Those of squares."""
+        """Return the number of boxes in the square parts of the feature maps."""
         return _count_boxes([(batch, width, width) for batch, _, width, _ in shapes], len(self.anchors))
 
 
 @keras.saving.register_keras_serializable(package="caffe2tf")
 class Yolov3DetectionOutput(_GridDetections):
-    """Detections of YOLO v3, whose classes are scored each on its own; for inputs and output see `_GridDetections`.
+    """Decodes the feature maps of YOLO v3 into detections.
+
+    The score of each class of a box is the objectness times the score of the class, both after the logistic function.
+    See `_GridDetections` for the shapes.
 
     Args:
-        num_classes: how many classes are scored.
-        anchors: for each map, width and height of each box of a cell, in pixels of the network's input.
-        strides: for each map, how many of those pixels a cell is wide and high.
-        **kwargs: see `_GridDetections`; a score must be above `confidence_threshold`, not equal to it.
+        num_classes: int. The number of classes.
+        anchors: for each feature map, a sequence of ``(width, height)`` pairs of floats, one for each box of a cell, in
+            pixels of the network's input.
+        strides: sequence of ints, one for each feature map: the width and the height of a cell in these pixels.
+        **kwargs: the other arguments of `_GridDetections`. Here a score must exceed `confidence_threshold`.
     """
 
     def __init__(
@@ -121,7 +139,7 @@ class Yolov3DetectionOutput(_GridDetections):
         self.strides = strides
 
     def candidates(self, maps: Sequence[tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
-        """One for each class of a box at most."""
+        """Return at most one candidate for each class of each box."""
         boxes, scores = [], []
         for x, anchors, stride in zip(maps, self.anchors, self.strides, strict=True):
             values = 5 + self.num_classes
@@ -134,7 +152,11 @@ class Yolov3DetectionOutput(_GridDetections):
         return box, chosen[:, 0], tf.gather_nd(score, chosen), tf.cast(chosen[:, 1], tf.int32)
 
     def _may_stay(self, box: tf.Tensor, score: tf.Tensor) -> tf.Tensor:
-        """Not a box's lesser classes: it suppresses itself, unless it is too small to overlap with itself."""
+        """Return which candidates can survive: the best class of each box, and the others of boxes with a tiny area.
+
+        A box suppresses its own lesser classes, because it overlaps itself, unless its area is so small that the
+        computed overlap with itself falls short of the threshold.
+        """
         corners, size = _corners(box), box[:, 2] * box[:, 3]
         shared = (corners[:, 2] - corners[:, 0]) * (corners[:, 3] - corners[:, 1])
         alone = shared / (size + size - shared) >= self.nms_threshold
@@ -142,25 +164,34 @@ class Yolov3DetectionOutput(_GridDetections):
         return best | ~alone[:, None]
 
     def count(self, shapes: Sequence[tuple[int | None, ...]]) -> int | None:
-        """Those of all cells."""
+        """Return the number of boxes in all cells."""
         return _count_boxes(shapes, len(self.anchors[0]))
 
     def get_config(self) -> dict[str, object]:
-        """Arguments of the constructor."""
+        """Return the constructor's arguments."""
         return {**super().get_config(), "strides": self.strides}
 
 
 @keras.saving.register_keras_serializable(package="caffe2tf")
 class Region(keras.layers.Layer):
-    """YOLO v2's activations, channels last: each box of a cell has its coordinates, then objectness, then classes.
+    """Applies the activations of YOLO v2's output.
 
-    The first two coordinates and objectness go through the logistic function, and classes through softmax.
+    Each box of a cell has coordinates, an objectness and class scores, in this order. The logistic function is applied
+    to the first two coordinates and to the objectness, softmax to the class scores. The other coordinates stay as they
+    are.
 
     Args:
-        boxes: how many a cell has.
-        classes: how many are scored.
-        coords: how many coordinates a box has.
-        softmax: whether classes compete; if not, each goes through the logistic function.
+        boxes: int. The number of boxes of a cell.
+        classes: int. The number of classes.
+        coords: int. The number of coordinates of a box. Defaults to 4.
+        softmax: bool. Whether to apply softmax to the class scores. If false, the logistic function is applied.
+            Defaults to True.
+
+    Input shape:
+        ``(N, H, W, boxes * (coords + 1 + classes))``.
+
+    Output shape:
+        The input shape.
     """
 
     def __init__(self, boxes: int, classes: int, *, coords: int = 4, softmax: bool = True, **kwargs: object) -> None:
@@ -171,7 +202,7 @@ class Region(keras.layers.Layer):
         self.softmax = softmax
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
-        """(batch, height, width, boxes * (coords + 1 + classes))."""
+        """Apply the activations."""
         shape = tf.shape(x)
         sizes = [2, self.coords - 2, 1, self.classes]
         cells = tf.reshape(x, tf.concat([shape[:-1], [self.boxes, sum(sizes)]], axis=0))
@@ -180,23 +211,23 @@ class Region(keras.layers.Layer):
         return tf.reshape(tf.concat([tf.sigmoid(center), rest, tf.sigmoid(sure), chances], axis=-1), shape)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        """That of the input."""
+        """Return the input shape."""
         return input_shape
 
     def get_config(self) -> dict[str, object]:
-        """Arguments of the constructor."""
+        """Return the constructor's arguments."""
         own = {"boxes": self.boxes, "classes": self.classes, "coords": self.coords, "softmax": self.softmax}
         return {**super().get_config(), **own}
 
 
 def _by_box(x: tf.Tensor, boxes: int) -> tf.Tensor:
-    """(batch, height, width, channels) as (batch, height, width, boxes, values)."""
+    """Reshape (N, H, W, channels) to (N, H, W, boxes, values)."""
     shape = tf.shape(x)
     return tf.reshape(x, [shape[0], shape[1], shape[2], boxes, x.shape[-1] // boxes])
 
 
 def _boxes_of_cells(cells: tf.Tensor, anchors: Sequence[Sequence[float]], stride: int) -> tf.Tensor:
-    """Boxes (n, 4) of all cells: centre, width, height, in units of the map."""
+    """Return the boxes (n, 4) of all cells: centre, width and height, relative to the feature map."""
     shape = tf.shape(cells)
     down, across = tf.range(shape[1]), tf.range(shape[2])
     place = tf.cast(tf.stack(tf.meshgrid(across, down), axis=-1), cells.dtype)[:, :, None]
@@ -207,12 +238,12 @@ def _boxes_of_cells(cells: tf.Tensor, anchors: Sequence[Sequence[float]], stride
 
 
 def _corners(boxes: tf.Tensor) -> tf.Tensor:
-    """Left, top, right, bottom of boxes (n, 4) that are centre, width, height."""
+    """Return left, top, right and bottom of boxes (n, 4) given by centre, width and height."""
     return tf.concat([boxes[:, :2] - boxes[:, 2:] / 2, boxes[:, :2] + boxes[:, 2:] / 2], axis=1)
 
 
 def _best_of_all(boxes: tf.Tensor, scores: tf.Tensor, classes: tf.Tensor, threshold: float) -> tf.Tensor:
-    """Rows (n, 7) of what stays of boxes (m, 4), in falling scores; of equal ones the first comes first."""
+    """Return the detections (n, 7) that suppression leaves of boxes (m, 4), by descending score, in a stable order."""
     scores, order = tf.math.top_k(scores, tf.size(scores))
     boxes, classes = tf.gather(boxes, order), tf.cast(tf.gather(classes, order), scores.dtype)
     corners, sizes = _corners(boxes), boxes[:, 2] * boxes[:, 3]
@@ -224,7 +255,7 @@ def _best_of_all(boxes: tf.Tensor, scores: tf.Tensor, classes: tf.Tensor, thresh
 
 
 def _filled(rows: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
-    """The best ``count`` of rows (n, 7), and rows of -1 where there are fewer: (1, 1, count, 7)."""
+    """Return the first ``count`` rows of (n, 7), padded with rows of -1 if there are fewer: (1, 1, count, 7)."""
     rows = rows[:count]
     return tf.pad(rows, [[0, count - tf.shape(rows)[0]], [0, 0]], constant_values=-1)[None, None]
 
@@ -242,7 +273,7 @@ def _one_or_more_shapes(
 
 
 def _count_boxes(shapes: Sequence[tuple[int | None, ...]], boxes: int) -> int | None:
-    """How many boxes there are in maps of these shapes."""
+    """Return the number of boxes in feature maps of these shapes; None if an extent is None."""
     if any(d is None for shape in shapes for d in shape[:3]):
         return None
     return boxes * sum(math.prod(d or 0 for d in shape[:3]) for shape in shapes)
