@@ -77,7 +77,7 @@ def digits(console: Console, out: Path) -> bool:
     agree = int((prob.argmax(axis=1) == caffe.argmax(axis=1)).sum())
     table.add_row("images with the same class", str(len(labels)), str(agree), _verdict(same=agree == len(labels)))
     near = furthest <= LIMIT
-    table.add_row(f"largest difference of a probability (limit {LIMIT:g})", "", f"{furthest:.1e}", _verdict(same=near))
+    table.add_row(f"largest difference (limit {LIMIT:g})", "", f"{furthest:.1e}", _verdict(same=near))
     shown = zip(images[:SHOWN], prob[:SHOWN], strict=True)
     console.print(table, Columns([_answer(image, p) for image, p in shown], padding=(0, 2)), "")
     return right and near and agree == len(labels)

@@ -1,8 +1,8 @@
 """Write caffe2tf/proto/caffe_pb2.py and caffe_pb2.pyi from proto/caffe.proto.
 
 The compiler comes with grpcio-tools, a development dependency. Its Python output does not load on a protobuf runtime
-that is older than the compiler, so only its descriptor is used. The module written here holds that descriptor and the calls
-that turn it into classes; it loads on every runtime that TensorFlow accepts.
+that is older than the compiler, so only its descriptor is used. The module written here holds that descriptor and the
+calls that turn it into classes; it loads on every runtime that TensorFlow accepts.
 
 Usage: python scripts/generate_proto.py [--check]
 """
