@@ -1,11 +1,14 @@
-"""Turns Caffe models into TensorFlow/Keras models that provably compute the same.
+"""Convert Caffe models to TensorFlow/Keras models, and verify that they compute the same.
+
+Example::
 
     conversion = caffe2tf.convert("deploy.prototxt", "net.caffemodel", "out")
+    model = conversion.build()
     blobs = caffe2tf.run("deploy.prototxt", "net.caffemodel", {"data": images})
     shapes = caffe2tf.infer_shapes("deploy.prototxt")
 
-Every error that a user's input can cause derives from `Caffe2TFError`. Importing this package loads neither
-TensorFlow nor NumPy; what needs them loads them.
+Every error that a user's input can cause derives from `Caffe2TFError`. Importing this package loads neither TensorFlow
+nor NumPy; the functions that need them import them.
 """
 
 from __future__ import annotations

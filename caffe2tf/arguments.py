@@ -1,4 +1,4 @@
-"""Checks of what a program hands to the public functions: a mistake there is told like any other."""
+"""Checks of the arguments of public functions. Mistakes raise `UsageError`, as on the command line."""
 
 from __future__ import annotations
 
@@ -15,25 +15,28 @@ __all__ = ["checked_shapes", "require_choice"]
 
 
 def require_choice(what: str, given: object, allowed: Sequence[str]) -> None:
-    """Refuses a word that is none of those that an argument may be.
+    """Check that an argument is one of the allowed words.
 
     Args:
-        what: the argument, for the message.
-        given: what it is.
-        allowed: the words.
+        what: The name of the argument, for the message.
+        given: The value of the argument.
+        allowed: The allowed words.
 
     Raises:
-        UsageError: it is another.
+        UsageError: The value is not one of them.
     """
     if given not in allowed:
         raise UsageError(f"{what} {given!r}: choose one of {', '.join(allowed)}")
 
 
 def checked_shapes(given: Mapping[str, Sequence[int]] | None) -> dict[str, Shape]:
-    """Shapes of inputs by blob, as tuples of Python's integers; none for None.
+    """Return the shapes of inputs by blob, as tuples of Python integers.
+
+    Args:
+        given: The shapes in Caffe's axis order, such as ``{"data": (1, 3, 227, 227)}``, or None.
 
     Raises:
-        UsageError: one is no shape: a sequence of whole numbers, each 1 or more.
+        UsageError: A shape is not a sequence of whole numbers that are 1 or more.
     """
     return {blob: _shape(blob, shape) for blob, shape in (given or {}).items()}
 
