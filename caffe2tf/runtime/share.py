@@ -1,4 +1,4 @@
-"""One variable for two layers that share a weight and nothing else."""
+"""One variable for two layers that share one of their weights."""
 
 from __future__ import annotations
 
@@ -8,19 +8,22 @@ __all__ = ["share_weight"]
 
 
 def share_weight(model: keras.Model, layer: str, weight: str, *, owner: str) -> None:
-    """Make a weight of one layer the variable of another: one entry among the model's weights, trained by both uses.
+    """Replace a weight of one layer by the variable that another layer uses.
 
-    What was the layer's own variable is dropped. Files of weights keep holding the values once for each layer. A
-    model that is saved whole and loaded again (``.keras``) has two variables of the same values: call this again.
+    The model then lists the variable once, and the gradients of both uses train it. This is Caffe's
+    ``param { name: ... }`` for layers of which only some weights are shared.
+
+    Weight files (``.weights.h5``) still store the values once for each layer. A model that is saved as ``.keras`` and
+    loaded again has two variables of equal values: call this function again to share one.
 
     Args:
-        model: a model that has both layers, built.
-        layer: name of the layer that gives up its variable.
-        weight: name of the weight, the same in both layers.
-        owner: name of the layer whose variable both have from now on.
+        model: keras.Model. A built model that contains both layers.
+        layer: str. The name of the layer whose own variable is dropped.
+        weight: str. The name of the weight, which is the same in both layers.
+        owner: str. The name of the layer whose variable both use from now on.
 
     Raises:
-        ValueError: a layer has no such weight, or the two differ in shape or type.
+        ValueError: a layer does not have exactly one weight of this name, or the two differ in shape or dtype.
     """
     user = model.get_layer(layer)
     old, new = (_weight(one, weight) for one in (user, model.get_layer(owner)))
@@ -30,7 +33,7 @@ def share_weight(model: keras.Model, layer: str, weight: str, *, owner: str) -> 
         raise ValueError(
             f"{weight} is {old.dtype} {tuple(old.shape)} in {layer} and {new.dtype} {tuple(new.shape)} in {owner}"
         )
-    # A built layer takes no new variables, so this one goes to the old one's place, by which Keras saves it.
+    # A built layer accepts no new variables, so the new one takes the place of the old one, by which Keras saves it.
     tracker = user._tracker  # noqa: SLF001 - Keras has no public way
     for store, (_, variables) in tracker.config.items():
         for place, variable in enumerate(variables):

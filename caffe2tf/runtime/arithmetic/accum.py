@@ -1,4 +1,4 @@
-"""ResizeAligned: images brought to another size whose corners are the corners of the old one."""
+"""ResizeAligned: bilinear resizing with aligned corners."""
 
 from __future__ import annotations
 
@@ -17,21 +17,31 @@ __all__ = ["ResizeAligned"]
 
 @keras.saving.register_keras_serializable(package="caffe2tf")
 class ResizeAligned(ResamplingLayer):
-    """Images bilinearly interpolated at places from corner to corner, at equal distances; channels last.
+    """Resizes images bilinearly, so that the corner pixels stay the corner pixels.
+
+    Along each axis of ``m`` output and ``n`` input pixels, output pixel ``i`` is interpolated at the position
+    ``i * (n - 1) / (m - 1)``, as FlowNet's layer Accum does. ``keras.layers.Resizing`` aligns the edges of the images
+    instead of the centers of the corner pixels.
 
     Args:
-        size: height and width of the result, 2 or more.
+        size: pair of ints, each 2 or greater. Height and width of the output.
+
+    Input shape:
+        ``(N, H, W, C)``, where `H` and `W` must be known when the layer is called.
+
+    Output shape:
+        ``(N, size[0], size[1], C)``.
     """
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
-        """Images of known height and width."""
+        """Return the resized images."""
         _, height, width, _ = x.shape
         rows, columns = (_neighbours(b, a) for b, a in zip((height, width), self.size, strict=True))
         return weigh_taps(weigh_taps(x, 1, rows), 2, columns)
 
 
 def _neighbours(before: int, after: int) -> tuple[np.ndarray, np.ndarray]:
-    """For each place, the values on both sides, weighted by their nearness."""
+    """Return the indices and weights of the two pixels around each output pixel, each of shape (after, 2)."""
     f = np.float32
     places = np.arange(after, dtype=np.float32) / f(after - 1) * f(before - 1)
     low = np.floor(places)

@@ -1,4 +1,4 @@
-"""Tensors of one shape, combined value by value."""
+"""Eltwise: the product, weighted sum or maximum of tensors."""
 
 from __future__ import annotations
 
@@ -12,11 +12,21 @@ __all__ = ["Eltwise"]
 
 @keras.saving.register_keras_serializable(package="caffe2tf")
 class Eltwise(keras.layers.Layer):
-    """The product, weighted sum or maximum of tensors of one shape, of any rank.
+    """Combines tensors of one shape elementwise: by their product, weighted sum or maximum.
+
+    The tensors are combined one after the other, as Caffe does, so that sums round alike. ``keras.layers.Add`` and its
+    relatives have no coefficients.
 
     Args:
-        operation: PROD, SUM or MAX.
-        coefficients: the factor of each tensor in a sum; all 1 where none are given.
+        operation: ``"PROD"``, ``"SUM"`` or ``"MAX"``.
+        coefficients: sequence of floats or None. The factor of each tensor, for ``"SUM"``. None stands for 1.
+            Defaults to None.
+
+    Input shape:
+        A list of tensors of one shape.
+
+    Output shape:
+        The shape of the inputs.
     """
 
     def __init__(self, operation: str, coefficients: Sequence[float] | None = None, **kwargs: object) -> None:
@@ -25,7 +35,7 @@ class Eltwise(keras.layers.Layer):
         self.coefficients = None if coefficients is None else tuple(coefficients)
 
     def call(self, inputs: Sequence[tf.Tensor]) -> tf.Tensor:
-        """From the first tensor to the last, as Caffe does."""
+        """Return the combination of the inputs."""
         terms = list(inputs)
         if self.coefficients is not None:
             terms = [x if c == 1 else x * c for x, c in zip(terms, self.coefficients, strict=True)]
@@ -36,9 +46,9 @@ class Eltwise(keras.layers.Layer):
         return result
 
     def compute_output_spec(self, inputs: Sequence[keras.KerasTensor]) -> object:
-        """The shape of each input."""
+        """Return the shape of the first input, in the compute dtype."""
         return keras.KerasTensor(inputs[0].shape, dtype=self.compute_dtype)
 
     def get_config(self) -> dict[str, object]:
-        """Arguments."""
+        """Return the constructor's arguments."""
         return {**super().get_config(), "operation": self.operation, "coefficients": self.coefficients}

@@ -1,4 +1,4 @@
-"""Products of tensors that are repeated along the axes which they lack."""
+"""Products that broadcast, of two tensors or of a tensor and a trained factor."""
 
 from __future__ import annotations
 
@@ -12,10 +12,20 @@ __all__ = ["MultiplyBroadcast", "MultiplyByWeight"]
 
 @keras.saving.register_keras_serializable(package="caffe2tf")
 class MultiplyBroadcast(keras.layers.Layer):
-    """The product of two tensors; along each axis both extents are equal, or one is 1 and serves for all indices.
+    """Multiplies two tensors, each of which is broadcast along the axes where its extent is 1.
+
+    ``keras.layers.Multiply`` can only add missing axes at one place. Here each tensor may lack any axes of the product:
+    ``MultiplyBroadcast(((), (1, 2)))`` multiplies images ``(N, H, W, C)`` by one factor ``(N, C)`` per channel.
 
     Args:
-        missing: for each tensor, the axes of the product that it lacks, ascending.
+        missing: pair of sequences of ints. For each tensor, the axes of the product that it lacks, in ascending order.
+            They are inserted with extent 1. Defaults to none for either.
+
+    Input shape:
+        A list of two tensors. With the missing axes inserted, the two extents along each axis are equal or one is 1.
+
+    Output shape:
+        The larger extent along each axis.
     """
 
     def __init__(self, missing: Sequence[Sequence[int]] = ((), ()), **kwargs: object) -> None:
@@ -23,12 +33,12 @@ class MultiplyBroadcast(keras.layers.Layer):
         self.missing = tuple(tuple(axes) for axes in missing)
 
     def call(self, inputs: Sequence[tf.Tensor]) -> tf.Tensor:
-        """Two tensors."""
+        """Return the product of the two inputs."""
         first, second = (_with_axes(x, axes) for x, axes in zip(inputs, self.missing, strict=True))
         return first * second
 
     def compute_output_shape(self, input_shape: Sequence[tuple[int | None, ...]]) -> tuple[int | None, ...]:
-        """The larger extent along each axis."""
+        """Return the larger extent along each axis."""
         shapes = [list(shape) for shape in input_shape]
         for shape, axes in zip(shapes, self.missing, strict=True):
             for axis in axes:
@@ -36,16 +46,25 @@ class MultiplyBroadcast(keras.layers.Layer):
         return _larger_extents(*shapes)
 
     def get_config(self) -> dict[str, object]:
-        """Arguments of the constructor."""
+        """Return the constructor's arguments."""
         return {**super().get_config(), "missing": self.missing}
 
 
 @keras.saving.register_keras_serializable(package="caffe2tf")
 class MultiplyByWeight(keras.layers.Layer):
-    """The product of a tensor and a trained factor; along each axis both extents are equal, or one is 1.
+    """Multiplies a tensor by a trained factor: ``x * factor``, broadcast as in NumPy.
 
     Args:
-        shape: of the factor; where it has more axes than the input, the input gets as many in front.
+        shape: sequence of ints. The shape of the factor.
+
+    Input shape:
+        Any shape that broadcasts with `shape`.
+
+    Output shape:
+        The larger extent along each axis, where the last axes correspond.
+
+    Weights:
+        `factor`, of the given shape; initially 1.
     """
 
     def __init__(self, shape: Sequence[int], **kwargs: object) -> None:
@@ -53,21 +72,21 @@ class MultiplyByWeight(keras.layers.Layer):
         self.shape = tuple(shape)
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
-        """Makes the factor."""
+        """Create the factor."""
         del input_shape
         self.factor = self.add_weight(name="factor", shape=self.shape, initializer="ones")
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
-        """Any shape that fits the factor's."""
+        """Return the product of the input and the factor."""
         return x * tf.cast(self.factor, x.dtype)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        """The larger extent along each axis."""
+        """Return the larger extent along each axis."""
         rank = max(len(input_shape), len(self.shape))
         return _larger_extents(*((1,) * (rank - len(s)) + tuple(s) for s in (input_shape, self.shape)))
 
     def get_config(self) -> dict[str, object]:
-        """Arguments of the constructor."""
+        """Return the constructor's arguments."""
         return {**super().get_config(), "shape": self.shape}
 
 
