@@ -31,6 +31,7 @@ class Embed(keras.layers.Layer):
 
     def __init__(self, input_dim: int, output_dim: int, **kwargs: object) -> None:
         super().__init__(**kwargs)
+        self.autocast = False  # float16 holds no index above 2048 exactly
         self.input_dim, self.output_dim = input_dim, output_dim
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
@@ -42,7 +43,8 @@ class Embed(keras.layers.Layer):
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
         """Return the rows at the indices."""
-        return tf.gather(self.embeddings, tf.cast(x, tf.int32)) + self.bias
+        rows = tf.cast(tf.gather(self.embeddings, tf.cast(x, tf.int32)), self.compute_dtype)
+        return rows + tf.cast(self.bias, self.compute_dtype)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         """Return the input shape, followed by `output_dim`."""
