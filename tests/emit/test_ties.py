@@ -237,16 +237,3 @@ def test_an_exported_model_computes_the_same(tmp_path: Path, rng: np.random.Gene
     model.export(tmp_path / "saved", verbose=False)
     served = tf.saved_model.load(str(tmp_path / "saved"))
     np.testing.assert_allclose(served.serve({"x": x})["two"], np.asarray(model({"x": x})["two"]), rtol=1e-6)
-
-
-def test_weights_that_cannot_be_one_are_refused() -> None:
-    import keras
-
-    from caffe2tf.runtime.share import share_weight
-
-    x = keras.Input((5,))
-    model = keras.Model(x, keras.layers.Dense(3, name="b", use_bias=False)(keras.layers.Dense(4, name="a")(x)))
-    with pytest.raises(ValueError, match=r"\(4, 3\) in b and float32 \(5, 4\) in a"):
-        share_weight(model, "b", "kernel", owner="a")
-    with pytest.raises(ValueError, match="b has 0 weights bias"):
-        share_weight(model, "b", "bias", owner="a")

@@ -14,7 +14,7 @@ from caffe2tf.errors import Caffe2TFError, LayerError
 from caffe2tf.ir import Layout, Value
 from caffe2tf.layers.arithmetic.eltwise import agreed_layout, agreed_shape
 from tests.builders import input_layers
-from tests.layers.emitted import check_saved, emitted
+from tests.layers.emitted import emitted
 from tests.layers.oracle import Array, assert_matches, check_recorded, recorded, run_layer
 
 
@@ -171,10 +171,3 @@ def test_rules(text: str, message: str) -> None:
     shapes = {"a": (2, 3), "b": (2, 3), "c": (2, 4), "d": (2, 3, 1)}
     with pytest.raises(Caffe2TFError, match=message):
         run_layer(text, {n: np.ones(s, np.float32) for n, s in shapes.items()})
-
-
-@pytest.mark.parametrize(("operation", "coefficients"), [("SUM", (1, -2.5)), ("PROD", None), ("MAX", None)])
-def test_own_layer_is_saved(operation: str, coefficients: tuple[float, ...] | None, rng: np.random.Generator) -> None:
-    from caffe2tf.runtime.arithmetic.eltwise import Eltwise
-
-    check_saved(Eltwise(operation, coefficients), *draw(rng, 2, (2, 3, 4)).values())

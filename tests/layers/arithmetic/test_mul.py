@@ -140,13 +140,8 @@ def test_trained_factors_are_saved_and_the_batch_is_free() -> None:
 
 
 def test_unknown_extents() -> None:
-    from caffe2tf.runtime.arithmetic.mul import MultiplyBroadcast
-
     assert Mul().infer((None, 3, 1), (2, 1, None)) == ((2, 3, None),)
     assert Mul().infer((None, 3), (1, 3)) == ((None, 3),)
-    made = MultiplyBroadcast(((), (0, 2)))
-    assert made.compute_output_shape([(None, 1, 5), (3,)]) == (None, 3, 5)
-    assert np.asarray(made([draw(2, 1, 5), draw(3)])).shape == (2, 3, 5)
 
 
 @pytest.mark.parametrize(
