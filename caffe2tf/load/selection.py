@@ -1,4 +1,4 @@
-"""The layers of a definition that exist for a NetState, with the inputs that they need."""
+"""Selects the layers of a definition that exist for a NetState, and the data layers that they need."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["is_source", "select_layers", "unwritten"]
 
 
 def is_source(definition: LayerDefinition) -> bool:
-    """Whether the layer's tops come from outside the network."""
+    """Return whether the layer is a source: its tops come from outside the network."""
     cls = find(definition.type, definition)
     return cls is not None and cls.role is Role.SOURCE
 
@@ -24,13 +24,13 @@ def is_source(definition: LayerDefinition) -> bool:
 def select_layers(
     definition: NetworkDefinition, *, phase: str, stages: Sequence[str] = (), level: int = 0
 ) -> NetworkDefinition:
-    """The layers that Caffe keeps for a NetState, and data layers of another one where only those give the data.
+    """Return the definition with only the layers that Caffe keeps for a NetState.
 
-    Many training definitions have their data layer in one phase alone. Caffe would refuse the other phase; here the
-    data layer becomes an input as any other does, with a note.
+    Many training definitions have a data layer only in one phase. Caffe refuses the other phase. Here a data layer that
+    Caffe would drop is kept, with a note, if no other layer writes its tops: it becomes an input like any data layer.
 
     Raises:
-        UsageError: the state is none.
+        UsageError: the phase or the level is invalid.
         NetworkError: a layer has both include and exclude rules.
     """
     selected = definition.select(phase=phase, stages=stages, level=level)
@@ -44,7 +44,7 @@ def select_layers(
             adopted.append(layer)
             missing.difference_update(layer.tops)
             names = ", ".join(sorted(wanted))
-            message = f"no layer writes {names} in phase {phase}; this layer of the other phase is used instead"
+            message = f"no layer writes {names} in phase {phase}; this layer is used, although its rules exclude it"
             notes.append(Diagnostic.note(message, layer=layer.name, where=layer.where))
     if not adopted:
         return selected
@@ -52,10 +52,10 @@ def select_layers(
 
 
 def unwritten(layers: Sequence[LayerDefinition]) -> set[str]:
-    """Blobs that are read before any layer gives them, and given by none later."""
-    given: set[str] = set()
+    """Return the blobs that a layer reads and no layer writes."""
+    written: set[str] = set()
     missing: set[str] = set()
     for layer in layers:
-        missing.update(b for b in layer.bottoms if b not in given)
-        given.update(layer.tops)
-    return missing - given
+        missing.update(b for b in layer.bottoms if b not in written)
+        written.update(layer.tops)
+    return missing - written

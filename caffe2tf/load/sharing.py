@@ -21,13 +21,13 @@ _PERMISSIVE = 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sharing:
-    """Which blobs are one.
+    """The shared parameters of a network. The first blob of a name owns the parameter.
 
     Attributes:
-        owner: for each blob that has a name, the first blob of that name (itself, where it is the first).
-        names: the name of each such blob.
-        members: for each such first blob, all blobs of its name, in the order of the network.
-        problems: blobs of one name that cannot be one.
+        owner: for each blob with a parameter name, the first blob of that name, which may be the blob itself.
+        names: the parameter name of each such blob.
+        members: for each owner, all blobs of its name, in the order of the network.
+        problems: blobs of one name whose shapes do not allow sharing.
     """
 
     owner: Mapping[Member, Member] = field(default_factory=dict)
@@ -36,7 +36,7 @@ class Sharing:
     problems: tuple[Diagnostic, ...] = ()
 
     def whole_layers(self, specs: Mapping[str, Sequence[BlobSpec]]) -> dict[str, str]:
-        """For each node all of whose blobs are those of one node before it, in the same places: that node.
+        """Return for each node that shares all its blobs, in the same order, with one earlier node: that node.
 
         Args:
             specs: the blobs of each node, in the order of the network.
@@ -51,7 +51,7 @@ class Sharing:
         return found
 
     def parameters(self, specs: Mapping[str, Sequence[BlobSpec]]) -> dict[str, tuple[Parameter, ...]]:
-        """For each node with blobs: their shapes, and whose they are; empty where no two nodes share any."""
+        """Return the shape and the owner of each blob, by node; empty if no two nodes share a blob."""
         if all(len(m) < 2 for m in self.members.values()):
             return {}
         return {
@@ -65,14 +65,22 @@ class Sharing:
 
 
 def members_of(node: str, own: Sequence[BlobSpec]) -> list[Member]:
-    """The blobs of a node, as members."""
+    """Return the places of a node's blobs."""
     return [Member(node, i) for i in range(len(own))]
 
 
 def find_shared(
     graph: Graph, definitions: Mapping[str, LayerDefinition], specs: Mapping[str, Sequence[BlobSpec]]
 ) -> Sharing:
-    """The shared parameters of a network, checked by Caffe's rule: equal shapes, or PERMISSIVE and equal counts."""
+    """Return the shared parameters of a network.
+
+    Caffe's rule is checked: the shapes must be equal, or with PERMISSIVE only the numbers of values.
+
+    Args:
+        graph: the network.
+        definitions: the definition of each node that is a layer.
+        specs: the blobs of each node, in the order of the network.
+    """
     first: dict[str, tuple[Member, BlobSpec]] = {}
     owner: dict[Member, Member] = {}
     names: dict[Member, str] = {}

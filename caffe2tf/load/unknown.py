@@ -22,12 +22,12 @@ __all__ = ["judge_network", "judge_unknown"]
 _HARMLESS_PARTS = frozenset(
     {
         *("transform_param", "param", "include", "exclude", "loss_param", "weight_filler", "bias_filler", "engine"),
-        # Forks: on which device, with which algorithm, in which memory and number format a layer is computed.
+        # Forks: the device, the algorithm, the memory and the number format with which a layer is computed.
         *("device", "multinode", "quantization_param", "conv_algorithm", "mem_group_size", "can_clobber"),
         *("forward_type", "forward_math", "backward_type", "backward_math", "cudnn_math_override", "debug"),
         *("cudnn_convolution_algo_seeker", "conv_algos_override", "per_fla_fuse", "reshape_every_iter"),
         *("mn_activation_param", "mn_grad_compress_param"),
-        # Where results are written or shown.
+        # Where results are written or displayed.
         *("save_output_param", "visualize", "visualize_threshold", "label_map_file"),
     }
 )
