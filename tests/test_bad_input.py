@@ -1,4 +1,4 @@
-"""Whatever is wrong with what a user gives: one message with what, where and how to mend it; nothing is written."""
+"""Bad input: one message says what is wrong, where, and how to mend it; nothing is written."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def net(tmp_path: Path) -> Path:
 
 
 def refused(code: int, *arguments: object, out: Path) -> str:
-    """The message of a conversion that fails with this status, and writes nothing."""
+    """Return the message of a conversion that must fail with this exit status and write nothing."""
     before = sorted(out.parent.rglob("*"))
     done = caffe2tf("convert", *arguments, "-o", out)
     assert done.code == code, done.err
@@ -48,7 +48,7 @@ def refused_text(code: int, text: str, net: Path, *arguments: object) -> str:
 @pytest.mark.parametrize(
     ("kind", "said"), [("missing", "no such file"), ("directory", "directory"), ("empty", "empty"), ("noise", "")]
 )
-def test_files_that_are_none(tmp_path: Path, digits: Path, place: str, kind: str, said: str) -> None:
+def test_files_that_cannot_be_read(tmp_path: Path, digits: Path, place: str, kind: str, said: str) -> None:
     bad = tmp_path / "bad.file"
     if kind == "directory":
         bad.mkdir()
@@ -62,7 +62,7 @@ def test_files_that_are_none(tmp_path: Path, digits: Path, place: str, kind: str
     assert said in message
 
 
-def test_files_in_each_others_place(tmp_path: Path, digits: Path) -> None:
+def test_swapped_files(tmp_path: Path, digits: Path) -> None:
     prototxt, trained = digits / "deploy.prototxt", digits / "digits.caffemodel"
     message = refused(2, prototxt, prototxt, out=tmp_path / "out")
     assert "deploy.prototxt" in message
@@ -73,13 +73,13 @@ def test_files_in_each_others_place(tmp_path: Path, digits: Path) -> None:
     assert "HDF5" in message
 
 
-def test_a_solver_state_points_to_its_weights(tmp_path: Path, digits: Path) -> None:
+def test_a_solver_state_is_refused_with_the_name_of_its_weight_file(tmp_path: Path, digits: Path) -> None:
     message = refused(2, digits / "deploy.prototxt", digits / "digits.solverstate", out=tmp_path / "out")
     assert "solver state" in message
     assert ".caffemodel" in message
 
 
-def test_a_solver_and_a_mean_are_told_from_networks(tmp_path: Path, digits: Path) -> None:
+def test_a_solver_and_a_mean_image_are_recognised(tmp_path: Path, digits: Path) -> None:
     assert "solver" in refused(2, digits / "solver.prototxt", out=tmp_path / "out")
     assert "mean" in refused(2, digits / "deploy.prototxt", digits / "mean.binaryproto", out=tmp_path / "out")
 
@@ -98,7 +98,7 @@ def test_weights_of_another_network_list_every_layer_with_both_shapes(net: Path)
         assert said in message, said
 
 
-def test_a_truncated_caffemodel_wherever_it_breaks_off(tmp_path: Path, digits: Path) -> None:
+def test_a_caffemodel_truncated_at_any_byte(tmp_path: Path, digits: Path) -> None:
     whole = (digits / "digits.caffemodel").read_bytes()
     bad = tmp_path / "cut.caffemodel"
     rng = np.random.default_rng(1)
@@ -134,7 +134,7 @@ RELU = 'layer {{ name: "{0}" type: "ReLU" bottom: "{1}" top: "{2}" }}\n'
     ("text", "said"),
     [
         pytest.param(
-            RELU.format("r", "dta", "r"), ["net.prototxt:2:1", "layer 'r'", "'dta'", "'data'"], id="never produced"
+            RELU.format("r", "dta", "r"), ["net.prototxt:2:1", "layer 'r'", "'dta'", "'data'"], id="missing bottom"
         ),
         pytest.param(RELU.format("r", "s", "r") + RELU.format("s", "r", "s"), ["layer 'r'", "'s'"], id="cycle"),
         pytest.param(RELU.format("r", "r", "r"), ["layer 'r'", "'r'"], id="its own top"),
@@ -160,19 +160,19 @@ RELU = 'layer {{ name: "{0}" type: "ReLU" bottom: "{1}" top: "{2}" }}\n'
         ),
     ],
 )
-def test_networks_that_are_not_sound(net: Path, text: str, said: list[str]) -> None:
+def test_invalid_networks(net: Path, text: str, said: list[str]) -> None:
     message = refused_text(2, INPUT + text, net)
     assert [s for s in said if s not in message] == []
 
 
 @pytest.mark.parametrize("extent", ["0", "-3"])
-def test_extents_that_are_none(net: Path, extent: str) -> None:
+def test_invalid_extents(net: Path, extent: str) -> None:
     message = refused_text(2, INPUT.replace("dim: 5", f"dim: {extent}") + CONV, net)
     assert "'data'" in message
     assert extent in message
 
 
-def test_an_unsupported_layer_and_a_mistake_are_told_at_once(net: Path) -> None:
+def test_an_unsupported_layer_and_an_error_are_reported_at_once(net: Path) -> None:
     message = refused_text(3, INPUT + RELU.format("a", "nowhere", "t") + CONV.replace("Convolution", "Odd"), net)
     assert "'nowhere'" in message
     assert "'Odd'" in message
@@ -181,12 +181,12 @@ def test_an_unsupported_layer_and_a_mistake_are_told_at_once(net: Path) -> None:
 @pytest.mark.parametrize(
     "given", ["data", "data=", "=1,2", "data=1,2,x", "data=1,0,5,7", "data=1,-1", "data=1.5", "other=1,2", "conv=1,2"]
 )
-def test_input_shapes_that_are_none(net: Path, given: str) -> None:
+def test_invalid_input_shapes(net: Path, given: str) -> None:
     message = refused_text(2, INPUT + CONV, net, "--input-shape", given)
     assert "data" in message or "NAME=1,3,227,227" in message
 
 
-def test_an_input_whose_shape_nobody_tells(net: Path) -> None:
+def test_an_input_of_unknown_shape(net: Path) -> None:
     message = refused_text(2, INPUT.partition("input_param")[0] + "}" + CONV, net)
     assert "--input-shape data=" in message
 
@@ -200,7 +200,7 @@ def test_an_input_whose_shape_nobody_tells(net: Path) -> None:
         (["--weights-format", "pickle"], "h5, npz, npy, weights.h5"),
     ],
 )
-def test_choices_that_there_are_not(net: Path, arguments: list[str], said: str) -> None:
+def test_invalid_choices(net: Path, arguments: list[str], said: str) -> None:
     assert said in refused_text(2, INPUT + CONV, net, *arguments)
 
 
@@ -221,8 +221,8 @@ def test_an_output_that_cannot_be_written(tmp_path: Path, digits: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() == 0 and sys.platform != "linux", reason="nothing is forbidden to root there")
-def test_a_folder_in_which_nothing_may_be_written(tmp_path: Path, digits: Path) -> None:
-    """Root lays down what lets it write everywhere, for good and so in a process of its own."""
+def test_a_read_only_folder(tmp_path: Path, digits: Path) -> None:
+    """If root, the process drops the capabilities that allow it to write anywhere. It cannot get them back."""
     program = (
         "import ctypes, runpy, sys\n"
         "version_and_self, none = (ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)()\n"
@@ -243,7 +243,7 @@ def test_a_folder_in_which_nothing_may_be_written(tmp_path: Path, digits: Path) 
 
 @pytest.mark.parametrize("weights_format", ["h5", "npz", "npy"])
 def test_a_full_disk(tmp_path: Path, digits: Path, weights_format: str) -> None:
-    """A limit on the size of files stands for it: the system refuses to write on, half way through the weights."""
+    """A limit on file sizes simulates it: writing fails in the middle of the weights."""
     out = tmp_path / "out"
     command = [
         sys.executable, "-m", "caffe2tf", "convert", str(digits / "deploy.prototxt"), str(digits / "digits.caffemodel"),
@@ -270,7 +270,7 @@ def _run(digits: Path, tmp_path: Path, file: Path) -> tuple[int, str]:
     return done.code, done.err
 
 
-def test_inputs_that_are_none(tmp_path: Path, digits: Path) -> None:
+def test_input_files_that_cannot_be_read(tmp_path: Path, digits: Path) -> None:
     file = tmp_path / "in.npz"
     assert _run(digits, tmp_path, file) == (2, f"caffe2tf: {file}: there is no such file\n")
     for content in (b"", b"PK\x03\x04 broken", b"\x93NUMPY\x01\x00", np.random.default_rng(0).bytes(99)):
@@ -304,14 +304,14 @@ def test_inputs_that_do_not_fit(tmp_path: Path, digits: Path, arrays: dict[str, 
     assert said in message
 
 
-def test_an_upgrade_that_cannot_be(tmp_path: Path, digits: Path) -> None:
+def test_an_upgrade_that_fails(tmp_path: Path, digits: Path) -> None:
     assert caffe2tf("upgrade", tmp_path / "missing", "-o", tmp_path / "new").code == 2
     done = caffe2tf("upgrade", digits / "deploy.prototxt", "-o", tmp_path / "no" / "folder")
     assert done.code == 2
     assert list(tmp_path.iterdir()) == []
 
 
-def test_inspect_shows_what_it_can_and_all_that_is_wrong(net: Path) -> None:
+def test_inspect_shows_the_valid_layers_and_all_problems(net: Path) -> None:
     net.write_text(
         INPUT + CONV + RELU.format("r", "nowhere", "r") + RELU.replace("ReLU", "Odd").format("o", "conv", "o")
     )

@@ -1,4 +1,4 @@
-"""One network as Caffe wrote it in 2013 (V0), in 2014 (V1) and since: the same results, whatever goes together."""
+"""The same network in the formats of 2013 (V0), 2014 (V1) and today: equal results in every combination."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def modern(array: Array) -> caffe_pb2.BlobProto:
 
 
 def whole(age: str, trained: dict[str, list[Array]]) -> caffe_pb2.NetParameter:
-    """Definition and blobs in one message, as Caffe of that age saved it."""
+    """Return definition and blobs in one message, in the format of that time."""
     net = text_format.Parse(TEXTS[age], caffe_pb2.NetParameter())
     holders: list[Any] = [layer.layer if age == "v0" else layer for layer in net.layers] + list(net.layer)
     for holder in holders:
@@ -141,7 +141,7 @@ def same(found: dict[str, Array], expected: dict[str, Array]) -> None:
         np.testing.assert_array_equal(found[blob], values, strict=True, err_msg=blob)
 
 
-def test_the_modern_network_is_what_it_is_meant_to_be(
+def test_the_modern_network_computes_what_the_definition_says(
     expected: dict[str, Array], trained: dict[str, list[Array]]
 ) -> None:
     assert expected["c1"].shape == (2, 4, 5, 4)
@@ -183,7 +183,7 @@ def test_upgraded(files: Path, x: Array, expected: dict[str, Array], age: str, t
 def test_both_generations_in_one_definition(
     tmp_path: Path, files: Path, x: Array, expected: dict[str, Array], trained: dict[str, list[Array]]
 ) -> None:
-    """Caffe refuses such files; forks wrote them. Text keeps its order, a binary file has the older layers first."""
+    """Caffe refuses such files, but forks wrote them. A text keeps its order; binary files have old layers first."""
     old, new = V1.strip().split("\nlayers"), V2.strip().split("\nlayer ")
     text = tmp_path / "mixed.prototxt"
     text.write_text(INPUT + "\nlayers".join(old[:10]) + "\n" + "".join(f"layer {layer}\n" for layer in new[8:]))
@@ -202,7 +202,7 @@ def test_both_generations_in_one_definition(
 def test_weights_of_one_layer_in_two_generations(
     tmp_path: Path, files: Path, x: Array, expected: dict[str, Array], trained: dict[str, list[Array]]
 ) -> None:
-    """A file of weights that mixes them: each layer by its name."""
+    """A weight file may mix the formats; layers are found by name."""
     net = caffe_pb2.NetParameter()
     net.layers.add(name="c2").blobs.append(legacy(trained["c2"][0]))
     net.layers.add().layer.CopyFrom(caffe_pb2.V0LayerParameter(name="c1", blobs=map(legacy, trained["c1"])))
@@ -266,8 +266,8 @@ def test_the_three_parameters_of_a_batch_norm(tmp_path: Path, rng: np.random.Gen
         caffe2tf.run(file, weights, {"x": x})
 
 
-def test_layers_of_one_name_in_two_phases(tmp_path: Path, rng: np.random.Generator) -> None:
-    """Each phase has its own parameters under the name; the file holds those of the phase that was trained."""
+def test_layers_of_the_same_name_in_two_phases(tmp_path: Path, rng: np.random.Generator) -> None:
+    """Each phase has its own parameters of that name; the file holds those of the training phase."""
     file, weights = tmp_path / "net.prototxt", tmp_path / "net.caffemodel"
     text = 'layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 2 dim: 3 } } }\n'
     for phase, outputs in (("TRAIN", 4), ("TEST", 5)):

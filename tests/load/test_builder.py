@@ -1,4 +1,4 @@
-"""The graph that is built: one value for each write, shared memory, and everything in the way in one message."""
+"""Building the graph: one SSA version for each write, aliases, and all problems in one message."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def problems(tmp_path: Path, text: str, **options: object) -> list[str]:
     return [str(p).removeprefix(str(tmp_path / "net.prototxt")) for p in caught.value.problems]
 
 
-def test_each_write_in_place_is_a_value_of_its_own(tmp_path: Path) -> None:
+def test_each_write_in_place_is_a_new_version_of_the_blob(tmp_path: Path) -> None:
     graph = load(
         tmp_path,
         DATA
@@ -47,7 +47,7 @@ def test_each_write_in_place_is_a_value_of_its_own(tmp_path: Path) -> None:
     assert {b: v.id for b, v in graph.final_values().items()} == {"data": "data", "x": "x#3", "y": "y"}
 
 
-def test_a_blob_named_like_a_rewritten_one_is_no_confusion(tmp_path: Path) -> None:
+def test_a_blob_may_be_named_like_a_version_of_another(tmp_path: Path) -> None:
     graph = load(
         tmp_path,
         DATA
@@ -69,8 +69,8 @@ MEMORY = {
 
 
 @pytest.mark.parametrize("kind", MEMORY)
-def test_writing_one_name_of_a_memory_writes_all(tmp_path: Path, kind: str, rng: np.random.Generator) -> None:
-    """In Caffe these tops are the bottom's memory; what is recorded of it after the pass has the later write in it."""
+def test_a_write_in_place_changes_all_aliases(tmp_path: Path, kind: str, rng: np.random.Generator) -> None:
+    """In Caffe these tops are the bottom's memory, so a recording of the bottom shows the later write."""
     file = tmp_path / "net.prototxt"
     file.write_text(
         DATA
@@ -89,7 +89,7 @@ def test_writing_one_name_of_a_memory_writes_all(tmp_path: Path, kind: str, rng:
         np.testing.assert_allclose(blobs["c"], written, atol=1e-6)
 
 
-def test_a_copy_is_not_shared_memory(tmp_path: Path, rng: np.random.Generator) -> None:
+def test_a_copy_is_not_an_alias(tmp_path: Path, rng: np.random.Generator) -> None:
     file = tmp_path / "net.prototxt"
     file.write_text(
         DATA
@@ -102,7 +102,7 @@ def test_a_copy_is_not_shared_memory(tmp_path: Path, rng: np.random.Generator) -
     np.testing.assert_allclose(blobs["a"], np.tanh(data), atol=1e-6)
 
 
-def test_the_echo_of_a_write_is_no_output_of_a_converted_network(tmp_path: Path) -> None:
+def test_an_echo_is_not_an_output_of_the_converted_network(tmp_path: Path) -> None:
     file = tmp_path / "net.prototxt"
     file.write_text(
         DATA
@@ -115,7 +115,7 @@ def test_the_echo_of_a_write_is_no_output_of_a_converted_network(tmp_path: Path)
     assert done.layer_count == 4
 
 
-def test_an_output_has_what_was_written_to_its_memory(tmp_path: Path, rng: np.random.Generator) -> None:
+def test_an_output_shows_a_write_to_its_alias(tmp_path: Path, rng: np.random.Generator) -> None:
     file = tmp_path / "net.prototxt"
     file.write_text(
         DATA
@@ -131,7 +131,7 @@ def test_an_output_has_what_was_written_to_its_memory(tmp_path: Path, rng: np.ra
     np.testing.assert_allclose(out["d"], np.tanh(np.maximum(data, 0)), atol=1e-6)
 
 
-def test_everything_in_the_way_is_in_one_message(tmp_path: Path) -> None:
+def test_all_problems_are_in_one_message_in_the_order_of_the_file(tmp_path: Path) -> None:
     text = (
         DATA
         + 'layer { name: "odd" type: "Convolutoin" bottom: "data" top: "x" }\n'
@@ -153,7 +153,7 @@ def test_everything_in_the_way_is_in_one_message(tmp_path: Path) -> None:
         load(tmp_path, text)
 
 
-def test_a_cycle_is_a_bottom_that_comes_too_late(tmp_path: Path) -> None:
+def test_a_cycle_is_a_bottom_that_no_earlier_layer_writes(tmp_path: Path) -> None:
     text = (
         DATA
         + 'layer { name: "a" type: "Eltwise" bottom: "data" bottom: "y" top: "x" }\n'
@@ -162,7 +162,7 @@ def test_a_cycle_is_a_bottom_that_comes_too_late(tmp_path: Path) -> None:
     assert "bottom 'y' is not the top of any earlier layer" in problems(tmp_path, text)[0]
 
 
-def test_layers_of_one_name_are_kept_apart(tmp_path: Path) -> None:
+def test_layers_of_the_same_name_get_unique_node_names(tmp_path: Path) -> None:
     graph = load(
         tmp_path,
         DATA
@@ -173,7 +173,7 @@ def test_layers_of_one_name_are_kept_apart(tmp_path: Path) -> None:
     assert "weights of that name go to the first" in graph.notes[-1].message
 
 
-def test_a_loss_without_tops_has_caffes_automatic_one(tmp_path: Path) -> None:
+def test_a_loss_without_tops_has_the_automatic_top_of_caffe(tmp_path: Path) -> None:
     file = tmp_path / "net.prototxt"
     file.write_text(
         'layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 2 dim: 3 } } }\n'
@@ -204,14 +204,14 @@ def test_unknown_fields(tmp_path: Path, field: str, harmless: bool) -> None:
         assert found.startswith(":2:")
 
 
-def test_a_given_shape_comes_before_the_definitions(tmp_path: Path) -> None:
+def test_a_given_shape_replaces_the_shape_in_the_definition(tmp_path: Path) -> None:
     graph = load(
         tmp_path, DATA + 'layer { name: "r" type: "ReLU" bottom: "data" top: "x" }\n', input_shapes={"data": (7, 2)}
     )
     assert graph.values["x"].shape == (7, 2)
 
 
-def test_a_shape_for_something_else_is_refused(tmp_path: Path) -> None:
+def test_a_shape_for_a_blob_that_is_not_an_input_is_refused(tmp_path: Path) -> None:
     found = problems(tmp_path, DATA, input_shapes={"date": (1, 2)})
     assert found == ["a shape is given for 'date', which is not an input; inputs: 'data'"]
 
@@ -245,7 +245,7 @@ def test_no_layer_in_the_phase(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_what_is_larger_than_caffe_allows(tmp_path: Path, text: str, message: str) -> None:
+def test_blobs_larger_than_caffe_allows_are_refused(tmp_path: Path, text: str, message: str) -> None:
     file = tmp_path / "net.prototxt"
     file.write_text(text + " layer { name: 'n' type: 'TanH' bottom: 'x' top: 'n' }")
     with pytest.raises(NetworkError, match=message):

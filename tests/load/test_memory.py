@@ -1,4 +1,4 @@
-"""Blobs that are one memory: who is whose other name, and random chains held against NumPy and its views."""
+"""Aliases: which blobs share memory, and random chains of layers compared with NumPy views."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from caffe2tf.load.memory import Memory, echo_layer
 Floats = npt.NDArray[np.float32]
 
 
-def test_tops_are_other_names_of_the_bottom_and_of_each_other() -> None:
+def test_tops_are_aliases_of_the_bottom_and_of_each_other() -> None:
     memory = Memory()
     assert memory.others("a") == []
     memory.share("a", ["c", "b"])
@@ -29,7 +29,7 @@ def test_tops_are_other_names_of_the_bottom_and_of_each_other() -> None:
     assert memory.others("elsewhere") == []
 
 
-def test_a_top_that_is_made_anew_leaves_its_old_memory() -> None:
+def test_a_top_that_is_shared_again_leaves_its_old_memory() -> None:
     memory = Memory()
     memory.share("a", ["b", "c"])
     memory.share("x", ["b"])
@@ -42,9 +42,7 @@ def test_a_top_that_is_made_anew_leaves_its_old_memory() -> None:
 @pytest.mark.parametrize(
     ("source", "target"), [((2, 3, 4), (2, 12)), ((2, 3, 4), (2, 4, 3)), ((None, 12), (None, 3, 4)), ((6,), (2, 3))]
 )
-def test_an_echo_has_the_shape_of_the_name_that_it_is_for(
-    source: tuple[int | None, ...], target: tuple[int | None, ...]
-) -> None:
+def test_an_echo_has_the_shape_of_the_alias(source: tuple[int | None, ...], target: tuple[int | None, ...]) -> None:
     layer = echo_layer(source, target)
     assert isinstance(layer, Reshape)
     assert layer.infer(source) == (target,)
@@ -53,14 +51,14 @@ def test_an_echo_has_the_shape_of_the_name_that_it_is_for(
 
 @dataclass(slots=True)
 class Chain:
-    """A network of names for few memories, and what NumPy makes of it: each blob is a view of its memory."""
+    """A random network with many aliases of few memories, and its NumPy counterpart, where aliases are views."""
 
     rng: np.random.Generator
     text: str = (
         'layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 2 dim: 6 dim: 4 dim: 5 } } }\n'
     )
     blobs: dict[str, Floats] = field(default_factory=dict)
-    free: set[str] = field(default_factory=set)  # what no layer reads: Caffe writes nothing else in place
+    free: set[str] = field(default_factory=set)  # blobs that no layer reads: only these are written in place in Caffe
     written: int = 0
 
     def __post_init__(self) -> None:
@@ -111,7 +109,7 @@ class Chain:
         self._add("AbsVal", bottom, self._fresh(np.abs(self.blobs[bottom])))
 
     def extend(self) -> None:
-        """One layer more."""
+        """Add a layer."""
         steps: list[tuple[Callable[[str], None], set[str]]] = [
             (self._other_name, set(self.blobs)),
             (self._write, self.free),
@@ -123,7 +121,7 @@ class Chain:
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_what_is_written_in_place_has_all_names_of_its_memory(seed: int, tmp_path: Path) -> None:
+def test_a_write_in_place_shows_in_all_aliases(seed: int, tmp_path: Path) -> None:
     chain = Chain(np.random.default_rng(seed))
     data = chain.blobs["data"].copy()
     while chain.written < 4 or len(chain.blobs) < 6:

@@ -1,4 +1,4 @@
-"""Fields that the schema does not know: what may be meant by them, and that none is lost without a word."""
+"""Unknown fields: suggestions for misspelled names, and no field is lost silently."""
 
 from __future__ import annotations
 
@@ -26,15 +26,18 @@ def definition(folder: Path, text: str) -> NetworkDefinition:
     [
         ("convolution_param { num_outputs: 3 kernel_size: 1 }", "; did you mean `num_output`?"),
         ("convolution_parm { num_output: 3 }", "; did you mean `convolution_param`?"),
-        ("convolution_param { num_output: 2 kernel_size: 1 deformable: true }", ""),  # nothing is called like that
-        ("convolution_param { num_output: 2 kernel_size: 1 pooled_w: 2 }", ""),  # what another block has is not meant
-        ("convolution_param { num_output: 2 kernel_size: 1 engine: 7 }", ""),  # the value of a field that is known
+        ("convolution_param { num_output: 2 kernel_size: 1 deformable: true }", ""),  # no known name is similar
+        (
+            "convolution_param { num_output: 2 kernel_size: 1 pooled_w: 2 }",
+            "",
+        ),  # a field of another block is not suggested
+        ("convolution_param { num_output: 2 kernel_size: 1 engine: 7 }", ""),  # the field is known, its value is not
         ("convolution_param { num_output: 2 kernel_size: 1 weight_filler { typ: 1 } }", "; did you mean `type`?"),
         ("param { nmae: 'w' } convolution_param { num_output: 2 kernel_size: 1 }", "; did you mean `name`?"),
-        ("psroi { pooled_wide: 1 }", ""),  # within a block that is itself not known
+        ("psroi { pooled_wide: 1 }", ""),  # the block itself is unknown
     ],
 )
-def test_a_field_that_is_called_nearly_so(tmp_path: Path, block: str, hint: str) -> None:
+def test_a_misspelled_field(tmp_path: Path, block: str, hint: str) -> None:
     text = DATA + f'layer {{ name: "c" type: "Convolution" bottom: "data" top: "x" {block} }}\n'
     (found,) = judge_unknown(definition(tmp_path, text).layers[-1])
     note = found.severity is Severity.NOTE
@@ -51,14 +54,14 @@ def test_a_field_that_is_called_nearly_so(tmp_path: Path, block: str, hint: str)
         ('inputs: "x"', "field 'inputs' is not known; did you mean `input`?"),
     ],
 )
-def test_a_part_of_the_network_under_another_word_is_not_lost(tmp_path: Path, text: str, said: str) -> None:
+def test_a_misspelled_part_of_the_network_is_a_problem(tmp_path: Path, text: str, said: str) -> None:
     (found,) = judge_network(definition(tmp_path, DATA + text))
     assert (str(found), found.severity) == (f"{tmp_path}/net.prototxt:2:1: {said}", Severity.ERROR)
     with pytest.raises(NetworkError, match=said.split(";", maxsplit=1)[0]):
         load_graph(definition(tmp_path, DATA + text))
 
 
-def test_what_else_the_schema_lacks_beside_the_layers_is_told(tmp_path: Path) -> None:
+def test_other_unknown_fields_outside_the_layers_are_notes(tmp_path: Path) -> None:
     notes = load_graph(definition(tmp_path, DATA + "forse_backward: true\nprofile { on: true }\n")).notes
     assert [str(n).partition("net.prototxt")[2] for n in notes] == [
         ":2:1: unknown field 'forse_backward' is ignored; did you mean `force_backward`?",

@@ -1,4 +1,4 @@
-"""Networks of very many layers: what is done for each one does not grow with the number of those before it."""
+"""Names in networks of very many layers: the work for one layer does not grow with the number of layers before it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ RELU = 'layer {{ name: "{0}" type: "ReLU" bottom: "{1}" top: "{2}" }}\n'
 
 
 class Searched(dict[str, Value]):
-    """Counts how often it is asked for a key."""
+    """Counts look-ups of keys."""
 
     asked = 0
 
@@ -36,7 +36,7 @@ def definition(folder: Path, text: str) -> NetworkDefinition:
     return read_network(file)
 
 
-def test_ids_of_a_blob_that_is_written_again_and_again() -> None:
+def test_ids_of_a_blob_that_is_written_many_times() -> None:
     values = Searched()
     blobs = Blobs(values)
     values["x#3"] = Value(id="x#3", blob="x#3", shape=(2,), layout=Layout.plain(1))
@@ -45,7 +45,7 @@ def test_ids_of_a_blob_that_is_written_again_and_again() -> None:
     assert values.asked < 3000
 
 
-def test_layers_that_all_have_one_name(tmp_path: Path) -> None:
+def test_node_names_of_layers_that_all_have_the_same_name(tmp_path: Path) -> None:
     layer = definition(tmp_path, "").layers[0]
     taken = Searched()
     names = NodeNames(taken)
@@ -59,13 +59,15 @@ def test_layers_that_all_have_one_name(tmp_path: Path) -> None:
     assert taken.asked < 4000
 
 
-def test_a_hint_is_at_a_blob_that_is_there(tmp_path: Path) -> None:
+def test_a_suggestion_is_a_blob_that_exists(tmp_path: Path) -> None:
     text = RELU.format("a", "data", "features") + RELU.format("b", "featurs", "y") + RELU.format("c", "featursx", "z")
     found = survey(definition(tmp_path, text))
     assert [re.findall(r"did you mean '(\w+)'", str(p)) for p in found.problems] == [["features"], ["features"]]
 
 
-def test_where_very_much_is_missing_hints_come_to_an_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_if_very_many_blobs_are_missing_only_the_first_get_a_suggestion(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     compared = 0
 
     def compare(_: str, those: Iterable[str], n: int = 3) -> list[str]:

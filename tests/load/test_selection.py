@@ -1,4 +1,4 @@
-"""Layers of a NetState, and data layers that another phase alone has."""
+"""Layers that exist for a NetState, and data layers that exist only in another phase."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_a_data_layer_of_the_other_phase_is_an_input(file: Path, tmp_path: Path)
     assert any("layer 'data': no layer writes data in phase TEST" in str(n) for n in notes)
 
 
-def test_what_computes_is_not_taken_from_the_other_phase(file: Path) -> None:
+def test_a_layer_that_computes_is_not_taken_from_the_other_phase(file: Path) -> None:
     source, relu = TRAIN_ONLY.strip().split("\n")
     other = 'layer { name: "t" type: "TanH" bottom: "x" top: "data" include { phase: TRAIN } }'
     file.write_text(source.replace('"data"', '"x"') + "\n" + other + "\n" + relu)
@@ -34,7 +34,7 @@ def test_what_computes_is_not_taken_from_the_other_phase(file: Path) -> None:
         caffe2tf.infer_shapes(file)
 
 
-def test_the_phases_own_data_layer_comes_first(file: Path) -> None:
+def test_a_data_layer_of_the_phase_is_preferred(file: Path) -> None:
     own = TRAIN_ONLY.replace("TRAIN", "TEST").replace("dim: 2", "dim: 7").split("\n")[1]
     file.write_text(TRAIN_ONLY.replace('layer { name: "r"', own + '\nlayer { name: "r"'))
     assert caffe2tf.infer_shapes(file)["out"] == (7, 3)

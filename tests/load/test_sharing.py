@@ -1,4 +1,4 @@
-"""Parameters that layers share by name: by Caffe's rules, and with Caffe's results."""
+"""Parameters that layers share by name, by the rules of Caffe."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ STRICT, PERMISSIVE = 'name: "w" share_mode: STRICT', 'name: "w" share_mode: PERM
     ("owner", "sharer", "outputs", "refused"),
     [
         (STRICT, STRICT, 3, "3x4 here and 4x3 there"),
-        (PERMISSIVE, STRICT, 3, "3x4 here and 4x3 there"),  # the sharer's mode counts, not the owner's
+        (PERMISSIVE, STRICT, 3, "3x4 here and 4x3 there"),  # the mode of the later layer counts
         (STRICT, PERMISSIVE, 3, ""),
         (STRICT, PERMISSIVE, 2, "2x4 here and 4x3 there"),
     ],
@@ -55,7 +55,7 @@ def test_shapes(tmp_path: Path, owner: str, sharer: str, outputs: int, refused: 
         assert caffe2tf.infer_shapes(tmp_path / "net.prototxt")["b"] == (2, outputs)
 
 
-def test_every_mismatch_is_told(tmp_path: Path) -> None:
+def test_every_mismatch_is_reported(tmp_path: Path) -> None:
     text = input_layers({"x": (2, 3)}) + dense("a", "x", 4, 'name: "w"', 'name: "b"')
     text += dense("b", "a", 5, 'name: "w"', 'name: "b"')
     assert [w.partition(",")[0] for w in problems(tmp_path, text)] == [
@@ -64,7 +64,7 @@ def test_every_mismatch_is_told(tmp_path: Path) -> None:
     ]
 
 
-def test_who_owns_what(tmp_path: Path) -> None:
+def test_the_owner_of_each_parameter(tmp_path: Path) -> None:
     text = input_layers({"x": (2, 3)}) + dense("a", "x", 3, 'name: "w"', 'name: "b"')
     text += dense("b", "a", 3, 'name: "w"', "lr_mult: 2") + dense("c", "b", 3, 'name: "w"', 'name: "b"')
     text += dense("d", "c", 3)
@@ -81,8 +81,8 @@ def test_who_owns_what(tmp_path: Path) -> None:
     }
 
 
-def test_names_in_other_places_are_not_one_layer(tmp_path: Path) -> None:
-    """Two blobs of one shape that are swapped."""
+def test_layers_that_share_parameters_in_another_order_stay_two_layers(tmp_path: Path) -> None:
+    """Scale and bias have the same shape and are swapped."""
     text = input_layers({"x": (2, 3)}) + "".join(
         f'layer {{ name: "{n}" type: "Scale" bottom: "{bottom}" top: "{n}" scale_param {{ bias_term: true }}\n'
         f'  param {{ name: "{p}" }} param {{ name: "{q}" }} }}\n'
@@ -98,8 +98,8 @@ def test_names_in_other_places_are_not_one_layer(tmp_path: Path) -> None:
     np.testing.assert_allclose(found["b"], (x * s + t) * t + s, rtol=1e-6)
 
 
-def test_permissive_blobs_are_read_in_each_layers_shape(tmp_path: Path, rng: np.random.Generator) -> None:
-    """A convolution and a product over one blob; the file has it in the shape of the layer that it stands at."""
+def test_permissive_blobs_are_read_in_the_shape_of_each_layer(tmp_path: Path, rng: np.random.Generator) -> None:
+    """A convolution and two inner products share a blob; the file holds it in the shape of each layer."""
     text = input_layers({"x": (2, 3, 1, 2)}) + (
         f'layer {{ name: "a" type: "Convolution" bottom: "x" top: "a" param {{ {STRICT} }}\n'
         f"  convolution_param {{ num_output: 4 kernel_h: 1 kernel_w: 2 {GAUSS} }} }}\n"
@@ -120,7 +120,7 @@ def test_permissive_blobs_are_read_in_each_layers_shape(tmp_path: Path, rng: np.
     np.testing.assert_allclose(found["c"], b @ w.reshape(4, 6).T + biases[2], rtol=1e-4, atol=1e-5)
 
 
-def test_a_network_that_shares_nothing_has_nothing_to_tie(tmp_path: Path) -> None:
+def test_a_network_without_sharing_has_no_parameters_to_tie(tmp_path: Path) -> None:
     file = tmp_path / "net.prototxt"
     file.write_text(input_layers({"x": (2, 3)}) + dense("a", "x", 3, 'name: "w"') + dense("b", "a", 3, 'name: "v"'))
     graph = load_graph(read_network(file))

@@ -1,4 +1,4 @@
-"""A network as a table: what every layer gives and costs, as far as it is understood, and all that is in the way."""
+"""A network as a table: shapes and costs of the layers, and everything that prevents a conversion."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_shapes_and_costs(tmp_path: Path) -> None:
     assert [(r.type, r.bottoms, r.tops) for r in found.rows][-1] == ("Slice", ("fc",), ("left", "right"))
 
 
-def test_what_is_not_understood_hides_nothing_else(tmp_path: Path) -> None:
+def test_a_layer_with_a_problem_hides_only_the_layers_that_read_it(tmp_path: Path) -> None:
     odd = CONV.replace("Convolution", "Convolutoin")
     aside = 'layer { name: "t" type: "TanH" bottom: "data" top: "t" }\n'
     found = surveyed(tmp_path, INPUT + odd + TAIL + aside)
@@ -66,7 +66,7 @@ def test_what_is_not_understood_hides_nothing_else(tmp_path: Path) -> None:
     assert found.problems[0].hint is Hint.UNKNOWN_TYPE
 
 
-def test_a_mistake_is_no_gap(tmp_path: Path) -> None:
+def test_an_error_is_not_an_unsupported_part(tmp_path: Path) -> None:
     found = surveyed(tmp_path, INPUT + CONV.replace("kernel_h: 2", "kernel_h: 9") + TAIL)
     assert [(p.layer, p.hint) for p in found.problems] == [("conv", None)]
     assert found.exit_code == 2

@@ -1,4 +1,4 @@
-"""What becomes of fields that the schema does not know: read by the layer, of no consequence, or in the way."""
+"""Unknown fields: read by the layer, ignored with a note, or a problem."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ def judge(folder: Path, type_: str, fields: str) -> list[Diagnostic]:
 
 
 def refused(folder: Path, type_: str, fields: str) -> list[str]:
-    """The paths of the fields that are in the way."""
+    """Return the paths of the fields that are problems."""
     found = [d for d in judge(folder, type_, fields) if d.severity is not Severity.NOTE]
     assert all(d.severity is Severity.UNSUPPORTED and d.layer == "one" and REFUSED in d.message for d in found)
     return [d.message.split("'")[1] for d in found]
 
 
-def test_every_field_is_told_with_its_place(tmp_path: Path) -> None:
+def test_every_field_is_reported_with_its_place(tmp_path: Path) -> None:
     fields = "  quantise { bits: 8 }\n  convolution_param {\n    num_output: 2 deformable: true\n    mask: 1\n  }"
     found = judge(tmp_path, "Convolution", fields)
     assert [(d.message.split("'")[1], d.where.line if d.where else 0) for d in found] == [
@@ -54,7 +54,7 @@ def test_every_field_is_told_with_its_place(tmp_path: Path) -> None:
         ("forward_type: FLOAT16", "forward_type"),
     ],
 )
-def test_how_a_layer_is_trained_or_scheduled_does_not_matter(tmp_path: Path, fields: str, path: str) -> None:
+def test_fields_about_training_or_scheduling_are_ignored(tmp_path: Path, fields: str, path: str) -> None:
     (note,) = judge(tmp_path, "Convolution", fields)
     assert note.severity is Severity.NOTE
     assert "net.prototxt:4:" in str(note)
@@ -62,23 +62,23 @@ def test_how_a_layer_is_trained_or_scheduled_does_not_matter(tmp_path: Path, fie
 
 
 @pytest.mark.parametrize("fields", ["params { x: 1 }", "convolution_param { engines: 2 }", "transform { param: 1 }"])
-def test_a_name_that_is_only_similar_does_matter(tmp_path: Path, fields: str) -> None:
+def test_a_field_with_a_similar_name_is_a_problem(tmp_path: Path, fields: str) -> None:
     assert len(refused(tmp_path, "Convolution", fields)) == 1
 
 
 @pytest.mark.parametrize("type_", ["Input", "Data", "SoftmaxWithLoss", "Accuracy", "Silence"])
-def test_nothing_matters_to_what_computes_nothing(tmp_path: Path, type_: str) -> None:
+def test_every_field_of_a_layer_that_does_not_compute_is_ignored(tmp_path: Path, type_: str) -> None:
     notes = judge(tmp_path, type_, "odd { x: 1 } weird: 2")
     assert [(n.severity, n.message.split("'")[1]) for n in notes] == [(Severity.NOTE, "odd"), (Severity.NOTE, "weird")]
 
 
-def test_what_the_layer_reads_is_no_matter(tmp_path: Path) -> None:
+def test_a_field_that_the_layer_reads_is_not_reported(tmp_path: Path) -> None:
     assert judge(tmp_path, "Reverse", "reverse_param { axis: 1 }") == []
     assert refused(tmp_path, "Reverse", "reverse_param { axis: 1 } reverse_params { axis: 2 }") == ["reverse_params"]
     assert refused(tmp_path, "ReLU", "reverse_param { axis: 1 }") == ["reverse_param"]
 
 
-def test_of_a_layer_that_nobody_knows_nothing_is_said(tmp_path: Path) -> None:
+def test_the_fields_of_a_layer_of_unknown_type_are_not_reported(tmp_path: Path) -> None:
     assert judge(tmp_path, "Zebra", "stripes { count: 9 }") == []
 
 
@@ -89,7 +89,7 @@ def own_layers(monkeypatch: pytest.MonkeyPatch) -> None:
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Quiet(Elementwise):
-        """A user's layer that does not say what it reads."""
+        """A layer of a plugin that does not list the fields that it reads."""
 
         @classmethod
         def read(cls, proto: LayerDefinition) -> Self:
@@ -101,7 +101,7 @@ def own_layers(monkeypatch: pytest.MonkeyPatch) -> None:
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Telling(Quiet):
-        """One that does."""
+        """A layer of a plugin that lists the fields that it reads."""
 
         reads_unknown: ClassVar[tuple[str, ...]] = ("bend_param", "extra")
 
@@ -109,7 +109,7 @@ def own_layers(monkeypatch: pytest.MonkeyPatch) -> None:
     register("Telling")(Telling)
 
 
-def test_a_layer_of_the_users_own_answers_for_its_fields(own_layers: None, tmp_path: Path) -> None:
+def test_a_layer_of_a_plugin_reads_all_fields_unless_it_lists_them(own_layers: None, tmp_path: Path) -> None:
     fields = "bend_param { factor: 2 } extra: 1 extra: 2 more { x: 1 }"
     assert judge(tmp_path, "Quiet", fields) == []
     assert refused(tmp_path, "Telling", fields) == ["more"]

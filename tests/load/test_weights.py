@@ -1,4 +1,4 @@
-"""Trained blobs to layers: by name, by Caffe's rules for what comes twice, and everything that does not fit at once."""
+"""Trained blobs for layers: by name, by the rules of Caffe for repeated names, and all that does not fit at once."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def save(path: Path, layers: Blobs, *, legacy: bool = False) -> Path:
 
 
 def save_h5(path: Path, layers: Mapping[str, Mapping[int, npt.ArrayLike]]) -> Path:
-    """As Caffe does: a group for each layer, and in it the blobs that are the layer's own."""
+    """Save as Caffe does: a group for each layer, which holds only the blobs that the layer owns."""
     with h5py.File(path, "w") as file:
         for name, arrays in layers.items():
             group = file.create_group(f"data/{name}")
@@ -111,7 +111,7 @@ def test_by_name_in_any_order(tmp_path: Path, of: Arrays, legacy: bool) -> None:
     ]
 
 
-def test_all_that_does_not_fit_is_told_with_both_shapes(tmp_path: Path, of: Arrays) -> None:
+def test_all_blobs_that_do_not_fit_are_listed_with_both_shapes(tmp_path: Path, of: Arrays) -> None:
     text = TWO + dense("c", "xab", 2) + dense("d", "xabc", 2) + dense("e", "xabcd", 2)
     weights = save(
         tmp_path / "n.caffemodel",
@@ -139,7 +139,7 @@ def test_weights_of_another_network(tmp_path: Path, of: Arrays) -> None:
         assert head.endswith("Not one layer matches: are these the weights of another network?")
 
 
-def test_inspection_tells_the_same(tmp_path: Path, of: Arrays) -> None:
+def test_a_survey_has_the_same_error(tmp_path: Path, of: Arrays) -> None:
     file = tmp_path / "net.prototxt"
     file.write_text(TWO)
     weights = save(tmp_path / "n.caffemodel", [("a", [of["aw"], of["c"]])])
@@ -169,18 +169,18 @@ def test_ones_in_front_of_a_modern_shape_are_not_ignored(tmp_path: Path, of: Arr
     assert "4x3 in the network, 1x1x4x3 in the file" in refused(tmp_path, X + dense("a", "x", 4), weights)[1]
 
 
-# --- what comes twice ---
+# --- repeated names ---
 
 
-def test_a_layer_twice_in_a_file_is_the_last(tmp_path: Path, of: Arrays) -> None:
+def test_the_last_of_two_layers_of_a_name_in_a_file_counts(tmp_path: Path, of: Arrays) -> None:
     layers = [("a", [of["aw"], of["ab"]]), ("a", [-of["aw"], of["ab"]]), ("a", [])]
     graph = load(tmp_path, X + dense("a", "x", 4), save(tmp_path / "n.caffemodel", layers))
     check(graph, {"a": [-of["aw"], of["ab"]]})
 
 
 @pytest.mark.parametrize("as_text", [False, True])
-def test_of_several_files_the_last_counts(tmp_path: Path, of: Arrays, as_text: bool) -> None:
-    """What an earlier file says of a layer does not matter then, whether it fits or not."""
+def test_the_last_of_several_files_counts(tmp_path: Path, of: Arrays, as_text: bool) -> None:
+    """Blobs of the same layer in an earlier file do not matter, even if they do not fit."""
     files = [
         save(tmp_path / "1.caffemodel", [("a", [of["bw"]]), ("b", [of["bw"], of["bb"]])]),
         save_h5(tmp_path / "2.caffemodel.h5", {"a": {0: of["aw"], 1: of["ab"]}}),
@@ -192,8 +192,8 @@ def test_of_several_files_the_last_counts(tmp_path: Path, of: Arrays, as_text: b
 
 
 @pytest.mark.parametrize("form", ["caffemodel", "h5"])
-def test_a_name_twice_in_the_network(tmp_path: Path, of: Arrays, form: str) -> None:
-    """Binary blobs go to the first layer of a name, those of HDF5 to the last."""
+def test_two_layers_of_a_name_in_the_network(tmp_path: Path, of: Arrays, form: str) -> None:
+    """Blobs of a binary file go to the first layer of a name, those of an HDF5 file to the last."""
     text = X + dense("a", "x", 3) + dense("a", "xa", 3, 'weight_filler { type: "constant" } bias_filler { }')
     text = text.replace("num_output: 3  }", 'num_output: 3 weight_filler { type: "constant" } bias_filler { } }')
     if form == "h5":
@@ -212,12 +212,12 @@ W = 'param { name: "w" } param { name: "c" }'
 SHARED = X + dense("a", "x", 3, "", W) + dense("b", "xa", 3, "", 'param { name: "w" } param { name: "d" }')
 
 
-def test_blobs_that_caffe_leaves_out_are_the_owners(tmp_path: Path, of: Arrays) -> None:
+def test_blobs_that_the_file_omits_are_those_of_the_owner(tmp_path: Path, of: Arrays) -> None:
     weights = save_h5(tmp_path / "n.h5", {"a": {0: of["w"], 1: of["c"]}, "b": {1: of["d"]}})
     check(load(tmp_path, SHARED, weights), {"a": [of["w"], of["c"]], "b": [of["w"], of["d"]]})
 
 
-def test_the_owner_may_be_absent_where_a_sharer_is_there(tmp_path: Path, of: Arrays) -> None:
+def test_the_owner_may_be_absent_if_a_layer_that_shares_with_it_is_present(tmp_path: Path, of: Arrays) -> None:
     text = SHARED.replace('"d"', '"c"')
     check(load(tmp_path, text, save_h5(tmp_path / "n.h5", {"b": {0: of["w"], 1: of["c"]}})), {
         "a": [of["w"], of["c"]],
@@ -229,7 +229,7 @@ def test_the_owner_may_be_absent_where_a_sharer_is_there(tmp_path: Path, of: Arr
     })  # fmt: skip
 
 
-def test_a_blob_of_its_own_may_not_be_left_out(tmp_path: Path, of: Arrays) -> None:
+def test_a_blob_that_is_not_shared_may_not_be_omitted(tmp_path: Path, of: Arrays) -> None:
     text = X + dense("a", "x", 3) + dense("b", "xa", 3, "", 'param { name: "w" }')
     lines = refused(tmp_path, text, save_h5(tmp_path / "n.h5", {"a": {1: of["c"]}, "b": {0: of["v"]}}))
     assert lines[1:] == [
@@ -239,15 +239,17 @@ def test_a_blob_of_its_own_may_not_be_left_out(tmp_path: Path, of: Arrays) -> No
 
 
 @pytest.mark.parametrize("order", ["ab", "ba"])
-def test_sharers_that_disagree_follow_the_order_of_the_file(tmp_path: Path, of: Arrays, order: str) -> None:
-    """Caffe copies layer by layer, as the file has them, into what is one blob: the last stays."""
+def test_layers_that_share_a_blob_but_differ_follow_the_order_of_the_file(
+    tmp_path: Path, of: Arrays, order: str
+) -> None:
+    """Caffe copies the layers in the order of the file into the same blob, so the last one stays."""
     layers = {"a": [of["w"], of["c"]], "b": [of["v"], of["d"]]}
     graph = load(tmp_path, SHARED, save(tmp_path / "n.caffemodel", [(name, layers[name]) for name in order]))
     last = layers[order[-1]][0]
     check(graph, {"a": [last, of["c"]], "b": [last, of["d"]]})
 
 
-def test_a_later_file_that_leaves_a_blob_out_leaves_it_as_it_was(tmp_path: Path, of: Arrays) -> None:
+def test_a_later_file_that_omits_a_blob_leaves_it_unchanged(tmp_path: Path, of: Arrays) -> None:
     first = save(tmp_path / "1.caffemodel", [("a", [of["w"], of["c"]]), ("b", [of["v"], of["d"]])])
     second = save_h5(tmp_path / "2.h5", {"b": {1: -of["d"]}})
     check(load(tmp_path, SHARED, [first, second]), {"a": [of["v"], of["c"]], "b": [of["v"], -of["d"]]})
@@ -260,7 +262,7 @@ def test_a_later_file_that_leaves_a_blob_out_leaves_it_as_it_was(tmp_path: Path,
 GIVEN = 'weight_filler { type: "constant" value: 2 } bias_filler { value: -1 }'
 
 
-def test_what_no_file_holds(tmp_path: Path, of: Arrays) -> None:
+def test_blobs_that_no_file_holds(tmp_path: Path, of: Arrays) -> None:
     weights = save(tmp_path / "n.caffemodel", [("a", [of["aw"], of["ab"]])])
     stated = X + dense("a", "x", 4) + dense("b", "xa", 5, GIVEN)
     check(load(tmp_path, stated, weights), {"a": [of["aw"], of["ab"]], "b": [np.full((5, 4), 2), np.full(5, -1)]})
@@ -279,7 +281,7 @@ def test_a_shared_blob_is_filled_by_its_first_layer(tmp_path: Path) -> None:
 FORK = 'weight_filler { type: "spiral" } bias_filler { type: "constant" }'
 
 
-def test_a_filler_that_only_a_fork_knows(tmp_path: Path, of: Arrays) -> None:
+def test_a_filler_of_a_fork(tmp_path: Path, of: Arrays) -> None:
     text = X + dense("a", "x", 4, FORK)
     weights = save(tmp_path / "n.caffemodel", [("a", [of["aw"], of["ab"]])])
     check(load(tmp_path, text, weights), {"a": [of["aw"], of["ab"]]})
@@ -294,7 +296,7 @@ def test_a_filler_that_only_a_fork_knows(tmp_path: Path, of: Arrays) -> None:
 # --- other files ---
 
 
-def test_a_solver_state_points_to_its_weights(tmp_path: Path) -> None:
+def test_a_solver_state_is_refused_with_the_name_of_its_weight_file(tmp_path: Path) -> None:
     state = tmp_path / "net_iter_5.solverstate"
     state.write_bytes(caffe_pb2.SolverState(iter=5, learned_net="snap/net_iter_5.caffemodel").SerializeToString())
     with pytest.raises(
@@ -310,7 +312,7 @@ def test_a_solver_state_points_to_its_weights(tmp_path: Path) -> None:
         read_network(state)
 
 
-def test_shapes_that_cannot_be_shared_come_before_the_weights(tmp_path: Path, of: Arrays) -> None:
+def test_parameters_that_cannot_be_shared_are_reported_before_the_weights(tmp_path: Path, of: Arrays) -> None:
     text = X + dense("a", "x", 4, "", 'param { name: "w" }') + dense("b", "xa", 3, "", 'param { name: "w" }')
     weights = save(tmp_path / "n.caffemodel", [("a", [of["aw"], of["ab"]])])
     with pytest.raises(NetworkError) as caught:
