@@ -11,7 +11,7 @@ import pytest
 import caffe2tf
 from caffe2tf.errors import Caffe2TFError
 from caffe2tf.layers.detection.prior_box import PriorBox
-from tests.layers.emitted import built, check_saved, emitted
+from tests.layers.emitted import built, emitted
 from tests.layers.oracle import Array, assert_matches, check_recorded, recorded, run_layer
 
 F = np.float32
@@ -220,23 +220,8 @@ def test_the_boxes_of_any_batch_are_the_same_and_do_not_fix_it() -> None:
     assert model.inputs[0].shape[0] is None
 
 
-def test_extents_known_only_when_the_model_runs() -> None:
-    import keras
-    import tensorflow as tf
-
-    from caffe2tf.runtime.detection.prior_box import PriorBox as Boxes
-
+def test_unknown_extents() -> None:
     p = Prior(minima=(9,), maxima=(20,), ratios=(3,), clip=True, variance=(0.1, 0.2, 0.3, 0.4))
-    sizes = [(float(w), float(h)) for w, h in p.boxes()]
-    image, features = keras.Input((3, None, None)), keras.Input((None, None, 4))
-    made = Boxes(sizes, p.variance, clip=True, image_axes=(2, 3))([features, image])
-    assert made.shape == (1, 2, None)
-    model = keras.Model([features, image], made)
-    for rows, columns, height, width in ((3, 5, 47, 61), (4, 2, 30, 99)):
-        tensors = [tf.constant(blank(2, rows, columns, 4)), tf.constant(blank(2, 3, height, width))]
-        want = grid(p, p.boxes(), rows, columns, height, width)
-        assert_matches(model(tensors), want, tolerance=0)
-        assert_matches(tf.function(model)(tensors), want, tolerance=0)
     assert PriorBox.infer(_read(p), (2, 4, None, 5), (2, 3, 9, 9)) == ((1, 2, None),)
     assert PriorBox.infer(_read(p), (2, 4, 3, 5), (2, 3, None, 9)) == ((1, 2, 4 * 15 * 4),)
 
@@ -250,18 +235,6 @@ def _read(p: Prior) -> PriorBox:
         offset=0.5,
         clip=False,
     )
-
-
-@pytest.mark.parametrize("images", [True, False])
-def test_own_layer_in_a_model(images: bool) -> None:
-    from caffe2tf.runtime.detection.prior_box import PriorBox as Boxes
-
-    given = {} if images else {"image_size": (37, 71)}
-    made = Boxes([(3.5, 7.25), (4, 4)], steps=(3.0, 4.5), offset=0.25, axes=(1, None), **given)  # type: ignore[arg-type]
-    arrays = [blank(2, 5, 6), blank(2, 37, 71, 3)]
-    check_saved(made, *arrays[: 1 + images])
-    want = grid(Prior(steps={"step_h": 3, "step_w": 4.5}, offset=0.25), [(F(3.5), F(7.25)), (F(4), F(4))], 5, 1, 37, 71)
-    assert_matches(made(arrays if images else arrays[0]), want, tolerance=0)
 
 
 def test_what_is_emitted() -> None:

@@ -184,22 +184,6 @@ def test_equal_scores_come_in_the_order_of_caffes_sort(name: str, levels: int, r
     check(run_layer(layer(SWEEP[name], scores=True), fed), proposals(fed, SWEEP[name]))
 
 
-def test_the_sort_of_many(rng: np.random.Generator) -> None:
-    import tensorflow as tf
-
-    from caffe2tf.runtime.detection import proposal as runtime
-
-    for trial in range(60):
-        count = int(rng.integers(1, 70))
-        scores = rng.integers(0, 1 + trial // 2, count).astype(F)
-        scores = [scores, np.sort(scores), -np.sort(scores)][trial % 3]
-        top = int(rng.integers(1, count + 5))
-        rows = [[F(i), F(0), F(0), F(0), s] for i, s in enumerate(scores)]
-        quicksort(rows, 0, count - 1, top)
-        have = runtime._sorted_as_caffe(tf.constant(scores), tf.constant(top))[:top]
-        assert np.array_equal(have, [int(r[0]) for r in rows[:top]])
-
-
 @pytest.mark.parametrize(
     ("text", "settings"),
     [
@@ -220,14 +204,6 @@ def test_the_python_layer(text: str, settings: Settings, rng: np.random.Generato
     want = python_proposals(fed, replace(settings, pre_nms_topn=6000, post_nms_topn=300))
     assert len(want) > 5
     check(have, want)
-
-
-def test_boxes_that_only_touch_overlap_in_the_python_layer_alone() -> None:
-    from caffe2tf.runtime.detection import proposal as runtime
-
-    boxes = np.array([[0, 0, 10, 10], [10.5, 0, 20, 10], [0, 10.25, 10, 11]], F)
-    assert list(runtime._greedily_kept(boxes, 0.02, 9, apart=True)) == [0, 1, 2]
-    assert list(runtime._greedily_kept(boxes, 0.02, 9, apart=False)) == [0]
 
 
 def test_no_box_is_large_enough(rng: np.random.Generator) -> None:
@@ -296,17 +272,6 @@ def test_saved_and_loaded(text: str, rng: np.random.Generator, tmp_path: Path) -
     model.export(tmp_path / "saved", verbose=False)
     served = tf.saved_model.load(tmp_path / "saved").serve({n: tf.constant(a) for n, a in nhwc.items()})
     assert np.array_equal(served["rois"], want["rois"])
-
-
-def test_graphs_compute_as_single_calls_do(rng: np.random.Generator) -> None:
-    import tensorflow as tf
-
-    from caffe2tf.runtime.detection import proposal as runtime
-
-    fed = draw(rng, 9, (20, 30), (320, 480, 1.5))
-    given = [fed["scores"].transpose(0, 2, 3, 1), fed["offsets"].transpose(0, 2, 3, 1), fed["info"]]
-    for one in (runtime.Proposal(pre_nms_topn=2000), runtime.PythonProposal()):
-        assert np.array_equal(one(given), tf.function(one)([tf.constant(a) for a in given]))
 
 
 def test_what_is_emitted_and_told() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +10,7 @@ import pytest
 from caffe2tf.errors import Caffe2TFError, LayerError, UsageError
 from caffe2tf.ir.layer import Batch
 from caffe2tf.layers.detection.roi_pooling import PSROIPooling, ROIPooling
-from tests.layers.emitted import built, calls, check_saved, emitted
+from tests.layers.emitted import built, calls, emitted
 from tests.layers.oracle import Array, assert_matches, check_recorded, recorded, run_layer
 
 F = np.float32
@@ -153,56 +152,6 @@ def test_any_number_of_images_and_boxes(rng: np.random.Generator) -> None:
     fed = {"data": x.transpose(0, 2, 3, 1), "rois": rois}
     have = np.asarray(model(fed)["out"]).transpose(0, 3, 1, 2)
     assert np.array_equal(have, max_of_boxes(x, rois, 2, 3, 1.0))
-
-
-def test_no_boxes() -> None:
-    from caffe2tf.runtime.detection import roi_pooling as runtime
-
-    x, rois = np.ones((1, 4, 5, 8), F), np.zeros((0, 5), F)
-    assert runtime.ROIPooling(2, 3)([x, rois]).shape == (0, 2, 3, 8)
-    assert runtime.PSROIPooling(1.0, 2, 2)([x, rois]).shape == (0, 2, 2, 2)
-
-
-def test_graphs_round_as_single_calls_do(rng: np.random.Generator) -> None:
-    """An optimized graph multiplies by reciprocals, which would move the borders of cells."""
-    import tensorflow as tf
-
-    from caffe2tf.runtime.detection import roi_pooling as runtime
-
-    x, rois = features(rng, 1, 38, 63, 18), boxes(rng, 300, 1, 1000, 600)
-    for one in (runtime.ROIPooling(7, 7, 0.0625), runtime.ROIPooling(3, 6, 0.1), runtime.PSROIPooling(0.0625, 2, 3)):
-        assert np.array_equal(one([x, rois]), tf.function(one)([tf.constant(x), tf.constant(rois)]))
-
-
-def test_saved_and_loaded(rng: np.random.Generator, tmp_path: Path) -> None:
-    import keras
-    import tensorflow as tf
-
-    from caffe2tf.runtime.detection import roi_pooling as runtime
-
-    x, rois = features(rng, 2, 6, 7, 18), boxes(rng, 8, 2, 14, 12)
-    for one in (runtime.ROIPooling(2, 3, 0.5, name="max"), runtime.PSROIPooling(0.5, 2, 3, name="mean")):
-        check_saved(one, x, rois)
-        inputs = [keras.Input(x.shape[1:], name="x"), keras.Input((5,), name="rois")]
-        keras.Model(inputs, one(inputs)).export(tmp_path / one.name, verbose=False)
-        served = tf.saved_model.load(tmp_path / one.name).serve([tf.constant(x), tf.constant(rois)])
-        assert np.array_equal(served, one([x, rois]))
-
-
-def test_gradients_reach_the_features() -> None:
-    import tensorflow as tf
-
-    from caffe2tf.runtime.detection import roi_pooling as runtime
-
-    x, rois = tf.reshape(tf.range(20, dtype=tf.float32), [1, 4, 5, 1]), tf.constant([[0.0, 1, 0, 2, 1]])
-    with tf.GradientTape(persistent=True) as tape:
-        tape.watch(x)
-        largest, mean = runtime.ROIPooling(1, 1)([x, rois]), runtime.PSROIPooling(1.0, 1, 1)([x, rois])
-    want = np.zeros((1, 4, 5, 1))
-    want[0, 1, 2] = 1
-    assert_matches(tape.gradient(largest, x), want)
-    want[0, :2, 1:3] = 0.25
-    assert_matches(tape.gradient(mean, x), want)
 
 
 def test_what_is_emitted() -> None:

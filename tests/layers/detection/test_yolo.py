@@ -15,7 +15,7 @@ from caffe2tf.errors import Caffe2TFError
 from caffe2tf.ir.layer import Batch
 from caffe2tf.layers.detection.yolo import Region, YoloDetectionOutput, Yolov3DetectionOutput
 from tests.builders import input_layers
-from tests.layers.emitted import built, calls, check_saved
+from tests.layers.emitted import built, calls
 from tests.layers.oracle import Array, assert_matches, run_layer
 
 F = np.float32
@@ -251,16 +251,6 @@ def test_region_defaults(rng: np.random.Generator) -> None:
     assert_matches(one[:, 5:].sum(1), np.ones((1, 2, 3)))
     assert_matches(one[:, 2:4], x[:, 2:4])
     assert_matches(one, run_layer(layer("Region", "x", "num_classes: 20 coords: 4 num: 1"), {"x": x})["out"])
-
-
-def test_own_layers_are_saved(rng: np.random.Generator) -> None:
-    from caffe2tf.runtime.detection import yolo
-
-    a, b = draw(rng, 2, 3, 3, 16), draw(rng, 2, 4, 4, 16)
-    check_saved(yolo.YoloDetectionOutput(3, ((1.5, 2), (3, 4))), a)
-    check_saved(yolo.YoloDetectionOutput(3, ((1.5, 2), (3, 4)), fixed_rows=True), a, b)
-    check_saved(yolo.Yolov3DetectionOutput(3, (((10, 20), (30, 44)),) * 2, (32, 16), fixed_rows=True), a, b)
-    check_saved(yolo.Region(2, 3), a)
 
 
 def test_batch_and_unknown_extents() -> None:
