@@ -20,7 +20,7 @@ from caffe2tf.errors import Caffe2TFError, NetworkError, UnsupportedError, Usage
 from caffe2tf.ir import Graph, Shape, Value, Weight, format_shape
 from caffe2tf.layers.data.source import Source
 from caffe2tf.load import WeightFiles, load_graph, open_trained, source_tops
-from caffe2tf.parse import NetworkDefinition, WeightSource, read_network
+from caffe2tf.parse import NetworkDefinition, TrainedWeights, read_network
 from caffe2tf.quiet import starting_tensorflow
 from caffe2tf.verification import Report, Tolerance, compare_blobs, read_reference
 
@@ -151,7 +151,7 @@ def _numbers(name: str, given: npt.ArrayLike) -> npt.NDArray[np.float32]:
 
 def _load(
     definition: NetworkDefinition,
-    source: WeightSource | None,
+    source: TrainedWeights | None,
     shapes: Mapping[str, tuple[int, ...]],
     state: Mapping[str, Any],
 ) -> Graph:

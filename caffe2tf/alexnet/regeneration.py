@@ -19,7 +19,7 @@ from caffe2tf.emit.weights import WeightFormat, running_total, write_weights
 from caffe2tf.errors import UsageError, WeightsError
 from caffe2tf.load import load_graph
 from caffe2tf.parse import read_network
-from caffe2tf.parse.weights import WeightSource, open_weights
+from caffe2tf.parse.weights import TrainedWeights, open_weights
 
 __all__ = ["PUBLISHED_SHA1", "Regenerated", "file_sha1", "refuse_caffenet", "regenerate"]
 
@@ -114,7 +114,7 @@ def file_sha1(path: Path) -> str:
         return hashlib.file_digest(file, lambda: hashlib.sha1(usedforsecurity=False)).hexdigest()
 
 
-def refuse_caffenet(source: WeightSource) -> None:
+def refuse_caffenet(source: TrainedWeights) -> None:
     """CaffeNet's weights have AlexNet's names and shapes, but were trained with pooling before normalization.
 
     Raises:

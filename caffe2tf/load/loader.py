@@ -13,14 +13,14 @@ from caffe2tf.load.selection import is_source, select_layers, unwritten
 from caffe2tf.load.weights import attach_weights
 
 if TYPE_CHECKING:
-    from caffe2tf.parse import NetworkDefinition, WeightSource
+    from caffe2tf.parse import NetworkDefinition, TrainedWeights
 
 __all__ = ["load_graph", "source_tops"]
 
 
 def load_graph(  # noqa: PLR0913 - one parameter for each choice
     definition: NetworkDefinition,
-    weights: WeightSource | None = None,
+    weights: TrainedWeights | None = None,
     *,
     phase: str = "TEST",
     stages: Sequence[str] = (),

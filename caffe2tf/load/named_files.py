@@ -12,7 +12,7 @@ from caffe2tf.layers.data.hdf5_data import HDF5Data
 from caffe2tf.layers.data.image_base import ImageSource
 from caffe2tf.layers.data.source import Source
 from caffe2tf.parse.hdf5_data import read_dataset_shapes
-from caffe2tf.parse.mean import read_mean
+from caffe2tf.parse.mean_image import read_mean
 
 __all__ = ["read_images", "settle_shapes"]
 

@@ -12,7 +12,7 @@ from caffe2tf.ir import Graph, Node, Shape
 from caffe2tf.load.builder import build_graph
 from caffe2tf.load.selection import select_layers
 from caffe2tf.load.weights import pair_weights
-from caffe2tf.parse import LayerDefinition, NetworkDefinition, WeightSource
+from caffe2tf.parse import LayerDefinition, NetworkDefinition, TrainedWeights
 
 __all__ = ["Row", "Survey", "survey"]
 
@@ -70,7 +70,7 @@ class Survey:
 
 def survey(
     definition: NetworkDefinition,
-    weights: WeightSource | None = None,
+    weights: TrainedWeights | None = None,
     *,
     phase: str = "TEST",
     stages: Sequence[str] = (),

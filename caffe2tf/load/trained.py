@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 
-from caffe2tf.parse import NetworkDefinition, WeightSource, open_weights
+from caffe2tf.parse import NetworkDefinition, TrainedWeights, open_weights
 
 __all__ = ["WeightFiles", "open_trained"]
 
@@ -16,7 +16,7 @@ WeightFiles = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
 def open_trained(
     definition: NetworkDefinition, weights: WeightFiles | None
-) -> AbstractContextManager[WeightSource | None]:
+) -> AbstractContextManager[TrainedWeights | None]:
     """Open the trained blobs in ``weights``, or those in the file of ``definition`` if ``weights`` is None.
 
     Returns:

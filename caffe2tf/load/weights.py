@@ -17,7 +17,7 @@ from caffe2tf.load.remarks import remarks_of
 from caffe2tf.load.sharing import Sharing, find_shared, members_of
 
 if TYPE_CHECKING:
-    from caffe2tf.parse import Blob, LayerDefinition, WeightSource
+    from caffe2tf.parse import Blob, LayerDefinition, TrainedWeights
 
 __all__ = ["attach_weights", "pair_weights"]
 
@@ -26,7 +26,7 @@ Specs = dict[str, tuple[BlobSpec, ...]]
 
 
 def attach_weights(
-    graph: Graph, definitions: Mapping[str, LayerDefinition], weights: WeightSource | None, *, fill: bool
+    graph: Graph, definitions: Mapping[str, LayerDefinition], weights: TrainedWeights | None, *, fill: bool
 ) -> Graph:
     """Return ``graph`` with the blobs of ``weights`` on its nodes.
 
@@ -45,7 +45,7 @@ def attach_weights(
 
 
 def pair_weights(
-    graph: Graph, definitions: Mapping[str, LayerDefinition], weights: WeightSource | None, *, fill: bool
+    graph: Graph, definitions: Mapping[str, LayerDefinition], weights: TrainedWeights | None, *, fill: bool
 ) -> tuple[Graph, WeightsError | None]:
     """Do the same as `attach_weights`, but return the error about blobs that do not fit, if there is one."""
     graph = _recognised(graph, definitions, weights)
@@ -64,7 +64,7 @@ def pair_weights(
     return graph.with_nodes(nodes, notes=notes), pairing.error()
 
 
-def _recognised(graph: Graph, definitions: Mapping[str, LayerDefinition], weights: WeightSource | None) -> Graph:
+def _recognised(graph: Graph, definitions: Mapping[str, LayerDefinition], weights: TrainedWeights | None) -> Graph:
     """Return the graph with layers that depend on their trained blobs settled, and with the layers' remarks."""
     nodes = []
     for node in graph.nodes:
@@ -76,7 +76,7 @@ def _recognised(graph: Graph, definitions: Mapping[str, LayerDefinition], weight
     return graph.with_nodes(nodes, notes=(*graph.notes, *remarks_of(nodes)))
 
 
-def _unused(names: set[str], weights: WeightSource | None) -> list[Diagnostic]:
+def _unused(names: set[str], weights: TrainedWeights | None) -> list[Diagnostic]:
     if weights is None:
         return []
     unused = [name for name, blobs in weights.layers.items() if blobs and name not in names]
@@ -98,7 +98,7 @@ class _Pairing:
 
     graph: Graph
     specs: Specs
-    weights: WeightSource | None
+    weights: TrainedWeights | None
     fill: bool
     sharing: Sharing
     found: dict[Member, Blob] = field(default_factory=dict)

@@ -9,11 +9,11 @@ from caffe2tf.parse.blobs import Blob
 from caffe2tf.parse.definition import LayerDefinition, NetworkDefinition, UnknownField
 from caffe2tf.parse.network import read_network
 from caffe2tf.parse.parameters import Parameters
-from caffe2tf.parse.weights import WeightSource, open_weights
+from caffe2tf.parse.weights import TrainedWeights, open_weights
 
 if TYPE_CHECKING:
-    from caffe2tf.parse.mean import read_mean
-    from caffe2tf.parse.upgraded import Upgraded, upgrade_file
+    from caffe2tf.parse.mean_image import read_mean
+    from caffe2tf.parse.rewrite import Upgraded, upgrade_file
     from caffe2tf.parse.write import format_prototxt, write_prototxt
 
 __all__ = [
@@ -21,9 +21,9 @@ __all__ = [
     "LayerDefinition",
     "NetworkDefinition",
     "Parameters",
+    "TrainedWeights",
     "UnknownField",
     "Upgraded",
-    "WeightSource",
     "format_prototxt",
     "open_weights",
     "read_mean",
@@ -34,10 +34,10 @@ __all__ = [
 
 # What a conversion seldom needs is imported when it is asked for: it brings protobuf's text format along.
 _LATE = {
-    "Upgraded": "upgraded",
+    "Upgraded": "rewrite",
     "format_prototxt": "write",
-    "read_mean": "mean",
-    "upgrade_file": "upgraded",
+    "read_mean": "mean_image",
+    "upgrade_file": "rewrite",
     "write_prototxt": "write",
 }
 

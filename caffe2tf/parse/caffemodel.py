@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from caffe2tf.errors import ParseError
 from caffe2tf.parse.blobs import Blob, read_blob
-from caffe2tf.parse.source import repaired
+from caffe2tf.parse.text_file import repaired
 from caffe2tf.parse.upgrade_v0 import v1_type
 from caffe2tf.parse.upgrade_v1 import modern_type
 from caffe2tf.parse.wire import DELIMITED, LAYERS_INSIDE, Field, Wire, WireError, parse, tag, wire_type

@@ -13,7 +13,7 @@ from typing import TypeAlias
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 
 from caffe2tf.parse.descriptors import is_repeated
-from caffe2tf.parse.source import repaired
+from caffe2tf.parse.text_file import repaired
 
 __all__ = ["Field", "Scalar", "fields_of", "guessed"]
 

@@ -18,7 +18,7 @@ from caffe2tf.parse.draft import Draft, OldLayer, copy_field
 from caffe2tf.parse.mapped import MappedFile, map_file
 from caffe2tf.parse.prototxt import parse_into
 from caffe2tf.parse.sniff import INSTEAD, is_text, require_binary_network
-from caffe2tf.parse.source import Source
+from caffe2tf.parse.text_file import TextFile
 from caffe2tf.parse.upgrade import upgrade
 from caffe2tf.proto import caffe_pb2
 
@@ -64,7 +64,7 @@ def read_network(path: str | PathLike[str]) -> NetworkDefinition:
 
 def _read_text(file: MappedFile, name: str) -> Draft:
     net = caffe_pb2.NetParameter()
-    parsed = parse_into(net, Source(file.map[:], name))
+    parsed = parse_into(net, TextFile(file.map[:], name))
     weighted = any(x.blobs for x in net.layer) or any(x.blobs or x.layer.blobs for x in net.layers)
     for layer in net.layer:
         layer.ClearField("blobs")

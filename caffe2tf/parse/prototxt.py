@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from caffe2tf.diagnostics import Position
 from caffe2tf.parse.definition import UnknownField, UnknownValue
 from caffe2tf.parse.fields import Field, fields_of, guessed
-from caffe2tf.parse.lexis import CLOSERS, NAME, OPEN, STATEMENT, WORD, Cursor, Value
-from caffe2tf.parse.source import Source, repaired
+from caffe2tf.parse.text_file import TextFile, repaired
+from caffe2tf.parse.tokens import CLOSERS, NAME, OPEN, STATEMENT, WORD, Cursor, Value
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -32,15 +32,15 @@ class Parsed:
     fields: tuple[tuple[str, Position], ...]
 
 
-def parse_into(message: Message, source: Source) -> Parsed:
+def parse_into(message: Message, file: TextFile) -> Parsed:
     """Fills the empty `message` from `source`.
 
     Raises:
         ParseError: The text is malformed, or a value does not fit its field.
     """
-    reader = _Reader(source)
+    reader = _Reader(file)
     reader.body(message, None, -1)
-    places = tuple((name, source.position(offset)) for name, offset in reader.outermost)
+    places = tuple((name, file.position(offset)) for name, offset in reader.outermost)
     return Parsed(unknown=tuple(reader.unknown), fields=places)
 
 
@@ -56,8 +56,8 @@ class _Trail(NamedTuple):
 class _Reader(Cursor):
     """Recursive descent over one source."""
 
-    def __init__(self, source: Source) -> None:
-        super().__init__(source)
+    def __init__(self, file: TextFile) -> None:
+        super().__init__(file)
         self.unknown: list[UnknownField] = []
         self.outermost: list[tuple[str, int]] = []
         self._start = 0  # of the outermost field, or member of a list, that is being read
@@ -91,16 +91,16 @@ class _Reader(Cursor):
     def _close(self, closer: str, opened: int) -> None:
         """Checks that `closer`, just read, matches the brace at `opened`."""
         if closer and opened < 0:
-            raise self.source.error(self.offset - 1, f"{closer!r} closes nothing; remove it, or open a block before it")
+            raise self.file.error(self.offset - 1, f"{closer!r} closes nothing; remove it, or open a block before it")
         wanted = CLOSERS[self.text[opened]] if opened >= 0 else ""
         if closer and closer != wanted:
-            raise self.source.error(self.offset - 1, f"{closer!r} stands where {wanted!r} must close the block")
+            raise self.file.error(self.offset - 1, f"{closer!r} stands where {wanted!r} must close the block")
         if closer:
             return
         if self.offset < len(self.text):
             raise self.unexpected("the name of a field")
         if opened >= 0:
-            raise self.source.error(
+            raise self.file.error(
                 opened, f"the block that opens here is never closed: add {wanted!r}, or is it cut off?"
             )
 
@@ -110,7 +110,7 @@ class _Reader(Cursor):
         following = self.peek()
         if following == "[" and (colon or field is None or field.message):
             if field is not None and not field.repeated:
-                raise self.source.error(self.offset, f"a list is given to `{name}`, which takes one value")
+                raise self.file.error(self.offset, f"a list is given to `{name}`, which takes one value")
             self._list(message, trail, field, name, start)
         elif field is None:
             self._keep(trail, name, start, colon=colon)
@@ -145,10 +145,10 @@ class _Reader(Cursor):
     def _block(self, message: Message, trail: _Trail | None, field: Field, opened: int) -> None:
         name = field.name
         if not field.message:
-            raise self.source.error(opened, f"a block is given to `{name}`, which takes a plain value")
+            raise self.file.error(opened, f"a block is given to `{name}`, which takes a plain value")
         depth = trail.depth + 1 if trail else 1
         if depth > _MAX_DEPTH:
-            raise self.source.error(opened, f"blocks are nested more than {_MAX_DEPTH} deep")
+            raise self.file.error(opened, f"blocks are nested more than {_MAX_DEPTH} deep")
         if trail is None:
             self.outermost.append((name, self._start))
         if field.repeated:
@@ -163,7 +163,7 @@ class _Reader(Cursor):
         try:
             converted = field.convert(value.text, value.quoted)
         except ValueError as reason:
-            raise self.source.error(value.start, f"`{field.name}`: {reason}") from None
+            raise self.file.error(value.start, f"`{field.name}`: {reason}") from None
         if trail is None:
             self.outermost.append((field.name, self._start))
         if not field.repeated:
@@ -178,7 +178,7 @@ class _Reader(Cursor):
 
     def _once(self, message: Message, field: Field, offset: int) -> None:
         if message.HasField(field.name):
-            raise self.source.error(offset, f"`{field.name}` is given twice; keep one")
+            raise self.file.error(offset, f"`{field.name}` is given twice; keep one")
 
     def _keep(self, trail: _Trail | None, name: str, start: int, *, colon: bool) -> None:
         """Reads the value of an unknown field and keeps it."""
@@ -196,7 +196,7 @@ class _Reader(Cursor):
             lines.append(f"{indent}{name}: {repaired(self.text[value.start : value.end])}")
             return guessed(value.text, value.quoted)
         if depth >= _MAX_DEPTH:
-            raise self.source.error(self.offset, f"blocks are nested more than {_MAX_DEPTH} deep")
+            raise self.file.error(self.offset, f"blocks are nested more than {_MAX_DEPTH} deep")
         opened = self.offset
         self.offset += 1
         pairs: list[tuple[str, UnknownValue]] = []
@@ -229,5 +229,5 @@ class _Reader(Cursor):
             index = f"[{len(getattr(message, field.name)) - 1}]" if field.repeated else ""
             parts.append(field.name + index)
             trail = parent
-        where = self.source.position(start)
+        where = self.file.position(start)
         self.unknown.append(UnknownField(path=".".join(reversed(parts)), value=value, where=where, text=text))

@@ -11,7 +11,7 @@ from caffe2tf.errors import ParseError
 from caffe2tf.parse.definition import LayerDefinition, UnknownField
 from caffe2tf.parse.draft import Draft, OldLayer, copy_field
 from caffe2tf.parse.prototxt import parse_into
-from caffe2tf.parse.source import Source
+from caffe2tf.parse.text_file import TextFile
 from caffe2tf.proto import caffe_pb2
 
 __all__ = ["modern_type", "upgrade_v1"]
@@ -130,7 +130,7 @@ def _taken_up(new: caffe_pb2.LayerParameter, unknown: Iterable[UnknownField]) ->
             continue
         part = caffe_pb2.LayerParameter()
         try:
-            parsed = parse_into(part, Source(field.text.encode(), field.where.file))
+            parsed = parse_into(part, TextFile(field.text.encode(), field.where.file))
         except ParseError:  # the fork meant something else by this name
             rest.append(field)
             continue

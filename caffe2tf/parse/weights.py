@@ -20,14 +20,14 @@ if TYPE_CHECKING:
     from caffe2tf.parse.blobs import Blob
     from caffe2tf.parse.caffemodel import TrainedLayer
 
-__all__ = ["WeightSource", "open_weights"]
+__all__ = ["TrainedWeights", "open_weights"]
 
 _SUFFIXES: Final = (".caffemodel", ".caffemodel.h5")
 _INSTEAD: Final = "pass the trained weights (.caffemodel or .caffemodel.h5)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class WeightSource:
+class TrainedWeights:
     """Trained weights, by layer; a context manager, because it keeps the files open.
 
     Attributes:
@@ -49,7 +49,7 @@ class WeightSource:
         """Close the files; arrays that are still in use keep their part of them until they go."""
         self.resources.close()
 
-    def __enter__(self) -> WeightSource:
+    def __enter__(self) -> TrainedWeights:
         return self
 
     def __exit__(
@@ -58,7 +58,7 @@ class WeightSource:
         self.close()
 
 
-def open_weights(path: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> WeightSource:
+def open_weights(path: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> TrainedWeights:
     """Open trained weights.
 
     Only the structure is read; the values stay in the mapped files until they are used.
@@ -83,7 +83,7 @@ def open_weights(path: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
                     loads.append(layer)
                 if layer.blobs or layer.name not in layers:
                     types[layer.name] = layer.type or types.get(layer.name, "")
-        return WeightSource(
+        return TrainedWeights(
             files=files,
             layers=MappingProxyType(layers),
             types=MappingProxyType(types),

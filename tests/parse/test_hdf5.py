@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from caffe2tf.errors import ParseError
-from caffe2tf.parse.weights import WeightSource, open_weights
+from caffe2tf.parse.weights import TrainedWeights, open_weights
 from tests.conftest import ROOT
 
 W = (np.arange(24, dtype=np.float32).reshape(2, 3, 4) - 11) / 8
@@ -26,7 +26,7 @@ def write(path: Path, fill: Callable[[h5py.Group], object], **kwargs: object) ->
     return path
 
 
-def shapes(source: WeightSource) -> dict[str, list[tuple[int, ...]]]:
+def shapes(source: TrainedWeights) -> dict[str, list[tuple[int, ...]]]:
     return {name: [blob.shape for blob in blobs] for name, blobs in source.layers.items()}
 
 

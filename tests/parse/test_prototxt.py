@@ -17,7 +17,7 @@ from caffe2tf.diagnostics import Position
 from caffe2tf.errors import ParseError
 from caffe2tf.parse.descriptors import is_repeated
 from caffe2tf.parse.prototxt import Parsed, parse_into
-from caffe2tf.parse.source import Source
+from caffe2tf.parse.text_file import TextFile
 from caffe2tf.parse.write import format_prototxt
 from caffe2tf.proto import caffe_pb2
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def parse(text: str | bytes, message: Message) -> Parsed:
-    return parse_into(message, Source(text.encode() if isinstance(text, str) else text, "a.prototxt"))
+    return parse_into(message, TextFile(text.encode() if isinstance(text, str) else text, "a.prototxt"))
 
 
 def layer(text: str | bytes) -> caffe_pb2.LayerParameter:

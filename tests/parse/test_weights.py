@@ -16,7 +16,7 @@ import numpy.typing as npt
 import pytest
 
 from caffe2tf.errors import ParseError, UsageError
-from caffe2tf.parse.weights import WeightSource, open_weights
+from caffe2tf.parse.weights import TrainedWeights, open_weights
 from caffe2tf.proto import caffe_pb2
 from tests.conftest import MODELS, ROOT
 
@@ -45,12 +45,12 @@ def one_blob(blob: bytes, name: str = "fc") -> bytes:
 class Load(Protocol):
     """The type of the fixture `load`: opens a file with the given content."""
 
-    def __call__(self, data: bytes | caffe_pb2.NetParameter) -> WeightSource: ...
+    def __call__(self, data: bytes | caffe_pb2.NetParameter) -> TrainedWeights: ...
 
 
 @pytest.fixture
 def load(tmp_path: Path) -> Load:
-    def load(data: bytes | caffe_pb2.NetParameter) -> WeightSource:
+    def load(data: bytes | caffe_pb2.NetParameter) -> TrainedWeights:
         path = tmp_path / "net.caffemodel"
         path.write_bytes(data if isinstance(data, bytes) else data.SerializeToString())
         return open_weights(path)

@@ -9,13 +9,13 @@ from functools import cached_property
 from caffe2tf.diagnostics import Position
 from caffe2tf.errors import ParseError
 
-__all__ = ["Source", "repaired"]
+__all__ = ["TextFile", "repaired"]
 
 _LINE_END = re.compile("\n")
 _BYTE_ORDER_MARK = "\ufeff"
 
 
-class Source:
+class TextFile:
     """Decoded text with its file name; offsets into `text` become positions on demand."""
 
     def __init__(self, data: bytes, file: str) -> None:

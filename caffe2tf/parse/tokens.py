@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from caffe2tf.parse.source import Source, repaired
+from caffe2tf.parse.text_file import TextFile, repaired
 
 __all__ = ["CLOSERS", "NAME", "OPEN", "STATEMENT", "WORD", "Cursor", "Value"]
 
@@ -52,10 +52,10 @@ class Value(NamedTuple):
 class Cursor:
     """A place in a source that moves forward word by word; every refusal is a ParseError with that place."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, file: TextFile) -> None:
         """Starts at the first character."""
-        self.source = source
-        self.text = source.text
+        self.file = file
+        self.text = file.text
         self.offset = 0
 
     def peek(self) -> str:
@@ -101,7 +101,7 @@ class Cursor:
         while self.peek() in ('"', "'"):
             found = _STRING.match(self.text, self.offset)
             if found is None:
-                raise self.source.error(self.offset, "this string does not end on its line; close the quote")
+                raise self.file.error(self.offset, "this string does not end on its line; close the quote")
             parts.append(self._unescaped(found[0][1:-1]))
             self.offset = end = found.end()
         return Value(text="".join(parts), quoted=True, start=start, end=end)
@@ -112,15 +112,15 @@ class Cursor:
         try:
             data = _ESCAPE.sub(_unescape, text.encode("utf-8", "surrogateescape"))
         except (ValueError, OverflowError):
-            raise self.source.error(self.offset, "this string has an escape that stands for no character") from None
+            raise self.file.error(self.offset, "this string has an escape that stands for no character") from None
         return data.decode("utf-8", "surrogateescape")
 
     def unexpected(self, wanted: str) -> Exception:
         """The error for whatever stands at the cursor where `wanted` must stand."""
         character = self.peek()
         if not character:
-            return self.source.error(self.offset, f"the file ends where {wanted} must stand; is it complete?")
-        return self.source.error(self.offset, f"{repaired(character)!r} stands where {wanted} must stand")
+            return self.file.error(self.offset, f"the file ends where {wanted} must stand; is it complete?")
+        return self.file.error(self.offset, f"{repaired(character)!r} stands where {wanted} must stand")
 
 
 def _unescape(found: re.Match[bytes]) -> bytes:

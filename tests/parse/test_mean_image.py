@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from caffe2tf.errors import ParseError
-from caffe2tf.parse.mean import read_mean
+from caffe2tf.parse.mean_image import read_mean
 from caffe2tf.proto import caffe_pb2
 
 BLOB = caffe_pb2.BlobProto
