@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "caffe2tf"
 GENERATED = {"caffe2tf.proto.caffe_pb2"}
 
-# What each part may import of caffe2tf, besides itself. Names that only types need (TYPE_CHECKING) do not count.
+# What each part of caffe2tf may import of the other parts when it runs.
 REPORTING = {"diagnostics", "errors"}
 MAY_IMPORT: Mapping[str, set[str]] = {
     "diagnostics": set(),
@@ -30,7 +30,7 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "layers": REPORTING | {"ir"},
     "load": REPORTING | {"parse", "ir", "layers"},
     "passes": REPORTING | {"ir", "layers"},
-    "emit": REPORTING | {"version", "atomic", "quiet", "parse", "ir", "layers", "load", "passes"},
+    "emit": REPORTING | {"version", "atomic", "quiet", "parse", "ir", "layers", "passes"},
     "runtime": set(),
     "verification": {"errors", "atomic"},
     # The package itself and the modules directly in it: the public interface.
@@ -38,6 +38,12 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "alexnet": REPORTING | {"atomic", "parse", "load", "emit", "verification", ""},
     "cli": REPORTING | {"atomic", "quiet", "parse", "ir", "layers", "load", "emit", "verification", "", "alexnet"},
     "__main__": {"cli"},
+}
+# What each part may import besides, for annotations only (`if TYPE_CHECKING`).
+FOR_TYPES: Mapping[str, set[str]] = {
+    "ir": {"proto", "parse"},
+    "layers": {"proto", "parse"},
+    "alexnet": {"ir"},
 }
 MAY_IMPORT_PROTOBUF = ("caffe2tf.parse", "caffe2tf.proto")
 # Where models are run. All but the runtime, which is copied beside them, import it within a function.
@@ -48,11 +54,19 @@ BAD_NAMES = {"utils", "util", "helpers", "helper", "common", "misc"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Import:
-    """A module that a module imports, and whether it does so as soon as it is imported itself."""
+    """A module that a module imports.
+
+    Attributes:
+        name: the imported module.
+        line: the line of the statement.
+        at_module_level: whether it is imported as soon as the importing module is.
+        for_types: whether only a type checker imports it.
+    """
 
     name: str
     line: int
     at_module_level: bool
+    for_types: bool
 
 
 def module_name(path: Path) -> str:
@@ -87,21 +101,27 @@ def imported_names(node: ast.Import | ast.ImportFrom, package: str) -> list[str]
     return [f"{base}.{alias.name}" for alias in node.names]
 
 
-def imports(tree: ast.AST, package: str, *, at_module_level: bool = True) -> Iterator[Import]:
-    """Every import below ``tree`` that can happen when the code runs; ``importlib`` by a literal name included."""
+def imports(tree: ast.AST, package: str, *, at_module_level: bool = True, for_types: bool = False) -> Iterator[Import]:
+    """Every import below ``tree``; ``importlib`` with a literal name included."""
     for node in ast.iter_child_nodes(tree):
         level = at_module_level and not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
-        if isinstance(node, ast.Import | ast.ImportFrom):
-            for name in imported_names(node, package):
-                yield Import(name=name, line=node.lineno, at_module_level=level)
-        elif isinstance(node, ast.If) and is_type_checking(node.test):
-            for other in node.orelse:
-                yield from imports(ast.Module([other], []), package, at_module_level=level)
-        else:
-            if isinstance(node, ast.Call) and ast.unparse(node.func) in {"import_module", "importlib.import_module"}:
-                literals = [a.value for a in node.args if isinstance(a, ast.Constant) and isinstance(a.value, str)]
-                yield from (Import(name=n, line=node.lineno, at_module_level=level) for n in literals)
-            yield from imports(node, package, at_module_level=level)
+        if isinstance(node, ast.If) and is_type_checking(node.test):
+            yield from imports(ast.Module(node.body, []), package, at_module_level=level, for_types=True)
+            yield from imports(ast.Module(node.orelse, []), package, at_module_level=level, for_types=for_types)
+            continue
+        for name, line in named_by(node, package):
+            yield Import(name=name, line=line, at_module_level=level, for_types=for_types)
+        yield from imports(node, package, at_module_level=level, for_types=for_types)
+
+
+def named_by(node: ast.AST, package: str) -> list[tuple[str, int]]:
+    """What one statement or call imports, each with its line."""
+    if isinstance(node, ast.Import | ast.ImportFrom):
+        return [(name, node.lineno) for name in imported_names(node, package)]
+    if isinstance(node, ast.Call) and ast.unparse(node.func) in {"import_module", "importlib.import_module"}:
+        literals = [a.value for a in node.args if isinstance(a, ast.Constant) and isinstance(a.value, str)]
+        return [(name, node.lineno) for name in literals]
+    return []
 
 
 def starts_with(name: str, *packages: str) -> bool:
@@ -112,8 +132,11 @@ def wrong(module: str, one: Import) -> str | None:
     """Which rule the import breaks, if any."""
     if starts_with(one.name, "caffe2tf"):
         mine, other = part_of(module), part_of(one.name)
-        if other != mine and other not in MAY_IMPORT.get(mine, set()):
+        allowed = MAY_IMPORT.get(mine, set()) | (FOR_TYPES.get(mine, set()) if one.for_types else set())
+        if other != mine and other not in allowed:
             return f"{mine or 'caffe2tf'} may not import {other or 'caffe2tf'}"
+    if one.for_types:
+        return None
     if starts_with(one.name, "google.protobuf") and not starts_with(module, *MAY_IMPORT_PROTOBUF):
         return "only parse imports protobuf"
     if starts_with(one.name, "tensorflow", "keras"):
@@ -145,6 +168,10 @@ def test_a_module_imports_only_what_stands_above_it(module: str) -> None:
         ("caffe2tf.ir.graph", "from ..layers import find"),
         ("caffe2tf.ir.graph", "from caffe2tf import layers"),
         ("caffe2tf.ir.graph", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    pass\nelse:\n    import keras"),
+        ("caffe2tf.ir.graph", "if TYPE_CHECKING:\n    from caffe2tf.layers import Layer"),
+        ("caffe2tf.layers.vision.pooling", "from caffe2tf.parse import Phase"),
+        ("caffe2tf.layers.vision.pooling", "from caffe2tf.proto import caffe_pb2"),
+        ("caffe2tf.passes.drop", "import typing\nif typing.TYPE_CHECKING:\n    from caffe2tf.parse import Blob"),
         ("caffe2tf.layers.vision.pooling", "def f():\n    import keras"),
         ("caffe2tf.layers.vision.pooling", "import importlib\ntf = importlib.import_module('tensorflow')"),
         ("caffe2tf.emit.source", "import tensorflow as tf"),
@@ -210,24 +237,44 @@ def test_what_is_not_offered_is_found() -> None:
     assert hidden(ast.parse(source)) == ["caffe2tf.runtime.loss.losses._batch_of"]
 
 
-def documented() -> dict[str, set[str]]:
-    """The table of docs/architecture.md in its order; the package itself is ``""``."""
+def documented() -> dict[str, tuple[set[str], set[str]]]:
+    """The table of docs/architecture.md in its order; the package itself is ``""``.
+
+    For each part: what it imports when it runs, and what it imports for annotations only.
+    """
     text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
-    rows = re.findall(r"^\| `caffe2tf(?:\.(\w+))?` \|.*\| (.+) \|$", text, re.MULTILINE)
-    names = {row: re.findall(r"`(\w+)`", cell) for row, cell in rows}
-    assert len(names) == len(rows)
-    return {row: {"" if name == "caffe2tf" else name for name in cell} for row, cell in names.items()}
+    rows = re.findall(r"^\| `caffe2tf(?:\.(\w+))?` \|.*\| ([^|]+) \|([^|]*)\|$", text, re.MULTILINE)
+    assert len({part for part, _, _ in rows}) == len(rows)
+    return {part: (named_in(running), named_in(typing)) for part, running, typing in rows}
+
+
+def named_in(cell: str) -> set[str]:
+    return {"" if name == "caffe2tf" else name for name in re.findall(r"`(\w+)`", cell)}
 
 
 def test_the_table_is_what_holds() -> None:
-    assert documented() == MAY_IMPORT
+    assert documented() == {part: (others, FOR_TYPES.get(part, set())) for part, others in MAY_IMPORT.items()}
 
 
 def test_each_part_imports_what_stands_above_it() -> None:
     above: set[str] = set()
-    for part, others in documented().items():
-        assert others <= above, part
+    for part, (running, typing) in documented().items():
+        assert running | typing <= above, part
         above.add(part)
+
+
+def test_what_is_imported_for_annotations_only_is_not_imported_otherwise() -> None:
+    """An arrow of the last column that code follows at run time belongs in the column before it."""
+    assert all(not others & MAY_IMPORT[part] for part, others in FOR_TYPES.items())
+
+
+def test_the_table_lists_no_import_that_nobody_makes() -> None:
+    made: dict[str, set[str]] = {part: set() for part in MAY_IMPORT}
+    for module, tree in TREES.items():
+        package = module if MODULES[module].name == "__init__.py" else module.rpartition(".")[0]
+        made[part_of(module)] |= {part_of(i.name) for i in imports(tree, package) if starts_with(i.name, "caffe2tf")}
+    listed = {part: others | FOR_TYPES.get(part, set()) for part, others in MAY_IMPORT.items()}
+    assert {part: others - made[part] for part, others in listed.items() if others - made[part]} == {}
 
 
 def test_every_part_stands_in_the_table_and_is_there() -> None:
