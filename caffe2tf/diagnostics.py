@@ -26,23 +26,35 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(frozen=True, slots=True)
 class Position:
     """A place in a file.
+
+    ``str()`` gives ``net.prototxt:3:7`` for text, and ``net.caffemodel[2]`` for a layer of a binary file.
 
     Attributes:
         file: the path, as it was given.
         line: counted from 1; 0 in a binary file, which has no lines.
         column: counted from 1; 0 if unknown.
+        layer: in a binary file, which of its layers it is, counted from 0; None if it is no layer, and in text.
     """
 
     file: str
     line: int = 0
     column: int = 0
+    layer: int | None = None
 
     def __str__(self) -> str:
+        if self.layer is not None:
+            return f"{self.file}[{self.layer}]"
         numbers = [str(n) for n in (self.line, self.column) if n]
         return ":".join([self.file, *numbers])
+
+    def __lt__(self, other: Position) -> bool:
+        return self._order() < other._order()
+
+    def _order(self) -> tuple[str, int, int, int]:
+        return self.file, self.line, self.column, -1 if self.layer is None else self.layer
 
 
 class Severity(StrEnum):

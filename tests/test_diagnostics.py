@@ -30,6 +30,7 @@ def at(line: int, message: str = "m", **more: object) -> Diagnostic:
     [
         (Position("a/n.prototxt", 3, 7), "a/n.prototxt:3:7"),
         (Position("n.caffemodel"), "n.caffemodel"),
+        (Position("n.caffemodel", layer=0), "n.caffemodel[0]"),
         (Position("n", 3), "n:3"),
     ],
 )
@@ -56,6 +57,9 @@ def test_the_order_is_that_of_the_file_and_what_has_no_place_comes_last() -> Non
     nowhere = Diagnostic.note("whole file")
     first, second, third = at(2), at(10), Diagnostic(message="m", where=Position("n.prototxt", 10, 5))
     assert in_order([nowhere, third, second, first]) == (first, second, third, nowhere)
+    places = [Position("n"), Position("n", layer=0), Position("n", layer=2), Position("n", layer=10)]
+    of_binary = [Diagnostic(message="m", where=place) for place in places]
+    assert in_order(reversed(of_binary)) == tuple(of_binary)
     same = [at(2, "b"), at(2, "a")]
     assert in_order(same) == tuple(same)
 

@@ -44,6 +44,7 @@ def violations(graph: Graph, *, laid_out: bool = False) -> list[str]:
     - a Caffe layer is part of one node alone, apart from echoes, which name the layer that overwrote the blob;
     - an echo has one input and one output;
     - the owner of a node is an equal layer before it that has no owner itself;
+    - a node with trained blobs has as many specifications of how they are trained, or none;
     - the layout of a value fits its shape;
     - values without the batch exist;
     - once layouts are assigned, nodes read and write the layouts that their layers ask for, and outputs of the network
@@ -137,6 +138,12 @@ def _owners(graph: Graph) -> Iterator[str]:
         before[node.name] = node
 
 
+def _params(graph: Graph) -> Iterator[str]:
+    for node in graph.nodes:
+        if node.blobs and node.params and len(node.params) != len(node.blobs):
+            yield f"node {node.name!r} has {len(node.blobs)} trained blobs and {len(node.params)} specifications"
+
+
 def _layouts(graph: Graph) -> Iterator[str]:
     for value in graph.values.values():
         if not _fits(value):
@@ -175,5 +182,5 @@ def _guessable(graph: Graph) -> Iterator[str]:
 
 Rule = Callable[[Graph], Iterator[str]]
 _STRUCTURE: tuple[Rule, ...] = (_names, _values, _order, _outputs)
-_MEANING: tuple[Rule, ...] = (_shapes, _parts, _echoes, _owners, _layouts, _unbatched)
+_MEANING: tuple[Rule, ...] = (_shapes, _parts, _echoes, _owners, _params, _layouts, _unbatched)
 _LAID_OUT: tuple[Rule, ...] = (_arrangements, _guessable)

@@ -13,6 +13,7 @@ from caffe2tf.ir.value import NodeBlob, Value
 
 if TYPE_CHECKING:
     from caffe2tf.ir.preprocessing import Feed
+    from caffe2tf.parse import ParamSpec
 
 __all__ = ["Graph", "Node"]
 
@@ -27,6 +28,8 @@ class Node:
         inputs: ids of the values that it reads, in the order of the bottoms.
         outputs: ids of the values that it writes, in the order of the tops.
         blobs: trained blobs; empty if the layer has none, or no weights were given.
+        params: for each trained blob that the layer must have, how it is shared and trained (``lr_mult``,
+            ``decay_mult``); known without weights, too.
         parts: names of the Caffe layers in this node; several after fusion.
         where: the position of the layer in the definition.
         owner: the node whose trained blobs this one uses; None if it has its own, or none.
@@ -38,6 +41,7 @@ class Node:
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     blobs: tuple[NodeBlob, ...] = ()
+    params: tuple[ParamSpec, ...] = ()
     parts: tuple[str, ...] = ()
     where: Position | None = None
     owner: str | None = None

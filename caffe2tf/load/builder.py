@@ -21,11 +21,8 @@ from caffe2tf.load.unknown import judge_network, judge_unknown
 
 if TYPE_CHECKING:
     from caffe2tf.parse import LayerDefinition, NetworkDefinition
-    from caffe2tf.proto.caffe_pb2 import Phase
 
 __all__ = ["Built", "build_graph"]
-
-_PHASES: dict[str, Phase] = {"TRAIN": 0, "TEST": 1}  # type: ignore[dict-item]  # the numbers of the schema's enum
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,25 +46,23 @@ class Built:
 
 
 def build_graph(
-    definition: NetworkDefinition, *, phase: str, input_shapes: Mapping[str, Shape], stub_unknown: bool = False
+    definition: NetworkDefinition, *, input_shapes: Mapping[str, Shape], stub_unknown: bool = False
 ) -> Built:
     """Return the graph of a definition without trained blobs. Problems are returned, not raised.
 
     Args:
         definition: the network, with only the layers that exist in the phase (`select_layers`).
-        phase: TEST or TRAIN.
         input_shapes: shapes of inputs by blob, which replace the shapes in the definition.
         stub_unknown: whether a layer of unknown type becomes a stub instead of a problem.
     """
     builder = _Builder(
-        phase=phase,
         file=definition.file,
         stub_unknown=stub_unknown,
         shapes=InputShapes(input_shapes, beside=definition.file),
         found=[*definition.notes, *judge_network(definition)],
     )
     for layer in definition.layers:
-        builder.add(_in_phase(layer, phase))
+        builder.add(layer)
     inputs = [top for layer in definition.layers if is_source(layer) for top in layer.tops]
     found = in_order([*builder.found, *builder.shapes.unused(inputs)])
     problems = tuple(d for d in found if d.severity is not Severity.NOTE)
@@ -90,7 +85,6 @@ class _Builder:
     """The graph so far.
 
     Attributes:
-        phase: TEST or TRAIN.
         file: the path of the definition.
         stub_unknown: whether a layer of unknown type becomes a stub.
         shapes: the shapes that the user gives for inputs.
@@ -101,7 +95,6 @@ class _Builder:
         memory: which blobs are aliases.
     """
 
-    phase: str
     file: str
     stub_unknown: bool
     shapes: InputShapes
@@ -207,13 +200,3 @@ class _Builder:
                     continue
                 value = self.blobs.write(alias, old.shape, writer=definition.name)
                 self.nodes.append(echo_node(definition.name, written, value))
-
-
-def _in_phase(definition: LayerDefinition, phase: str) -> LayerDefinition:
-    """Return the layer with the network's phase, unless it states its own."""
-    if definition.message.HasField("phase"):
-        return definition
-    message = type(definition.message)()
-    message.CopyFrom(definition.message)
-    message.phase = _PHASES[phase]
-    return replace(definition, message=message)

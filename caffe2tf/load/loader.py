@@ -48,7 +48,7 @@ def load_graph(  # noqa: PLR0913 - one parameter for each choice
         WeightsError: the weights do not fit the network.
     """
     selected = select_layers(definition, phase=phase, stages=stages, level=level)
-    built = build_graph(selected, phase=phase, input_shapes=input_shapes or {}, stub_unknown=stub_unknown)
+    built = build_graph(selected, input_shapes=input_shapes or {}, stub_unknown=stub_unknown)
     built.raise_problems()
     if not built.graph.nodes:
         raise NetworkError([Diagnostic(message=f"no layer is left for phase {phase}")])

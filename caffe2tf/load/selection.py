@@ -37,11 +37,10 @@ def select_layers(
     missing = unwritten(selected.layers)
     adopted: list[LayerDefinition] = []
     notes: list[Diagnostic] = []
-    kept = {id(d) for d in selected.layers}
     for layer in definition.layers:
         wanted = missing.intersection(layer.tops)
-        if id(layer) not in kept and wanted and is_source(layer):
-            adopted.append(layer)
+        if wanted and not layer.exists_in(selected.state) and is_source(layer):
+            adopted.append(layer.in_phase(selected.state.phase))
             missing.difference_update(layer.tops)
             names = ", ".join(sorted(wanted))
             message = f"no layer writes {names} in phase {phase}; this layer is used, although its rules exclude it"

@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING
 from caffe2tf.diagnostics import Diagnostic
 from caffe2tf.ir import Graph, Member, Parameter, format_shape
 from caffe2tf.layers import BlobSpec
+from caffe2tf.parse import ShareMode
 
 if TYPE_CHECKING:
     from caffe2tf.parse import LayerDefinition
 
 __all__ = ["Sharing", "find_shared", "members_of"]
-
-_PERMISSIVE = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,13 +88,13 @@ def find_shared(
     for node in graph.nodes:
         if node.name not in definitions:  # an echo, which has no blobs
             continue
-        params = definitions[node.name].message.param
+        params = definitions[node.name].params
         own = specs[node.name]
         for param, spec, member in zip(params, own, members_of(node.name, own), strict=False):
             if not param.name:
                 continue
             of, shape = first.setdefault(param.name, (member, spec))
-            if not _may_be_one(spec, shape, permissive=param.share_mode == _PERMISSIVE):
+            if not _may_be_one(spec, shape, permissive=param.share_mode is ShareMode.PERMISSIVE):
                 message = (
                     f"parameter {param.name!r} is shared with layer {of.node!r}, but is {format_shape(spec.shape)} "
                     f"here and {format_shape(shape.shape)} there (STRICT needs equal shapes, PERMISSIVE equal counts)"

@@ -79,7 +79,7 @@ def survey(
 ) -> Survey:
     """Read a network as far as possible. The arguments are those of `load_graph`."""
     selected = select_layers(definition, phase=phase, stages=stages, level=level)
-    built = build_graph(selected, phase=phase, input_shapes=input_shapes or {})
+    built = build_graph(selected, input_shapes=input_shapes or {})
     graph, problems, error = built.graph, built.problems, None
     try:
         graph, error = pair_weights(graph, built.definitions, weights, fill=False)

@@ -27,7 +27,7 @@ def open_trained(
     """
     if weights is not None:
         return open_weights(weights)
-    if all(layer.where.line for layer in definition.layers):  # text has lines, binary has none
+    if definition.is_text:
         return contextlib.nullcontext(None)
     blobs = open_weights([definition.file])
     if blobs.layers:

@@ -53,7 +53,8 @@ def pair_weights(
     sharing = find_shared(graph, definitions, specs)
     if sharing.problems:
         raise NetworkError(sharing.problems)
-    graph = replace(graph, shared=sharing.whole_layers(specs), parameters=sharing.parameters(specs))
+    nodes = [_with_params(node, definitions, len(specs[node.name])) for node in graph.nodes]
+    graph = replace(graph, nodes=tuple(nodes), shared=sharing.whole_layers(specs), parameters=sharing.parameters(specs))
     if weights is None and not fill:
         return graph, None
     pairing = _Pairing(graph=graph, specs=specs, weights=weights, fill=fill, sharing=sharing)
@@ -74,6 +75,11 @@ def _recognised(graph: Graph, definitions: Mapping[str, LayerDefinition], weight
         layer = node.layer.with_blobs(shapes) if shapes else node.layer
         nodes.append(node if layer is node.layer else replace(node, layer=layer))
     return graph.with_nodes(nodes, notes=(*graph.notes, *remarks_of(nodes)))
+
+
+def _with_params(node: Node, definitions: Mapping[str, LayerDefinition], count: int) -> Node:
+    """Return the node with the specifications of its `count` trained blobs."""
+    return replace(node, params=definitions[node.name].blob_params(count)) if count else node
 
 
 def _unused(names: set[str], weights: TrainedWeights | None) -> list[Diagnostic]:

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 from caffe2tf.parse.blobs import Blob
 from caffe2tf.parse.definition import LayerDefinition, NetworkDefinition, UnknownField
 from caffe2tf.parse.network import read_network
+from caffe2tf.parse.param_spec import ParamSpec, ShareMode
 from caffe2tf.parse.parameters import Parameters
+from caffe2tf.parse.state import NetState, Phase, StateRule
 from caffe2tf.parse.weights import TrainedWeights, open_weights
 
 if TYPE_CHECKING:
@@ -19,8 +21,13 @@ if TYPE_CHECKING:
 __all__ = [
     "Blob",
     "LayerDefinition",
+    "NetState",
     "NetworkDefinition",
+    "ParamSpec",
     "Parameters",
+    "Phase",
+    "ShareMode",
+    "StateRule",
     "TrainedWeights",
     "UnknownField",
     "Upgraded",

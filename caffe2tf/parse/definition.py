@@ -1,15 +1,16 @@
-"""A network definition as the rest of the program sees it: always modern, whatever the file's age."""
+"""A network definition as the rest of the program sees it: always modern, whatever the age of the file."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Self, TypeAlias
 
 from caffe2tf.diagnostics import Diagnostic, Position
 from caffe2tf.errors import NetworkError
-from caffe2tf.parse import state as states
+from caffe2tf.parse.param_spec import ParamSpec
 from caffe2tf.parse.parameters import Parameters, Scalar
+from caffe2tf.parse.state import NetState, Phase, StateRule
 
 if TYPE_CHECKING:
     from caffe2tf.proto import caffe_pb2
@@ -21,15 +22,15 @@ UnknownValue: TypeAlias = "Scalar | tuple[tuple[str, UnknownValue], ...]"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnknownField:
-    """Something that the schema does not know: a field, or the value of an enum.
+    """A field, or a value of an enum, that the schema does not know.
 
     Attributes:
         path: Names from the layer (or the network) down, as in ``convolution_param.foo``; a member of a repeated
             block carries its index, as in ``param[1].foo``. From a binary file the last name is ``#`` and a number.
         value: A number; a bool; a str for text in quotes and for any other word; or the (name, value) pairs of a
             block, in file order.
-        where: Where it stands.
-        text: The whole field as text format, for writing it back; empty where it came from a binary file.
+        where: The place of the field.
+        text: The whole field in text format, for writing it back; empty if it comes from a binary file.
     """
 
     path: str
@@ -40,39 +41,93 @@ class UnknownField:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LayerDefinition:
-    """One layer; `message` is the modern form, without blobs, and is not to be changed."""
+    """One layer.
+
+    A layer class reads its own parameters from `message`, as in ``definition.message.pooling_param``. Everything that
+    is the same for all layers is a field or property of the definition.
+
+    Attributes:
+        message: The layer in the modern form, without blobs. It must not be changed.
+        where: The place of the layer.
+        unknown: Fields of the layer that the schema does not know.
+        include: Rules of which the network's state must meet one, if there are any.
+        exclude: Rules of which the network's state must meet none.
+        stated_phase: The phase that the layer states for itself, or None.
+        phase: The phase that the layer works in. After `NetworkDefinition.select`, this is the phase of the network
+            unless the layer states its own; before, it is `stated_phase`.
+        params: How the first trained blobs of the layer are shared and trained, one for each ``param`` (`blob_params`).
+    """
 
     message: caffe_pb2.LayerParameter
     where: Position
-    unknown: tuple[UnknownField, ...] = ()
+    unknown: tuple[UnknownField, ...]
+    include: tuple[StateRule, ...]
+    exclude: tuple[StateRule, ...]
+    stated_phase: Phase | None
+    phase: Phase | None
+    params: tuple[ParamSpec, ...]
+
+    @classmethod
+    def of(cls, message: caffe_pb2.LayerParameter, *, where: Position, unknown: tuple[UnknownField, ...] = ()) -> Self:
+        """Return the definition of the layer that a modern message describes."""
+        phase = Phase.stated(message)
+        return cls(
+            message=message,
+            where=where,
+            unknown=unknown,
+            include=tuple(StateRule.of(rule) for rule in message.include),
+            exclude=tuple(StateRule.of(rule) for rule in message.exclude),
+            stated_phase=phase,
+            phase=phase,
+            params=tuple(ParamSpec.of(param) for param in message.param),
+        )
 
     @property
     def name(self) -> str:
-        """The layer's name; layers may share one, and it may be empty."""
+        """The name of the layer. It may be empty, and several layers may have the same name."""
         return self.message.name
 
     @property
     def type(self) -> str:
-        """Caffe's modern type name, as in ``InnerProduct``; or the file's own word where Caffe has none."""
+        """Caffe's modern name of the type, such as ``InnerProduct``, or the word in the file if Caffe has none."""
         return self.message.type
 
     @property
     def bottoms(self) -> tuple[str, ...]:
-        """Names of the blobs it reads."""
+        """The names of the blobs that the layer reads."""
         return tuple(self.message.bottom)
 
     @property
-    def extra(self) -> Parameters:
-        """What the layer says in words that the schema does not know: ``definition.extra.block("my_param").size``.
+    def tops(self) -> tuple[str, ...]:
+        """The names of the blobs that the layer writes."""
+        return tuple(self.message.top)
 
-        Unknown fields of a block that the schema knows are in a block of that name.
+    @property
+    def training(self) -> bool:
+        """Whether the layer works in phase TRAIN."""
+        return self.phase is Phase.TRAIN
+
+    @property
+    def extra(self) -> Parameters:
+        """The fields that the schema does not know, as a tree: ``definition.extra.block("my_param").size``.
+
+        Unknown fields of a block that the schema knows are in a block of the same name.
         """
         return Parameters.of_fields(self.unknown)
 
-    @property
-    def tops(self) -> tuple[str, ...]:
-        """Names of the blobs it writes."""
-        return tuple(self.message.top)
+    def blob_params(self, count: int) -> tuple[ParamSpec, ...]:
+        """Return one specification for each of the layer's `count` trained blobs: `params`, then defaults."""
+        return (*self.params[:count], *(ParamSpec() for _ in range(count - len(self.params))))
+
+    def exists_in(self, state: NetState) -> bool:
+        """Return whether Caffe keeps the layer in this state; it must not have both include and exclude rules."""
+        if self.include:
+            return any(rule.is_met_by(state) for rule in self.include)
+        return not any(rule.is_met_by(state) for rule in self.exclude)
+
+    def in_phase(self, phase: Phase) -> Self:
+        """Return the layer in a network of this phase; a layer that states a phase keeps it."""
+        return replace(self, phase=self.stated_phase or phase)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,42 +135,44 @@ class NetworkDefinition:
     """A whole definition.
 
     Attributes:
-        name: The network's name, perhaps empty.
+        name: The name of the network; it may be empty.
         file: The path as it was given.
-        layers: In file order.
-        header: Everything beside the layers (name, state, force_backward, debug_info); not to be changed.
-        unknown: What the schema does not know, at the level of the network.
-        state: What the file itself asks for; after `select`, what was selected.
+        is_text: Whether the file is text. Text holds no trained blobs; a binary file may.
+        layers: The layers, in file order.
+        header: Everything besides the layers (name, state, force_backward, debug_info). It must not be changed.
+        unknown: Fields of the network, outside the layers, that the schema does not know.
+        state: The state in the file; after `select`, the state that was selected.
         notes: What was upgraded, or ignored as Caffe ignores it.
     """
 
     name: str
     file: str
+    is_text: bool
     layers: tuple[LayerDefinition, ...]
     header: caffe_pb2.NetParameter
     unknown: tuple[UnknownField, ...] = ()
-    state: caffe_pb2.NetState
+    state: NetState
     notes: tuple[Diagnostic, ...] = ()
 
     def select(self, *, phase: str, stages: Sequence[str] = (), level: int = 0) -> NetworkDefinition:
-        """The layers that Caffe keeps for one NetState.
+        """Return the definition with the layers that Caffe keeps for one state.
 
-        As where Caffe opens a network for a phase: `phase` and `level` replace the file's own, `stages` are added
-        to the file's own.
+        As when Caffe opens a network for a phase, `phase` and `level` replace those of the file, and `stages` are
+        added to those of the file.
 
         Args:
             phase: ``"TRAIN"`` or ``"TEST"``.
             stages: Names that the layers' rules may ask for.
-            level: Number that the layers' rules may bound.
+            level: A number that the layers' rules may bound.
 
         Returns:
-            The same definition with fewer layers, and the merged state.
+            The definition with fewer layers and the merged state. Each layer has its `LayerDefinition.phase`.
 
         Raises:
-            UsageError: `phase` is neither of the two, or `level` is no 32-bit number.
-            NetworkError: A layer has both include and exclude rules.
+            UsageError: `phase` is neither of the two, `level` does not fit 32 bits, or a stage is not text.
+            NetworkError: Some layers have both include and exclude rules; all of them are listed.
         """
-        state = states.merged(self.state, phase=phase, stages=stages, level=level)
+        state = self.state.merged(phase=phase, stages=stages, level=level)
         problems = [
             Diagnostic(
                 message="it has both `include` and `exclude` rules, which Caffe refuses; keep one kind",
@@ -123,8 +180,9 @@ class NetworkDefinition:
                 where=layer.where,
             )
             for layer in self.layers
-            if layer.message.include and layer.message.exclude
+            if layer.include and layer.exclude
         ]
         if problems:
             raise NetworkError(problems)
-        return replace(self, layers=tuple(x for x in self.layers if states.keeps(x.message, state)), state=state)
+        kept = tuple(layer.in_phase(state.phase) for layer in self.layers if layer.exists_in(state))
+        return replace(self, layers=kept, state=state)

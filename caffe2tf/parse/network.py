@@ -14,15 +14,19 @@ from caffe2tf.diagnostics import Diagnostic, Position
 from caffe2tf.errors import NetworkError, ParseError
 from caffe2tf.parse.binary import read_binary
 from caffe2tf.parse.definition import LayerDefinition, NetworkDefinition, UnknownField
-from caffe2tf.parse.draft import Draft, OldLayer, copy_field
+from caffe2tf.parse.draft import Draft, ModernLayer, OldLayer, copy_field
 from caffe2tf.parse.mapped import MappedFile, map_file
 from caffe2tf.parse.prototxt import parse_into
 from caffe2tf.parse.sniff import INSTEAD, is_text, require_binary_network
+from caffe2tf.parse.state import NetState
 from caffe2tf.parse.text_file import TextFile
 from caffe2tf.parse.upgrade import upgrade
 from caffe2tf.proto import caffe_pb2
 
-__all__ = ["DEFINITION_FILES", "draft_of", "read_network"]
+__all__ = ["DEFINITION_FILES", "binary_places", "draft_of", "read_network"]
+
+Places = Mapping[str, Sequence[Position]]
+"""The place of each ``layers``, ``layer`` and ``input`` field of a network, in the order of the message."""
 
 _LAYER_PATH: Final = re.compile(r"(layers?)\[(\d+)\]\.(.+)", re.DOTALL)
 DEFINITION_FILES: Final = (".prototxt", ".pbtxt", ".caffemodel")
@@ -42,7 +46,8 @@ def read_network(path: str | PathLike[str]) -> NetworkDefinition:
     name = fspath(path)
     file = map_file(Path(name), what="network definition", suffixes=DEFINITION_FILES)
     try:
-        draft = _read_text(file, name) if is_text(file) else _read_binary(file, name)
+        text = is_text(file)
+        draft = _read_text(file, name) if text else _read_binary(file, name)
     finally:
         file.close()
     draft = upgrade(draft)
@@ -54,10 +59,11 @@ def read_network(path: str | PathLike[str]) -> NetworkDefinition:
     return NetworkDefinition(
         name=draft.header.name,
         file=name,
-        layers=draft.layers,
+        is_text=text,
+        layers=tuple(LayerDefinition.of(x.message, where=x.where, unknown=x.unknown) for x in draft.layers),
         header=draft.header,
         unknown=draft.unknown,
-        state=draft.header.state,
+        state=NetState.of(draft.header.state),
         notes=draft.notes,
     )
 
@@ -81,16 +87,27 @@ def _read_text(file: MappedFile, name: str) -> Draft:
 def _read_binary(file: MappedFile, name: str) -> Draft:
     require_binary_network(file)
     net, unknown = read_binary(file, name)
-    return draft_of(net, unknown, {}, Position(name))
+    return draft_of(net, unknown, binary_places(net, name), Position(name))
 
 
-def draft_of(
-    net: caffe_pb2.NetParameter,
-    unknown: Sequence[UnknownField],
-    places: Mapping[str, Sequence[Position]],
-    start: Position,
-) -> Draft:
-    """Takes a message apart; `places` holds where each ``layer``, ``layers`` and ``input`` began, if that is known."""
+def binary_places(net: caffe_pb2.NetParameter, name: str) -> Places:
+    """Return the places of the layers of a binary file: the ``layers`` are counted first, then the ``layer``."""
+    count = len(net.layers)
+    return {
+        "layers": [Position(name, layer=i) for i in range(count)],
+        "layer": [Position(name, layer=count + i) for i in range(len(net.layer))],
+    }
+
+
+def draft_of(net: caffe_pb2.NetParameter, unknown: Sequence[UnknownField], places: Places, start: Position) -> Draft:
+    """Return the draft of a network.
+
+    Args:
+        net: The whole network; it is not changed.
+        unknown: Fields that the schema does not know, with paths from the network down.
+        places: Where the layers and inputs are.
+        start: The start of the file: the place of inputs that `places` does not name.
+    """
     owned: defaultdict[tuple[str, int], list[UnknownField]] = defaultdict(list)
     rest = []
     for field in unknown:
@@ -98,15 +115,13 @@ def draft_of(
             owned[found[1], int(found[2])].append(replace(field, path=found[3]))
         else:
             rest.append(field)
-    new_places = places.get("layer", [start] * len(net.layer))
-    old_places = places.get("layers", [start] * len(net.layers))
     layers = tuple(
-        LayerDefinition(message=layer, where=where, unknown=tuple(owned["layer", index]))
-        for index, (layer, where) in enumerate(zip(net.layer, new_places, strict=True))
+        ModernLayer(message=layer, where=where, unknown=tuple(owned["layer", index]))
+        for index, (layer, where) in enumerate(zip(net.layer, places.get("layer", ()), strict=True))
     )
     old = tuple(
         OldLayer(message=layer, where=where, unknown=tuple(owned["layers", index]))
-        for index, (layer, where) in enumerate(zip(net.layers, old_places, strict=True))
+        for index, (layer, where) in enumerate(zip(net.layers, places.get("layers", ()), strict=True))
     )
     header = caffe_pb2.NetParameter()
     for descriptor, value in net.ListFields():
@@ -116,7 +131,7 @@ def draft_of(
     return Draft(header=header, old=old, layers=layers, inputs=inputs, unknown=tuple(rest))
 
 
-def _missing(layers: Sequence[LayerDefinition]) -> list[Diagnostic]:
+def _missing(layers: Sequence[ModernLayer]) -> list[Diagnostic]:
     """What Caffe's schema requires and a layer does not say."""
     return [
         Diagnostic(message=f"`{path}` is required; add it", layer=layer.name, where=layer.where)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from os import PathLike, fspath
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -16,7 +16,7 @@ from caffe2tf.parse.blobs import Pages
 from caffe2tf.parse.caffemodel import read_caffemodel
 from caffe2tf.parse.descriptors import is_repeated
 from caffe2tf.parse.mapped import MappedFile, map_file
-from caffe2tf.parse.network import DEFINITION_FILES, draft_of, read_network
+from caffe2tf.parse.network import DEFINITION_FILES, binary_places, draft_of, read_network
 from caffe2tf.parse.sniff import is_text, require_binary_network
 from caffe2tf.parse.upgrade import upgrade
 from caffe2tf.parse.wire import DELIMITED, LAYERS_INSIDE, Field, Wire, tag, varint_bytes, wire_type
@@ -26,7 +26,7 @@ from caffe2tf.proto import caffe_pb2
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
-    from caffe2tf.parse.definition import LayerDefinition
+    from caffe2tf.parse.draft import ModernLayer
 
 __all__ = ["Upgraded", "upgrade_file"]
 
@@ -130,13 +130,10 @@ class _Network:
         fields = list(wire.fields(0, len(file.map)))
         inside = LAYERS_INSIDE[caffe_pb2.NetParameter]
         spans = [f for key in _ages() for f in fields if (f.number, f.wire) == key]
-        # Layers carry the number of their span as a line: an upgrade drops some, and puts others in front.
-        numbers = iter(range(1, len(spans) + 1))
-        places = {age: [Position(name, next(numbers)) for _ in getattr(net, age)] for age in ("layers", "layer")}
-        draft = upgrade(draft_of(net, unknown, places, Position(name)))
+        draft = upgrade(draft_of(net, unknown, binary_places(net, name), Position(name)))
         if draft.problems:
-            raise NetworkError([replace(p, where=Position(name)) for p in draft.problems])
-        notes = [replace(n, where=None) for n in draft.notes]
+            raise NetworkError(draft.problems)
+        notes = list(draft.notes)
         layers = tuple(_layer(wire, layer, spans, notes) for layer in draft.layers)
         foreign = [f for f in fields if (f.number, f.wire) not in inside and not _known(caffe_pb2.NetParameter, f)]
         head = draft.header.SerializeToString(deterministic=True) + _raw(wire, foreign)
@@ -159,12 +156,12 @@ def _ages() -> tuple[tuple[int, int], tuple[int, int]]:
     return tag(caffe_pb2.NetParameter, "layers"), tag(caffe_pb2.NetParameter, "layer")
 
 
-def _layer(wire: Wire, layer: LayerDefinition, spans: Sequence[Field], notes: list[Diagnostic]) -> _Layer:
+def _layer(wire: Wire, layer: ModernLayer, spans: Sequence[Field], notes: list[Diagnostic]) -> _Layer:
     """One layer with what its old span holds; a layer that the upgrade made (Input) has none."""
     head = layer.message.SerializeToString(deterministic=True)
-    if not layer.where.line:
+    if layer.where.layer is None:  # an Input layer that the upgrade added
         return _Layer(head=head, blobs=())
-    span = spans[layer.where.line - 1]
+    span = spans[layer.where.layer]
     message = LAYERS_INSIDE[caffe_pb2.NetParameter][span.number, span.wire]
     fields = list(wire.fields(span.start, span.stop))
     inner = [f for f in fields if (f.number, f.wire) in LAYERS_INSIDE[message]]
@@ -177,7 +174,7 @@ def _layer(wire: Wire, layer: LayerDefinition, spans: Sequence[Field], notes: li
     for field in kept:
         what = "means something else in the modern form, and is dropped" if field.number in modern else "is kept"
         told = f"field {field.number}, which Caffe does not know, {what}"
-        notes.append(Diagnostic.note(told, layer=layer.name))
+        notes.append(Diagnostic.note(told, layer=layer.name, where=layer.where))
     head += _raw(wire, [f for f in kept if f.number not in modern])
     return _Layer(head=head, blobs=tuple(f for f in fields if (f.number, f.wire) == tag(message, "blobs")))
 

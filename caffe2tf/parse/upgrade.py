@@ -11,8 +11,7 @@ from dataclasses import replace
 from typing import Final
 
 from caffe2tf.diagnostics import Diagnostic
-from caffe2tf.parse.definition import LayerDefinition
-from caffe2tf.parse.draft import Draft, OldLayer
+from caffe2tf.parse.draft import Draft, ModernLayer, OldLayer
 from caffe2tf.parse.upgrade_v0 import upgrade_v0
 from caffe2tf.parse.upgrade_v1 import upgrade_v1
 from caffe2tf.proto import caffe_pb2
@@ -57,10 +56,10 @@ def _with_transform(layer: OldLayer) -> OldLayer:
         return layer
     message = caffe_pb2.V1LayerParameter()
     message.CopyFrom(layer.message)
-    source = getattr(message, block)
+    parameters = getattr(message, block)
     for name in names:
-        setattr(message.transform_param, name, getattr(source, name))
-        source.ClearField(name)
+        setattr(message.transform_param, name, getattr(parameters, name))
+        parameters.ClearField(name)
     return replace(layer, message=message)
 
 
@@ -91,7 +90,7 @@ def _upgrade_inputs(draft: Draft) -> Draft:
         first = index * _DIMS_PER_INPUT
         own = shapes[index].dim if shapes else dims[first : first + _DIMS_PER_INPUT]
         message.input_param.shape.add().dim.extend(own)
-    draft = replace(draft, layers=(LayerDefinition(message=message, where=draft.inputs), *draft.layers))
+    draft = replace(draft, layers=(ModernLayer(message=message, where=draft.inputs), *draft.layers))
     draft = _noted(draft, f"input {listed} became the top of an Input layer")
     if given > len(names):
         draft = _noted(draft, "there are more input shapes than inputs; Caffe ignores the last ones, and so do we")
@@ -99,7 +98,7 @@ def _upgrade_inputs(draft: Draft) -> Draft:
 
 
 def _upgrade_batch_norm(draft: Draft) -> Draft:
-    changed = [x for x in draft.layers if x.type == "BatchNorm" and len(x.message.param) == 3 and _learns(x)]
+    changed = [x for x in draft.layers if x.message.type == "BatchNorm" and len(x.message.param) == 3 and _learns(x)]
     if not changed:
         return draft
     frozen = {id(layer): _frozen(layer) for layer in changed}
@@ -109,11 +108,11 @@ def _upgrade_batch_norm(draft: Draft) -> Draft:
     return _noted(draft, f"{count} BatchNorm layer{plural} had three `param`; their rates were set to 0, as in Caffe")
 
 
-def _learns(layer: LayerDefinition) -> bool:
+def _learns(layer: ModernLayer) -> bool:
     return any(spec.lr_mult or spec.decay_mult for spec in layer.message.param)
 
 
-def _frozen(layer: LayerDefinition) -> LayerDefinition:
+def _frozen(layer: ModernLayer) -> ModernLayer:
     message = caffe_pb2.LayerParameter()
     message.CopyFrom(layer.message)
     for spec in message.param:

@@ -8,8 +8,8 @@ from typing import Final
 
 from caffe2tf.diagnostics import Diagnostic
 from caffe2tf.errors import ParseError
-from caffe2tf.parse.definition import LayerDefinition, UnknownField
-from caffe2tf.parse.draft import Draft, OldLayer, copy_field
+from caffe2tf.parse.definition import UnknownField
+from caffe2tf.parse.draft import Draft, ModernLayer, OldLayer, copy_field
 from caffe2tf.parse.prototxt import parse_into
 from caffe2tf.parse.text_file import TextFile
 from caffe2tf.proto import caffe_pb2
@@ -71,12 +71,11 @@ def upgrade_v1(draft: Draft) -> Draft:
         layer, more = _upgraded(old)
         modern.append(layer)
         notes += more
-    # A binary file has no positions; there the older layers come first, because sorting is stable.
     layers = sorted((*modern, *draft.layers), key=lambda layer: layer.where)
     return replace(draft, old=(), layers=tuple(layers), notes=(*draft.notes, *notes))
 
 
-def _upgraded(old: OldLayer) -> tuple[LayerDefinition, list[Diagnostic]]:
+def _upgraded(old: OldLayer) -> tuple[ModernLayer, list[Diagnostic]]:
     message = old.message
     new = caffe_pb2.LayerParameter()
     for field, value in message.ListFields():
@@ -94,7 +93,7 @@ def _upgraded(old: OldLayer) -> tuple[LayerDefinition, list[Diagnostic]]:
     elif message.HasField("type"):
         new.type = modern_type(caffe_pb2.V1LayerParameter.LayerType.Name(message.type))
     unknown = _taken_up(new, (x for x in old.unknown if x.path != "type"))
-    return LayerDefinition(message=new, where=old.where, unknown=unknown), notes
+    return ModernLayer(message=new, where=old.where, unknown=unknown), notes
 
 
 def modern_type(word: str) -> str:

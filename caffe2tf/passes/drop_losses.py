@@ -96,7 +96,7 @@ class _Removal:
     def _activate(self, graph: Graph, node: Node, type_: str, layer: Layer, *, final: bool) -> None:
         value = _top_of_activation(graph, node, {v.blob for v in self.values}, final=final)
         self.values.append(value)
-        self.kept.append(replace(node, layer=layer, inputs=node.inputs[:1], outputs=(value.id,), blobs=()))
+        self.kept.append(replace(node, layer=layer, inputs=node.inputs[:1], outputs=(value.id,), blobs=(), params=()))
         becomes = f"{type_} becomes {type_of(type(layer))}, blob {value.blob!r}"
         self.notes.append(Diagnostic.note(becomes, layer=node.name, where=node.where))
 

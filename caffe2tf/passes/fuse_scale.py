@@ -31,6 +31,8 @@ def fuse_scale(graph: Graph) -> Graph:
             return None
         shape = graph.values[second.inputs[0]].shape
         layer = first.layer.absorb(second.layer, shape)
-        return None if layer is None else replace(first, layer=layer, blobs=first.blobs + second.blobs)
+        if layer is None:
+            return None
+        return replace(first, layer=layer, blobs=first.blobs + second.blobs, params=first.params + second.params)
 
     return fuse_in_place(graph, join)

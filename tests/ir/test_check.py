@@ -6,15 +6,17 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 
-from caffe2tf.ir import Block, Graph, Layout, Node, Value
+from caffe2tf.ir import Block, Graph, Layout, Node, NodeBlob, Value
 from caffe2tf.ir.check import BrokenGraphError, check_graph, violations
 from caffe2tf.ir.layer import Layer
 from caffe2tf.layers.activation.activations import ReLU, TanH
 from caffe2tf.layers.arithmetic.inner_product import InnerProduct
 from caffe2tf.layers.data.source import Input
 from caffe2tf.layers.shape.split import Split
+from caffe2tf.parse import ParamSpec
 from tests.passes.graphs import dense
 
 SHAPE = (2, 6)
@@ -72,6 +74,10 @@ BROKEN = {
     "a shape that the layer does not give": (
         graph(DATA, A, values={"y": value("y", (2, 5))}),
         "value 'y' is 2x5, node 'a' gives 2x6",
+    ),
+    "another number of specifications than blobs": (
+        graph(DATA, replace(A, blobs=(NodeBlob(array=np.ones(3)),), params=(ParamSpec(), ParamSpec())), B),
+        "node 'a' has 1 trained blobs and 2 specifications",
     ),
     "a layer in two nodes": (graph(DATA, A, replace(B, parts=("a", "b"))), "layer 'a' is part of 2 nodes"),
     "an echo of two values": (

@@ -42,7 +42,7 @@ def test_a_definition_tells_what_the_file_says(tmp_path: Path) -> None:
     path = written(tmp_path, TEXT)
     definition = read_network(path)
     assert (definition.name, definition.file) == ("net", str(path))
-    assert list(definition.state.stage) == ["s"]
+    assert definition.state.stages == ("s",)
     assert [(x.name, x.type, x.bottoms, x.tops) for x in definition.layers] == [
         ("input", "Input", (), ("data",)),
         ("conv", "Convolution", ("data",), ("conv",)),
@@ -71,7 +71,7 @@ def test_a_binary_gives_its_structure_without_blobs(tmp_path: Path) -> None:
     (layer,) = definition.layers
     assert (definition.name, layer.name, layer.message.inner_product_param.num_output) == ("GoogLeNet", "fc", 27)
     assert not layer.message.blobs
-    assert layer.where == Position(str(path))
+    assert (layer.where, str(layer.where)) == (Position(str(path), layer=0), f"{path}[0]")
 
 
 def test_a_binary_of_each_age_gives_modern_layers(tmp_path: Path) -> None:

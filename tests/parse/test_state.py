@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from caffe2tf.errors import NetworkError, UsageError
-from caffe2tf.parse import NetworkDefinition, read_network
-from caffe2tf.proto import caffe_pb2
+from caffe2tf.parse import NetState, NetworkDefinition, Phase, read_network
 
 
 def network(folder: Path, text: str) -> NetworkDefinition:
@@ -67,8 +66,8 @@ layer { name: "level" include { min_level: 1 } }"""
     definition = network(tmp_path, text)
     selected = definition.select(phase="TEST", stages=("given",))
     assert [x.name for x in selected.layers] == ["own", "test"]
-    assert selected.state == caffe_pb2.NetState(phase=caffe_pb2.TEST, level=0, stage=["own", "given"])
-    assert definition.state == caffe_pb2.NetState(phase=caffe_pb2.TRAIN, level=5, stage=["own"])
+    assert selected.state == NetState(phase=Phase.TEST, level=0, stages=("own", "given"))
+    assert definition.state == NetState(phase=Phase.TRAIN, level=5, stages=("own",))
     assert [x.where.line for x in selected.layers] == [2, 3]
 
 

@@ -91,9 +91,9 @@ class BatchNorm(Elementwise):
     def read(cls, proto: LayerProto) -> Self:
         """Parameters; which statistics are used depends on the phase. None of the blobs may learn."""
         p = proto.message.batch_norm_param
-        training = proto.message.phase == 0
+        training = proto.training
         nvidia = p.scale_bias or p.HasField("scale_filler")
-        if any(spec.lr_mult for spec in proto.message.param[:3]) and not nvidia:
+        if any(spec.lr_mult for spec in proto.params[:3]) and not nvidia:
             raise LayerError(
                 "a BatchNorm's blobs are computed, not learnt: each `param` must have `lr_mult: 0` (the default is 1)"
             )

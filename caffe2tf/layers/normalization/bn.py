@@ -91,7 +91,7 @@ class BN(Layer):
     def read(cls, proto: LayerProto) -> Self:
         """Whose layer it is, and its parameters."""
         p = proto.message.bn_param
-        training = proto.message.phase == 0
+        training = proto.training
         old = _first_fields(proto)
         pspnet = old.boolean("icnet") or not p.HasField("bn_mode")
         if pspnet and any(name in old for name in _OF_FIRST_PSPNET):

@@ -55,7 +55,7 @@ def definition(type_: str, **parameters: int | list[int]) -> LayerDefinition:
             field.extend(value)
         else:
             setattr(message.convolution_param, name, value)
-    return LayerDefinition(message=message, where=Position("net.prototxt", line=1, column=1))
+    return LayerDefinition.of(message, where=Position("net.prototxt", line=1, column=1))
 
 
 def numbers(low: int, high: int) -> st.SearchStrategy[Pair]:
