@@ -42,7 +42,7 @@ def load_plugin(path: str | os.PathLike[str]) -> None:
     try:
         spec.loader.exec_module(module)
     except Caffe2TFError as e:
-        raise UsageError(f"{path}: {e}") from e
+        raise UsageError(f"{path}: {e.message}", problems=e.problems, hint=e.hint, about=e.about) from e
     except Exception as e:
         cause = f"{type(e).__name__}: {e}"
         raise UsageError(f"{path}: the plugin cannot be imported: {cause}{_line_in(e, file)}") from e

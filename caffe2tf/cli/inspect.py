@@ -54,10 +54,10 @@ def inspect(
 
     load_plugins(plugin)
     definition = read_network(net)
-    with open_trained(definition, weights) as source:
+    with open_trained(definition, weights) as blobs:
         found = survey(
             definition,
-            source,
+            blobs,
             phase=phase,
             stages=stage or (),
             level=level,

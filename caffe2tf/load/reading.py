@@ -101,9 +101,9 @@ def _check_counts(cls: type[Layer], definition: LayerDefinition) -> None:
         low, high = allowed
         if have < low or (high is not None and have > high):
             want = f"{low} or more" if high is None else str(low) if low == high else f"{low} to {high}"
-            raise LayerError(f"a {definition.type} layer takes {want} {what}s, {have} given")
+            raise LayerError(f"a layer of type {definition.type} takes {want} {what}s, {have} given")
     if cls.tops is PER_BOTTOM and len(definition.bottoms) != len(definition.tops):
         raise LayerError(
-            f"a {definition.type} layer has one top for each bottom: "
+            f"a layer of type {definition.type} has one top for each bottom: "
             f"{len(definition.bottoms)} bottoms and {len(definition.tops)} tops are given"
         )

@@ -36,7 +36,7 @@ def _on_stub(node: Node, stub: Stub) -> Diagnostic:
         return Diagnostic.note(message, layer=node.name, where=node.where)
     return Diagnostic(
         severity=Severity.NOTE,
-        message=f"{message}; its tops are taken to have the shape of its bottom; if they have another",
+        message=f"{message}; its tops are taken to have the shape of its bottom unless you state another",
         layer=node.name,
         where=node.where,
         hint=Hint.INPUT_SHAPE,

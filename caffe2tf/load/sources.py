@@ -74,5 +74,5 @@ def input_node(value: Value, where: Position) -> tuple[Node, Diagnostic]:
     """
     layer = Input(shapes=(value.shape,), names=(value.blob,))
     node = Node(name=f"{value.blob}@input", layer=layer, inputs=(), outputs=(value.id,), where=where)
-    message = f"no layer writes {value.blob!r}: it is an input, of the shape that you gave"
+    message = f"no layer writes {value.blob!r}, so it is an input of the shape that you gave"
     return node, Diagnostic.note(message, where=where)

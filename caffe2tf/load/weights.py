@@ -136,7 +136,7 @@ class _Pairing:
         fillers = [self.specs[o.node][o.index] for o in owners]
         if None in have and not self._may_fill(fillers, have):
             want = _listed([s for s, b in zip(specs, have, strict=True) if b is None])
-            self.misfits[node.name] = [f"needs {want}, the file holds nothing for it"]
+            self.misfits[node.name] = [f"needs {want}, but the file has no blobs for it"]
             return node
         try:
             arrays = [b.array() if b else _filled(f, o) for b, f, o in zip(have, fillers, owners, strict=True)]
@@ -163,7 +163,7 @@ class _Pairing:
         files = ", ".join(str(f) for f in self.weights.files) if self.weights else "no weight file"
         matched = any(not self.misfits.get(name) for name in self.taken)
         foreign = self.weights is not None and not matched
-        remark = " Not one layer matches: are these the weights of another network?" if foreign else ""
+        remark = " No layer matches. Are these the weights of another network?" if foreign else ""
         return WeightsError(f"the weights ({files}) do not fit the network.{remark}", problems=problems)
 
     def _take(self, node: Node, blobs: Sequence[Blob]) -> None:
@@ -195,12 +195,12 @@ def _listed(specs: Sequence[BlobSpec]) -> str:
 
 def _wrong_count(specs: Sequence[BlobSpec], blobs: Sequence[Blob]) -> str:
     have = [format_shape(b.shape) for b in blobs if not b.absent]
-    return f"needs {len(specs)} blobs ({_listed(specs)}), the file holds {len(have)} ({', '.join(have)})"
+    return f"needs {len(specs)} blobs ({_listed(specs)}), but the file has {len(have)} ({', '.join(have)})"
 
 
 def _filled(spec: BlobSpec, owner: Member) -> Array:
     if spec.filler is None:
-        raise LayerError(f"{spec.name} has no filler, and the file holds nothing for it")
+        raise LayerError(f"{spec.name} has no filler, and the file has no blob for it")
     return spec.filler.fill(spec.shape, seed=f"{owner.node}/{owner.index}")
 
 

@@ -216,6 +216,19 @@ def test_a_shape_for_a_blob_that_is_not_an_input_is_refused(tmp_path: Path) -> N
     assert found == ["a shape is given for 'date', which is not an input; inputs: 'data'"]
 
 
+def test_a_shape_for_an_input_with_a_problem_is_not_refused_as_well(tmp_path: Path) -> None:
+    text = DATA.replace('top: "data"', 'top: "data" bottom: "data"')
+    (found,) = (p for p in problems(tmp_path, text, input_shapes={"data": (1, 2)}) if "bottoms" in p)
+    assert found.startswith(":1:1: layer 'data': a layer of type Input takes 0 bottoms")
+
+
+def test_notes_are_in_the_order_of_the_file(tmp_path: Path) -> None:
+    relu = 'layer { name: "r" type: "ReLU" bottom: "data" top: "x" debug { a: 1 } }\n'
+    text = DATA + relu + relu.replace('"x"', '"y"') + "profile { on: true }\n"
+    places = [note.where for note in load(tmp_path, text).notes]
+    assert [place.line if place else 0 for place in places] == [2, 3, 3, 4]
+
+
 def test_no_layer_in_the_phase(tmp_path: Path) -> None:
     text = DATA.replace("input_param", "include { phase: TRAIN } input_param")
     assert problems(tmp_path, text) == ["no layer is left for phase TEST"]

@@ -127,16 +127,16 @@ def test_all_blobs_that_do_not_fit_are_listed_with_both_shapes(tmp_path: Path, o
     assert lines == [
         "  layer 'a': weight is 4x3 in the network, 3x4 in the file",
         "  layer 'a': bias is 4 in the network, 7 in the file",
-        "  layer 'c': needs 2 blobs (weight 2x5, bias 2), the file holds 3 (2x5, 2, 1x2)",
-        "  layer 'd': needs 2 blobs (weight 2x2, bias 2), the file holds 1 (2x2)",
-        "  layer 'e': needs weight 2x2, bias 2, the file holds nothing for it",
+        "  layer 'c': needs 2 blobs (weight 2x5, bias 2), but the file has 3 (2x5, 2, 1x2)",
+        "  layer 'd': needs 2 blobs (weight 2x2, bias 2), but the file has 1 (2x2)",
+        "  layer 'e': needs weight 2x2, bias 2, but the file has no blobs for it",
     ]
 
 
 def test_weights_of_another_network(tmp_path: Path, of: Arrays) -> None:
     for layers in ([("conv1", [of["aw"]])], [("a", [of["bw"], of["bb"]]), ("conv1", [of["aw"]])]):
         head = refused(tmp_path, TWO, save(tmp_path / "n.caffemodel", layers))[0]
-        assert head.endswith("Not one layer matches: are these the weights of another network?")
+        assert head.endswith("No layer matches. Are these the weights of another network?")
 
 
 def test_a_survey_has_the_same_error(tmp_path: Path, of: Arrays) -> None:
@@ -188,7 +188,7 @@ def test_the_last_of_several_files_counts(tmp_path: Path, of: Arrays, as_text: b
     ]
     given: WeightFiles = ",".join(map(str, files)) if as_text else files
     check(load(tmp_path, TWO, given), {"a": [of["aw"], of["ab"]], "b": [2 * of["bw"], of["bb"]]})
-    assert "holds 1 (5x4)" in refused(tmp_path, TWO, list(reversed(files)))[1]
+    assert "has 1 (5x4)" in refused(tmp_path, TWO, list(reversed(files)))[1]
 
 
 @pytest.mark.parametrize("form", ["caffemodel", "h5"])
@@ -233,8 +233,8 @@ def test_a_blob_that_is_not_shared_may_not_be_omitted(tmp_path: Path, of: Arrays
     text = X + dense("a", "x", 3) + dense("b", "xa", 3, "", 'param { name: "w" }')
     lines = refused(tmp_path, text, save_h5(tmp_path / "n.h5", {"a": {1: of["c"]}, "b": {0: of["v"]}}))
     assert lines[1:] == [
-        "  layer 'a': needs 2 blobs (weight 3x3, bias 3), the file holds 1 (3)",
-        "  layer 'b': needs 2 blobs (weight 3x3, bias 3), the file holds 1 (3x3)",
+        "  layer 'a': needs 2 blobs (weight 3x3, bias 3), but the file has 1 (3)",
+        "  layer 'b': needs 2 blobs (weight 3x3, bias 3), but the file has 1 (3x3)",
     ]
 
 
@@ -268,7 +268,7 @@ def test_blobs_that_no_file_holds(tmp_path: Path, of: Arrays) -> None:
     check(load(tmp_path, stated, weights), {"a": [of["aw"], of["ab"]], "b": [np.full((5, 4), 2), np.full(5, -1)]})
     drawn = X + dense("a", "x", 4) + dense("b", "xa", 5, 'weight_filler { type: "xavier" } bias_filler { }')
     assert refused(tmp_path, drawn, weights)[1:] == [
-        "  layer 'b': needs weight 5x4, bias 5, the file holds nothing for it"
+        "  layer 'b': needs weight 5x4, bias 5, but the file has no blobs for it"
     ]
 
 

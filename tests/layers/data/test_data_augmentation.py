@@ -202,7 +202,7 @@ def test_a_mean_of_other_channels_or_none_at_all_is_refused() -> None:
     text, x = layer("recompute_mean: 10"), draw(2, 3, 4, 5)
     with pytest.raises(Caffe2TFError, match="mean of each pixel is 1x3x4x5 in the network, 1x2x4x5 in the file"):
         run_layer(text, {"x": x}, blobs(10, draw(1, 2, 4, 5)))
-    with pytest.raises(Caffe2TFError, match=r"needs 3 blobs .* the file holds 1"):
+    with pytest.raises(Caffe2TFError, match=r"needs 3 blobs .* but the file has 1"):
         run_layer(text, {"x": x}, {"aug": [np.zeros((1, 1, 1, 1))]})
 
 

@@ -126,7 +126,7 @@ def test_a_bottom_that_nobody_gives_is_an_input_where_its_shape_is_given(tmp_pat
         converted(tmp_path, HEAD)
     done = converted(tmp_path, HEAD, data=(2, 3, 7, 9))
     assert done.inputs == {"data": (2, 7, 9, 3)}
-    assert any("no layer writes 'data': it is an input" in str(note) for note in done.notes)
+    assert any("no layer writes 'data', so it is an input" in str(note) for note in done.notes)
     net = tmp_path / "net.prototxt"
     assert caffe2tf.run(net, None, {"data": np.ones((1, 3, 4, 5))})["conv"].shape == (1, 4, 2, 3)
 

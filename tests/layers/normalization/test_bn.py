@@ -216,5 +216,5 @@ def test_errors_of_shapes(tmp_path: Path) -> None:
     assert "must have 2 to 4 axes, and the one that holds its channels, not 2x3" in refused(layer("axis: 2"), (2, 3))
     with pytest.raises(Caffe2TFError, match=r"scale is 1x3x1x1 in the network, 3 in the file"):
         remarked(tmp_path, layer("bn_mode: LEARN"), [np.ones(3, np.float32)] * 2)
-    with pytest.raises(Caffe2TFError, match=r"needs 4 blobs \(slope 1x3x1x1, .*\), the file holds 2"):
+    with pytest.raises(Caffe2TFError, match=r"needs 4 blobs \(slope 1x3x1x1, .*\), but the file has 2"):
         remarked(tmp_path, layer("frozen: true"), trained(3, 2))
