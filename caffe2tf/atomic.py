@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all."""
+"""Atomic writing of single files: a file appears whole or not at all."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ __all__ = ["atomic_writer", "refuse_null", "refuse_overwriting", "whole_file", "
 
 @contextmanager
 def whole_file(path: str | os.PathLike[str], *, suffix: str = ".tmp") -> Iterator[Path]:
-    """A path beside ``path`` for the block to write a file to, which takes the place of ``path`` when it ends well.
+    """Yield a temporary path in the folder of the target; move it to the target when the block ends.
 
-    When the block is left by an exception of any kind, that file is removed and the target keeps its old content. A
-    link is followed.
+    If the block raises an exception, the temporary file is removed and the target keeps its content. Symbolic links are
+    followed.
 
     Args:
         path: the target.
-        suffix: what the file beside it is to end in, for writers that look at that.
+        suffix: the suffix of the temporary file, for writers that depend on it.
 
     Raises:
-        OutputError: the target is not a plain file, or the system refuses to write it.
+        OutputError: the target is not a regular file, or cannot be written.
     """
     refuse_null(path)
     try:
         target = Path(os.path.realpath(path))
-    except FileNotFoundError as error:  # a name is looked up in the current folder
-        raise OutputError(f"{os.fspath(path)}: the current folder is not there any more; write elsewhere") from error
+    except FileNotFoundError as error:  # relative paths need the current folder
+        raise OutputError(f"{os.fspath(path)}: the current folder no longer exists; write elsewhere") from error
     _refuse_special(target)
-    # A short name of its own: adding to the target's name could make it too long.
+    # Not derived from the target's name, which might become too long.
     temporary = target.with_name(f".caffe2tf-{os.urandom(6).hex()}{suffix}")
     try:
         try:
@@ -44,16 +44,16 @@ def whole_file(path: str | os.PathLike[str], *, suffix: str = ".tmp") -> Iterato
             temporary.replace(target)
         finally:
             with suppress(OSError):
-                temporary.unlink()  # gone already when all went well
-    except OSError as error:  # explained last, when the file no longer takes up space
+                temporary.unlink()  # already moved if the block succeeded
+    except OSError as error:  # explained after the cleanup, so that the reported free space is right
         raise _explained(error, target) from error
 
 
 @contextmanager
 def atomic_writer(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
-    """A `whole_file`, open for reading and writing in binary; its ``name`` is that of the file beside the target.
+    """Like `whole_file`, but yield the temporary file, open for reading and writing in binary mode.
 
-    The file gets the permissions that any new file gets.
+    The file gets the default permissions of a new file.
 
     Raises:
         OutputError: as for `whole_file`.
@@ -63,7 +63,7 @@ def atomic_writer(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
 
 
 def write_whole(path: str | os.PathLike[str], pieces: Iterable[bytes | memoryview]) -> None:
-    """Writes `pieces` one after the other to a file, whole or not at all.
+    """Write `pieces` one after the other to a file, atomically.
 
     Raises:
         OutputError: as for `whole_file`.
@@ -74,7 +74,7 @@ def write_whole(path: str | os.PathLike[str], pieces: Iterable[bytes | memoryvie
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:
-    """Writes a text file, UTF-8 with Unix line ends, whole or not at all.
+    """Write a text file atomically, UTF-8 with Unix line endings.
 
     Raises:
         OutputError: as for `whole_file`.
@@ -83,44 +83,44 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
 
 
 def refuse_null(path: str | os.PathLike[str]) -> None:
-    """Refuses a name that no system takes, and that Python answers with an error of another kind.
+    """Refuse a path with a null character, for which Python would raise ValueError.
 
     Raises:
-        OutputError: there is a null character in it.
+        OutputError: the path contains a null character.
     """
     name = os.fspath(path)
     if "\0" in name:
-        raise OutputError(f"{name!r}: cannot be written: there is a null character in the name; choose another")
+        raise OutputError(f"{name!r}: the name contains a null character; choose another")
 
 
 def refuse_overwriting(path: str | os.PathLike[str], sources: Iterable[str | os.PathLike[str]]) -> None:
-    """Refuses a target that is one of the files that it is made from, by whatever name.
+    """Refuse a target that is one of the files that are read to make it, also through links.
 
     Args:
         path: the target.
-        sources: what is read; names of files that are not there are passed over.
+        sources: the files that are read; files that do not exist are ignored.
 
     Raises:
         OutputError: the target is one of them.
     """
     for source in sources:
-        with suppress(OSError, ValueError):  # ValueError: a null character, told when the file is opened
+        with suppress(OSError, ValueError):  # ValueError: a null character, which is reported when the file is opened
             if Path(path).samefile(source):
                 raise OutputError(
-                    f"{os.fspath(path)}: this is read to make the result, and would be written over; write elsewhere"
+                    f"{os.fspath(path)}: this file is read to make the result and would be overwritten; write elsewhere"
                 )
 
 
 def _refuse_special(target: Path) -> None:
-    """Replacing a directory would fail late, replacing a device (/dev/null) would succeed."""
+    """Refuse directories, which would fail late, and devices such as /dev/null, which would be replaced."""
     try:
         mode = target.stat().st_mode
-    except OSError:  # not there, which is well; anything else shows when the file is created
+    except OSError:  # it does not exist; other errors show when the file is created
         return
     if stat.S_ISDIR(mode):
-        raise OutputError(f"{target}: is a directory; name a file")
+        raise OutputError(f"{target}: this is a directory; give a file name")
     if not stat.S_ISREG(mode):
-        raise OutputError(f"{target}: is not a plain file; name another file")
+        raise OutputError(f"{target}: not a regular file; give another name")
 
 
 def _explained(error: OSError, target: Path) -> OutputError:
@@ -129,13 +129,13 @@ def _explained(error: OSError, target: Path) -> OutputError:
         case errno.ENOSPC | errno.EDQUOT:
             why = f"no space left on the device{_free(folder)}; free some, or write elsewhere"
         case errno.EFBIG:
-            why = "larger than files may be here (see `ulimit -f`); write elsewhere"
+            why = "larger than the limit for files (see `ulimit -f`); write elsewhere"
         case errno.EACCES | errno.EPERM:
             why = f"no permission to write in {folder}; write elsewhere"
         case errno.EROFS:
             why = f"{folder} is on a read-only file system; write elsewhere"
         case errno.ENOENT | errno.ENOTDIR:
-            why = f"there is no folder {folder}; create it first"
+            why = f"the folder {folder} does not exist; create it first"
         case errno.ENAMETOOLONG:
             why = "the name is too long; choose a shorter one"
         case _:

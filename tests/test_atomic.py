@@ -49,7 +49,7 @@ def test_a_writer_that_wrote_nothing_is_an_error(tmp_path: Path) -> None:
 
 
 def test_a_name_with_a_null_character(tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match="cannot be written: there is a null character"):
+    with pytest.raises(OutputError, match="the name contains a null character"):
         write_text(f"{tmp_path}/a\0b", "text")
     assert names(tmp_path) == []
 
@@ -58,7 +58,7 @@ def test_a_target_that_is_a_source(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("old")
     (tmp_path / "link").symlink_to("file")
     for target in (tmp_path / "file", tmp_path / "link", f"{tmp_path}/./file"):
-        with pytest.raises(OutputError, match="this is read"):
+        with pytest.raises(OutputError, match="this file is read"):
             refuse_overwriting(target, [tmp_path / "missing", "a\0b", str(tmp_path / "file")])
     refuse_overwriting(tmp_path / "missing", [tmp_path / "missing", tmp_path / "file"])
     refuse_overwriting(tmp_path / "file", [])
@@ -67,11 +67,11 @@ def test_a_target_that_is_a_source(tmp_path: Path) -> None:
 def test_targets_that_are_no_plain_files(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="is a directory"):
         write_text(tmp_path, "text")
-    with pytest.raises(OutputError, match="there is no folder"):
+    with pytest.raises(OutputError, match="does not exist; create it first"):
         write_text(tmp_path / "missing" / "file", "text")
     with pytest.raises(OutputError, match="name is too long"):
         write_text(tmp_path / ("x" * 300), "text")
-    with pytest.raises(OutputError, match="not a plain file"):
+    with pytest.raises(OutputError, match="not a regular file"):
         write_text(os.devnull, "text")
     assert names(tmp_path) == []
 

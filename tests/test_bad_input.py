@@ -272,7 +272,7 @@ def _run(digits: Path, tmp_path: Path, file: Path) -> tuple[int, str]:
 
 def test_input_files_that_cannot_be_read(tmp_path: Path, digits: Path) -> None:
     file = tmp_path / "in.npz"
-    assert _run(digits, tmp_path, file) == (2, f"caffe2tf: {file}: there is no such file\n")
+    assert _run(digits, tmp_path, file) == (2, f"caffe2tf: {file}: no such file\n")
     for content in (b"", b"PK\x03\x04 broken", b"\x93NUMPY\x01\x00", np.random.default_rng(0).bytes(99)):
         file.write_bytes(content)
         code, said = _run(digits, tmp_path, file)

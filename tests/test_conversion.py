@@ -145,7 +145,7 @@ def test_what_is_read_is_not_written_over(digits: Path, tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(".")
     for out in (tmp_path, tmp_path / "link"):
         with pytest.raises(
-            caffe2tf.OutputError, match=r"digits\.h5: this is read to make the result, and would be written over"
+            caffe2tf.OutputError, match=r"digits\.h5: this file is read to make the result and would be overwritten"
         ):
             caffe2tf.convert(tmp_path / "deploy.prototxt", tmp_path / "digits.h5", out)
     (tmp_path / "link").unlink()

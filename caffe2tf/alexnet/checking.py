@@ -1,4 +1,4 @@
-"""Whether this machine converts AlexNet rightly, and whether a weight file is what its .caffemodel says."""
+"""Checks that this machine converts AlexNet correctly, and that a weight file equals its .caffemodel."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ if TYPE_CHECKING:
 
 __all__ = ["AlexNetReport", "WeightVerdict", "check", "compare_with_recording"]
 
-_FC6_INPUT = (256, 6, 6)  # pool5 of one image in Caffe's order: what fc6 reads as 9216 values
+_FC6_INPUT = (256, 6, 6)  # pool5 in Caffe's axis order (C, H, W): the 9216 inputs of fc6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WeightVerdict:
-    """Whether a weight, brought back into Caffe's order, is its blob bit for bit.
+    """Whether a weight, transposed back into Caffe's order, equals its blob bit for bit.
 
     Attributes:
-        layer: its layer's name.
-        weight: its name in Keras, ``kernel`` or ``bias``.
-        shape: in Keras' order.
-        same: the verdict.
-        differing: how many values differ.
+        layer: the name of the layer.
+        weight: ``kernel`` or ``bias``.
+        shape: the shape in Keras.
+        same: whether all values are equal.
+        differing: the number of values that differ.
     """
 
     layer: str
@@ -51,13 +51,14 @@ class AlexNetReport:
     """The outcome of `check`.
 
     Attributes:
-        activations: all 14 blobs against the recording: drawn weights, regenerated and run on this machine.
-        weights_file: the weight file that was checked, too; None where none was given.
-        weights: a verdict on each of its weights; empty where no .caffemodel was given.
-        drawn: whether it holds the drawn weights, exactly.
-        own_activations: then, all 14 blobs against the recording, computed with the file itself.
-        caffemodel_sha1: digest of the .caffemodel that it was held against.
-        published: whether that is the model that BVLC published as bvlc_alexnet; None where none was given.
+        activations: the comparison of all 14 blobs with the recording, for drawn weights that were regenerated and run
+            on this machine.
+        weights_file: the weight file that was checked; None if none was given.
+        weights: a verdict on each of its weights; empty if no .caffemodel was given.
+        drawn: whether the file holds exactly the drawn weights.
+        own_activations: if so, the comparison of all 14 blobs computed with the file.
+        caffemodel_sha1: the SHA-1 of the .caffemodel; None if none was given.
+        published: whether that is BVLC's published bvlc_alexnet; None if no .caffemodel was given.
     """
 
     activations: Report
@@ -70,12 +71,12 @@ class AlexNetReport:
 
     @property
     def same(self) -> bool:
-        """Whether nothing that was compared differs."""
+        """Whether everything that was compared is the same."""
         own = self.own_activations is None or self.own_activations.same
         return self.activations.same and own and all(w.same for w in self.weights)
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain data for JSON."""
+        """Return the report as plain data for JSON."""
         return {
             "same": self.same,
             "activations": self.activations.as_dict(),
@@ -94,25 +95,25 @@ def check(
     caffemodel: str | os.PathLike[str] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> AlexNetReport:
-    """Proves that this machine converts AlexNet rightly, and that a weight file holds what it should.
+    """Check the conversion of AlexNet on this machine, and optionally a weight file.
 
-    Weights drawn by a fixed rule are regenerated, loaded by the emitted code, and run; every blob is compared with what
-    real Caffe computed. It takes about 10 seconds, and 500 MB of temporary files that are removed.
+    Random weights, the same on every machine, are converted, loaded by the emitted code and run. Every blob is compared
+    with activations recorded from Caffe. This takes about 10 seconds and 500 MB of temporary files.
 
     Args:
-        weights_file: also load this ``.npy``, ``.h5`` or ``.npz``, by the emitted code.
-        caffemodel: what it was regenerated from: every weight, brought back into Caffe's order, must be its blob bit
-            for bit.
-        progress: called with (values done, values in all) while the weights are drawn and regenerated.
+        weights_file: a weight file to check as well; it is loaded by the emitted code.
+        caffemodel: the model that it was regenerated from. Every weight, transposed back into Caffe's order, must equal
+            its blob bit for bit.
+        progress: called with (values done, values in total) while weights are drawn and regenerated.
 
     Raises:
-        UsageError: a ``caffemodel`` without a ``weights_file``.
-        WeightsError: one of the files holds weights of another network.
-        Caffe2TFError: a file cannot be read, or the temporary ones cannot be written.
+        UsageError: `caffemodel` is given without `weights_file`.
+        WeightsError: a file holds weights of another network.
+        Caffe2TFError: a file cannot be read, or the temporary files cannot be written.
     """
     if caffemodel is not None and weights_file is None:
         raise UsageError(f"{caffemodel}: name the weight file that was regenerated from it, too")
-    given = build(weights_file) if weights_file is not None else None  # first: what is wrong with it shows at once
+    given = build(weights_file) if weights_file is not None else None  # first, so that mistakes show at once
     weights, digest = _against(given, caffemodel) if given is not None and caffemodel is not None else ((), None)
     model = _drawn_model(progress)
     drawn = given is not None and _equal_models(given, model)
@@ -128,7 +129,7 @@ def check(
 
 
 def _drawn_model(progress: Callable[[int, int], None] | None) -> keras.Model:
-    """The drawn weights, by the whole way that a user's take: .caffemodel, weight file, emitted loader."""
+    """Return a model with the drawn weights, which take the same path as a user's: file, conversion, emitted loader."""
     done = 0
 
     def drew(values: int) -> None:
@@ -149,10 +150,10 @@ def _drawn_model(progress: Callable[[int, int], None] | None) -> keras.Model:
 
 
 def compare_with_recording(model: keras.Model) -> Report:
-    """Verdicts on all 14 blobs that an AlexNet with the drawn weights computes, against what real Caffe computed.
+    """Compare all 14 blobs of an AlexNet with drawn weights with activations recorded from Caffe.
 
     Args:
-        model: from `build`, or from the module that `caffe2tf.convert` wrote, with the weights of
+        model: the model from `build`, or from the module that `caffe2tf.convert` wrote, with the weights of
             `write_drawn_caffemodel`.
     """
     return compare_blobs(activations(model, draw_images()), recorded_activations(), writers=blob_writers())
@@ -164,7 +165,7 @@ def _equal_models(one: keras.Model, other: keras.Model) -> bool:
 
 
 def _against(model: keras.Model, caffemodel: str | os.PathLike[str]) -> tuple[tuple[WeightVerdict, ...], str]:
-    """A verdict on each weight of the model, and the SHA-1 of the .caffemodel."""
+    """Return a verdict on each weight of the model, and the SHA-1 of the .caffemodel."""
     verdicts = []
     with open_weights(caffemodel) as source:
         refuse_caffenet(source)
@@ -188,9 +189,9 @@ def _variables(model: keras.Model) -> Mapping[tuple[str, str], npt.NDArray[np.fl
 
 
 def in_caffe_order(layer: str, value: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """A weight of Keras in Caffe's order: (outputs, inputs / group, height, width), (outputs, inputs), or as it is.
+    """Transpose a Keras weight into Caffe's order: (outputs, inputs / group, H, W), (outputs, inputs) or a vector.
 
-    It states the layout once more, on its own, so that a conversion is not held against itself.
+    This states the layout independently of the conversion, so that the conversion is not compared with itself.
     """
     if value.ndim == 4:
         return value.transpose(3, 2, 0, 1)
@@ -201,6 +202,6 @@ def in_caffe_order(layer: str, value: npt.NDArray[np.float32]) -> npt.NDArray[np
 
 
 def _differing(one: npt.NDArray[np.float32], other: npt.NDArray[np.float32]) -> int:
-    """How many values are not the same bits, in row-major order: -0 differs from 0, and a NaN equals itself."""
+    """Count values with different bits, in row-major order; -0 differs from 0, and equal NaNs are the same."""
     mine, theirs = (np.ascontiguousarray(a).reshape(-1).view(np.uint32) for a in (one, other))
     return int(np.count_nonzero(mine != theirs))

@@ -1,8 +1,8 @@
-"""Weights and inputs of networks, drawn from their names alone, the same on every machine.
+"""Random weights and inputs that are the same on every machine.
 
-A parameter blob is a function of its layer's name and type, its place in the layer, and its shape. It comes from
-NumPy's RandomState, whose sequences are frozen for good, seeded with the CRC-32 of ``<layer>/<place>``. So what Caffe
-computed with such weights can be recorded without keeping them. A params file is a JSON list of
+A blob depends only on the name and type of its layer, its index in the layer, and its shape. Its values come from
+NumPy's RandomState, whose sequences never change, seeded with the CRC-32 of ``<layer>/<index>``. Activations that Caffe
+computed with such weights can therefore be recorded without storing the weights. A params file is a JSON list of
 ``[layer name, layer type, [blob shape, ...]]``.
 """
 
@@ -26,7 +26,7 @@ Draws: TypeAlias = npt.NDArray[np.float64]
 Sampler: TypeAlias = Callable[[np.random.RandomState, int], Draws]
 
 CHUNK = 1 << 20
-"""Values drawn at once: sequences do not depend on it, memory does."""
+"""Number of values drawn at once. It affects the memory used, not the values."""
 
 BATCH_NORM_FACTOR = 997.25
 """The third blob of a BatchNorm layer, by which Caffe divides the other two."""
@@ -34,7 +34,7 @@ BATCH_NORM_FACTOR = 997.25
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LayerParameters:
-    """A layer with trained blobs: its name, Caffe type, and the shapes of the blobs in Caffe's order."""
+    """A layer with trained blobs: its name, its Caffe type, and the shapes of its blobs in Caffe's order."""
 
     name: str
     type: str
@@ -42,25 +42,45 @@ class LayerParameters:
 
 
 def random_state(key: str) -> np.random.RandomState:
-    """The generator that belongs to ``key``."""
+    """Return the random generator for a key."""
     return np.random.RandomState(zlib.crc32(key.encode()) & 0x7FFFFFFF)
 
 
 def draw_blob(layer: str, layer_type: str, place: int, shape: Sequence[int]) -> npt.NDArray[np.float32]:
-    """Parameter blob number ``place`` of a layer, in Caffe's ``shape``."""
+    """Draw the trained blob number `place` of a layer.
+
+    Args:
+        layer: the name of the layer.
+        layer_type: its Caffe type, which decides the distribution.
+        place: the index of the blob in the layer.
+        shape: Caffe's shape of the blob.
+
+    Returns:
+        The blob, float32.
+    """
     chunks = list(_chunks(layer, layer_type, place, tuple(shape)))
     return np.concatenate(chunks).reshape(tuple(shape)) if chunks else np.empty(tuple(shape), "<f4")
 
 
 def draw_input(blob: str, shape: Sequence[int]) -> npt.NDArray[np.float32]:
-    """A network's input blob in Caffe's axes: noise in the range of pixels where it has 4 axes, else normal noise."""
+    """Draw an input blob.
+
+    A blob of 4 axes is uniform in the range of mean-subtracted pixels, any other one normal.
+
+    Args:
+        blob: the name of the blob.
+        shape: its shape, in Caffe's axis order.
+
+    Returns:
+        The blob, float32.
+    """
     rng, size = random_state(f"input/{blob}"), tuple(shape)
     values = rng.uniform(-120.0, 135.0, size) if len(size) == 4 else rng.standard_normal(size) * 1.5
     return np.asarray(values).astype("<f4")
 
 
 def read_params(path: Path) -> tuple[LayerParameters, ...]:
-    """The layers that a params file lists.
+    """Read a params file.
 
     Raises:
         OSError: the file cannot be read.
@@ -79,12 +99,12 @@ def read_params(path: Path) -> tuple[LayerParameters, ...]:
 def write_caffemodel(
     layers: Sequence[LayerParameters], path: Path, progress: Callable[[int], None] | None = None
 ) -> None:
-    """Writes the drawn weights as a Caffe model, a chunk at a time: no blob is ever held whole.
+    """Write drawn weights as a .caffemodel, in chunks, so that no blob is ever whole in memory.
 
     Args:
-        layers: what to draw.
+        layers: the layers to draw.
         path: the file to write.
-        progress: called with the count of values drawn since the last call.
+        progress: called with the number of values drawn since the last call.
 
     Raises:
         OSError: the file cannot be written.
@@ -113,7 +133,7 @@ def _constant(value: float) -> Sampler:
     return lambda _, size: np.full(size, value)
 
 
-# Samplers of all the layer's blobs: that of a blob runs after those of the blobs before it, on the same generator.
+# One sampler per blob of the layer. It runs after the samplers of the preceding blobs, on the same generator.
 _IN_SEQUENCE: dict[str, tuple[Sampler, ...]] = {
     "BatchNorm": (
         _normal(0.5, BATCH_NORM_FACTOR),
@@ -132,7 +152,7 @@ _ALIKE: dict[str, Sampler] = {
 
 
 def _samplers(layer_type: str, place: int, shape: Shape) -> tuple[Sampler, ...]:
-    """What to draw, the blob itself last; what comes before it only moves the generator on."""
+    """Return the samplers to run. The last one draws the blob, the others only advance the generator."""
     if layer_type in _IN_SEQUENCE:
         return _IN_SEQUENCE[layer_type][: place + 1]
     if layer_type in _ALIKE:
@@ -147,7 +167,7 @@ def _samplers(layer_type: str, place: int, shape: Shape) -> tuple[Sampler, ...]:
 
 
 def _chunks(layer: str, layer_type: str, place: int, shape: Shape) -> Iterator[npt.NDArray[np.float32]]:
-    """The blob's values in order, `CHUNK` at a time."""
+    """Yield the values of a blob in order, `CHUNK` at a time."""
     rng = random_state(f"{layer}/{place}")
     *before, own = _samplers(layer_type, place, shape)
     for sampler in before:
@@ -163,7 +183,7 @@ def _sizes(total: int) -> Iterator[int]:
 
 
 def _write_layer(layer: LayerParameters, out: BinaryIO, progress: Callable[[int], None]) -> None:
-    """One `layer` field of a NetParameter. Its length comes first, so the blobs are measured before they are drawn."""
+    """Write one `layer` field of a NetParameter. Lengths precede contents, so sizes are computed before drawing."""
     identity = _field(1, layer.name.encode()) + _field(2, layer.type.encode())
     dims = [_field(7, _field(1, b"".join(_varint(d) for d in shape))) for shape in layer.shapes]
     data = [_head(5, 4 * math.prod(shape)) for shape in layer.shapes]
@@ -187,7 +207,7 @@ def _varint(value: int) -> bytes:
 
 
 def _head(number: int, length: int) -> bytes:
-    """What stands before the ``length`` bytes of field ``number``."""
+    """Return the tag and length prefix of a length-delimited field."""
     return _varint(number << 3 | 2) + _varint(length)
 
 

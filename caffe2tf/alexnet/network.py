@@ -1,4 +1,4 @@
-"""AlexNet as a Keras model, built by the source that a conversion emits, and the blobs it computes on the way."""
+"""AlexNet as a Keras model, built by the emitted source, and its activations."""
 
 from __future__ import annotations
 
@@ -34,7 +34,14 @@ _WEIGHT_FILES = (".npy", ".h5", ".hdf5", ".npz")  # what the emitted loader tell
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Network:
-    """The emitted module, the Keras layer that gives each blob in the order of the network, and Caffe's that does."""
+    """The emitted AlexNet.
+
+    Attributes:
+        module: the emitted module.
+        layers: for each blob in the order of the network, the Keras layer that outputs it.
+        values: for each blob, its value in the graph.
+        writers: for each blob, the Caffe layer that writes it last.
+    """
 
     module: ModuleType
     layers: Mapping[str, str]
@@ -45,7 +52,7 @@ class _Network:
 @functools.cache
 def _network() -> _Network:
     definition = read_network(definition_path())
-    graph = load_graph(definition, fill=True)  # the values are not used, but a network with weights can load some
+    graph = load_graph(definition, fill=True)  # the values are not used, but only a network with weights gets a loader
     plan = plan_conversion(graph, definition)
     computed = {b: v for b, v in plan.program.graph.final_values().items() if v not in dict(plan.program.inputs)}
     return _Network(
@@ -57,39 +64,39 @@ def _network() -> _Network:
 
 
 def blob_writers() -> Mapping[str, str]:
-    """For each of AlexNet's blobs but the input, the Caffe layer that writes it last."""
+    """Return, for each blob except the input, the Caffe layer that writes it last."""
     return _network().writers
 
 
 def build(weights: str | os.PathLike[str] | None = None) -> keras.Model:
-    """AlexNet as a Keras model, built by the source that `caffe2tf.convert` emits for it.
+    """Build AlexNet as a Keras model, from the source that `caffe2tf.convert` emits for it.
 
-    To train it for other classes, put a layer of your own on ``model.get_layer("drop7").output``.
+    To train it for other classes, add a layer after ``model.get_layer("drop7").output``.
 
     Args:
-        weights: what `regenerate` or `caffe2tf.convert` wrote: ``.npy``, ``.h5`` or ``.npz``. A ``.npy`` file is a
-            pickle, of which nothing but arrays is read. None leaves the weights as Keras initialises them.
+        weights: a weight file written by `regenerate` or `caffe2tf.convert`. Only arrays are read from
+            the pickle in a ``.npy`` file. None keeps Keras' initial weights.
 
     Returns:
-        A model that takes ``{"data": images}``, float32 (N, 227, 227, 3), BGR with the mean subtracted as in Caffe, and
-        gives ``{"prob": probabilities}``, float32 (N, 1000).
+        A model from ``{"data": images}``, (N, 227, 227, 3) float32, BGR with the mean subtracted as in Caffe, to
+        ``{"prob": probabilities}``, (N, 1000) float32.
 
     Raises:
-        UsageError: the file is of another kind, as its name tells.
+        UsageError: the file name has another suffix.
         ParseError: the file cannot be read.
-        WeightsError: its names or shapes are not those of AlexNet; all that differ are listed.
+        WeightsError: names or shapes are not those of AlexNet; all differences are listed.
     """
     if weights is None:
         fresh: keras.Model = _network().module.build()
         return fresh
-    path = _weight_file(weights)  # first: what is wrong with it shows before TensorFlow is imported
+    path = _weight_file(weights)  # before TensorFlow is imported, so that mistakes show at once
     module = _network().module
     try:
         model: keras.Model = module.build(weights=str(path))
     except ValueError as e:
         raise WeightsError(str(e) if str(path) in str(e) else f"{path}: these are not weights of AlexNet: {e}") from e
     except Exception as e:  # a damaged pickle can raise anything
-        raise ParseError(f"{path}: this is no readable file of weights ({type(e).__name__}: {e})") from e
+        raise ParseError(f"{path}: not a readable weight file ({type(e).__name__}: {e})") from e
     return model
 
 
@@ -105,20 +112,21 @@ def _weight_file(given: str | os.PathLike[str]) -> Path:
 
 
 def activations(model: keras.Model, images: npt.NDArray[np.float32]) -> dict[str, npt.NDArray[np.float32]]:
-    """All blobs that an AlexNet computes, by Caffe's name and in the order of the network.
+    """Run AlexNet and return all its blobs.
 
     Args:
-        model: from `build`, or from the module that `caffe2tf.convert` wrote for AlexNet.
-        images: in Caffe's order, (N, 3, 227, 227).
+        model: the model from `build`, or from the module that `caffe2tf.convert` wrote for AlexNet.
+        images: preprocessed images, (N, 3, 227, 227) float32, in Caffe's axis order.
 
     Returns:
-        The 14 blobs, float32, in Caffe's order (N, C, H, W); a blob that is rewritten in place holds its last value.
+        The 14 blobs by Caffe's name, in the order of the network, float32, in Caffe's axis order. A blob that is
+        rewritten in place has its last value.
     """
     import keras  # noqa: PLC0415 - takes seconds, and only running a model needs it
 
     network = _network()
     whole = keras.Model(model.inputs, [model.get_layer(layer).output for layer in network.layers.values()])
-    with keras.device("cpu:0"):  # where the recording was made: GPUs round products to fewer bits unless told not to
+    with keras.device("cpu:0"):  # as in the recording: GPUs may round products to fewer bits (TF32)
         results = whole.predict_on_batch([np.ascontiguousarray(np.moveaxis(images, 1, -1))])
     pairs = zip(network.values.items(), results, strict=True)
     return {b: np.ascontiguousarray(v.layout.to_caffe(np.asarray(r, np.float32))) for (b, v), r in pairs}

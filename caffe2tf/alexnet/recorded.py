@@ -1,7 +1,7 @@
-"""The files that the package carries: a definition of AlexNet, and what real Caffe computed with it.
+"""Files in the package: a definition of AlexNet, and activations that Caffe computed with it.
 
-`alexnet.npz` digests all 14 blobs of one forward pass: the weights were drawn as `alexnet.params.json` lists them, the
-input as `alexnet.inputs.json` does, both by the rule of `caffe2tf.alexnet.drawn`.
+`alexnet.npz` holds digests of all 14 blobs of one forward pass. `caffe2tf.alexnet.drawn` draws the weights, listed in
+`alexnet.params.json`, and the input, listed in `alexnet.inputs.json`.
 """
 
 from __future__ import annotations
@@ -26,31 +26,31 @@ __all__ = ["PARAMETERS", "definition_path", "draw_images", "recorded_activations
 _DATA = Path(__file__).parent / "data"
 
 PARAMETERS = 60_965_224
-"""Trained values of AlexNet."""
+"""The number of AlexNet's trained values."""
 
 
 def definition_path() -> Path:
-    """The definition of AlexNet, for Caffe and for `caffe2tf.convert`: input ``data``, output ``prob``."""
+    """Return the path of AlexNet's definition, with input ``data`` and output ``prob``."""
     return _DATA / "alexnet.prototxt"
 
 
 def recorded_activations() -> Reference:
-    """What real Caffe computed for `draw_images` with the weights of `write_drawn_caffemodel`: digests of 14 blobs."""
+    """Return digests of the 14 blobs that Caffe computed from `draw_images` and `write_drawn_caffemodel`."""
     return read_reference(_DATA / "alexnet.npz")
 
 
 def draw_images() -> npt.NDArray[np.float32]:
-    """The input that the recording was made with: float32 in Caffe's order, (2, 3, 227, 227), noise like pixels."""
+    """Return the input of the recording: noise in the range of pixels, (2, 3, 227, 227) float32, NCHW."""
     shapes = json.loads((_DATA / "alexnet.inputs.json").read_text(encoding="utf-8"))
     return draw_input("data", tuple(shapes["data"]))
 
 
 def write_drawn_caffemodel(path: str | os.PathLike[str], progress: Callable[[int], None] | None = None) -> None:
-    """Writes the weights that the recording was made with, 233 MiB, whole or not at all.
+    """Write the weights of the recording as a .caffemodel of 233 MiB, atomically.
 
     Args:
         path: the .caffemodel to write.
-        progress: called with the count of values drawn since the last call, `PARAMETERS` in all.
+        progress: called with the number of values drawn since the last call, `PARAMETERS` in total.
 
     Raises:
         OutputError: the file cannot be written.

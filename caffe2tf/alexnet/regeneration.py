@@ -1,4 +1,4 @@
-"""The published .caffemodel to a weight file for TensorFlow code, by the same way as every conversion."""
+"""Converts the published .caffemodel of AlexNet to a weight file for existing TensorFlow code."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from caffe2tf.parse.weights import TrainedWeights, open_weights
 __all__ = ["PUBLISHED_SHA1", "Regenerated", "file_sha1", "refuse_caffenet", "regenerate"]
 
 PUBLISHED_SHA1 = "9116a64c0fbe4459d18f4bb6b56d647b63920377"
-"""SHA-1 of bvlc_alexnet.caffemodel, as the front matter of its page in BVLC's model zoo states it."""
+"""SHA-1 of bvlc_alexnet.caffemodel, as stated on its page in BVLC's model zoo."""
 
 _FORMATS: Mapping[str, WeightFormat] = {".npy": "npy", ".h5": "h5", ".hdf5": "h5", ".npz": "npz"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Regenerated:
-    """A weight file that was written.
+    """The weight file that `regenerate` wrote.
 
     Attributes:
         weights: the file.
@@ -62,7 +62,7 @@ def regenerate(
     layout: Literal["lists", "dicts"] = "lists",
     progress: Callable[[int, int], None] | None = None,
 ) -> Regenerated:
-    """Writes AlexNet's weights as existing TensorFlow code reads them.
+    """Write AlexNet's weights in the form that existing TensorFlow code reads.
 
     Convolution kernels are (height, width, inputs / group, outputs), fully connected ones (inputs, outputs); fc6 reads
     its inputs in the order height, width, channels.
@@ -109,7 +109,7 @@ def regenerate(
 
 
 def file_sha1(path: Path) -> str:
-    """SHA-1 of a file as 40 hexadecimal digits: no protection from forgery, but what model zoos list."""
+    """Return the SHA-1 of a file as 40 hexadecimal digits. It identifies models of the zoo, but is not secure."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, lambda: hashlib.sha1(usedforsecurity=False)).hexdigest()
 

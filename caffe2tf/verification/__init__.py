@@ -1,4 +1,4 @@
-"""Two sets of activations to a verdict for each blob, and a report."""
+"""Verification: compare activations with recorded ones and report a verdict for each blob."""
 
 from caffe2tf.verification.archive import read_arrays, write_arrays
 from caffe2tf.verification.compare import BlobVerdict, Tolerance

@@ -1,4 +1,4 @@
-"""Two arrays of activations to a verdict: names, shape, finiteness, then closeness."""
+"""Compares one blob with its recording: shape, then finiteness, then closeness."""
 
 from __future__ import annotations
 
@@ -17,46 +17,46 @@ if TYPE_CHECKING:
 __all__ = ["BlobVerdict", "Tolerance", "judge"]
 
 _LARGEST = float(np.finfo(np.float32).max)
-_SQUARABLE = 1e140  # the squares of many smaller values have a finite sum in float64
-_NEGLIGIBLE = 1e-6  # an absolute difference at which float32 arithmetic on values of order 1 says nothing
+_SQUARABLE = 1e140  # below this, sums of squares are finite in float64
+_NEGLIGIBLE = 1e-6  # an absolute difference within the rounding of float32 arithmetic on values of order 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tolerance:
-    """When two blobs are the same.
+    """The largest differences at which two blobs count as the same.
 
     Attributes:
-        relative: greatest ``||ours - reference|| / ||reference||``.
-        peak: greatest single difference, as a share of the reference's greatest magnitude.
+        relative: bound of the relative L2 difference, ``||ours - reference|| / ||reference||``.
+        peak: bound of the largest single difference, as a fraction of the largest magnitude in the reference.
     """
 
     relative: float = 1e-5
     peak: float = 1e-4
 
     def __post_init__(self) -> None:
-        """Refuses what would call anything the same.
+        """Check the bounds.
 
         Raises:
             UsageError: a bound is negative or not finite.
         """
         for name, bound in (("relative", self.relative), ("peak", self.peak)):
             if not 0 <= bound < math.inf:
-                raise UsageError(f"tolerance {name} is {bound:g}; it must be 0 or more, and finite")
+                raise UsageError(f"tolerance {name} must be 0 or more and finite, not {bound:g}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BlobVerdict:
-    """What the comparison of one blob found.
+    """The outcome of comparing one blob.
 
     Attributes:
-        blob: its name.
+        blob: the name of the blob.
         layer: the Caffe layer that writes it last.
-        same: the verdict.
-        shape: ours, in Caffe's axis order; None where we have no such blob.
-        max_abs: greatest difference; None where nothing could be compared.
-        relative_l2: ``||ours - reference|| / ||reference||``; None likewise.
-        reason: what differs; empty where nothing does.
-        note: what to know although nothing differs; else empty.
+        same: whether the blob is within the tolerance.
+        shape: our shape, in Caffe's axis order; None if our network has no such blob.
+        max_abs: the largest absolute difference; None if no values could be compared.
+        relative_l2: ``||ours - reference|| / ||reference||``; None if no values could be compared.
+        reason: what differs; "" if nothing does.
+        note: a remark although nothing differs; else "".
     """
 
     blob: str
@@ -70,7 +70,15 @@ class BlobVerdict:
 
 
 def judge(blob: str, layer: str, ours: npt.NDArray[Any], reference: Recorded, tolerance: Tolerance) -> BlobVerdict:
-    """The verdict on one blob; both sides in Caffe's axis order."""
+    """Compare one blob with its recording.
+
+    Args:
+        blob: the name of the blob.
+        layer: the layer that writes it.
+        ours: our values, in Caffe's axis order.
+        reference: the recording, in Caffe's axis order.
+        tolerance: the bounds.
+    """
     reason, distance = _difference(ours, reference, tolerance)
     return BlobVerdict(
         blob=blob,
@@ -80,13 +88,13 @@ def judge(blob: str, layer: str, ours: npt.NDArray[Any], reference: Recorded, to
         max_abs=None if distance is None else distance.max_abs,
         relative_l2=None if distance is None else distance.relative_l2,
         reason=reason,
-        note="" if reason or distance is not None else "no finite value was there to compare",
+        note="" if reason or distance is not None else "the blob has no finite value to compare",
     )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Distance:
-    """How far apart two sets of finite values are; infinite where float64 cannot hold it."""
+    """The distance between two sets of finite values; infinite if it exceeds float64."""
 
     max_abs: float
     relative_l2: float
@@ -102,13 +110,13 @@ class _Distance:
 
 
 def _difference(ours: npt.NDArray[Any], reference: Recorded, tolerance: Tolerance) -> tuple[str, _Distance | None]:
-    """What differs, "" for nothing, and by how much, where that can be said."""
+    """Return what differs, or "", and the distance if there is one."""
     if ours.shape != reference.shape:
         return f"shape {_extents(ours.shape)}, the reference has {_extents(reference.shape)}", None
-    with np.errstate(over="ignore"):  # of longer floats than float64
+    with np.errstate(over="ignore"):  # for long doubles
         got, want = reference.sample(ours).astype("f8"), reference.values.astype("f8")
     if not want.size:
-        return "there is nothing to compare: the reference is empty", None
+        return "nothing to compare: the reference is empty", None
     other = _other_kinds(got, want)
     if other:
         return other + _beyond_single(reference.values), None
@@ -119,39 +127,39 @@ def _difference(ours: npt.NDArray[Any], reference: Recorded, tolerance: Toleranc
 
 
 def _other_kinds(got: npt.NDArray[Any], want: npt.NDArray[Any]) -> str:
-    """Where NaN, infinity and minus infinity do not stand for themselves."""
+    """Return how NaN and infinities differ, or ""."""
     elsewhere = np.isfinite(got) != np.isfinite(want)
     if elsewhere.any():
-        return f"non-finite values stand in other places ({elsewhere.sum()} of {want.size})"
+        return f"non-finite values are in other places ({elsewhere.sum()} of {want.size})"
     unlike = ~np.isfinite(want) & (got != want) & ~(np.isnan(got) & np.isnan(want))
     if not unlike.any():
         return ""
     mine, theirs = got[unlike][0], want[unlike][0]
-    return f"non-finite values are of another kind ({unlike.sum()} of {want.size}): {mine}, the reference has {theirs}"
+    return f"non-finite values differ ({unlike.sum()} of {want.size}): {mine}, the reference has {theirs}"
 
 
 def _beyond_single(values: npt.NDArray[Any]) -> str:
-    """What may explain that a value of ours is infinite."""
+    """Return a possible reason why one of our values is infinite, or ""."""
     beyond = values[np.isfinite(values) & (np.abs(values) > _LARGEST)]
     if not beyond.size:
         return ""
-    return f"; the reference holds {beyond[0]:g}, and networks compute in float32, which ends at {_LARGEST:.2g}"
+    return f"; the reference holds {beyond[0]:g}, more than the largest float32 ({_LARGEST:.2g})"
 
 
 def _too_far(distance: _Distance, reference: Recorded, tolerance: Tolerance) -> str:
     if distance.max_abs <= _NEGLIGIBLE:
         return ""
     if math.isinf(distance.max_abs):
-        return "the greatest difference is more than float64 can hold"
+        return "the largest difference exceeds float64"
     if distance.relative_l2 > tolerance.relative:
-        return f"relative L2 {distance.relative_l2:.3g} is over {tolerance.relative:g}"
+        return f"relative L2 difference {distance.relative_l2:.3g} exceeds {tolerance.relative:g}"
     if distance.max_abs > tolerance.peak * reference.peak:
-        return f"max abs {distance.max_abs:.3g} is over {tolerance.peak:g} of the peak {reference.peak:.3g}"
+        return f"largest difference {distance.max_abs:.3g} exceeds {tolerance.peak:g} of the peak {reference.peak:.3g}"
     return ""
 
 
 def _other_norm(ours: npt.NDArray[Any], reference: Recorded, tolerance: Tolerance) -> str:
-    """Of a blob that was recorded at some places alone: whether the whole of it is as large, and as finite."""
+    """Compare the norm of the whole blob, if the recording is a digest; return how it differs, or ""."""
     if reference.norm is None:
         return ""
     what, mine, theirs = "norm", _norm(ours), reference.norm
@@ -165,11 +173,11 @@ def _other_norm(ours: npt.NDArray[Any], reference: Recorded, tolerance: Toleranc
 
 
 def _norm(values: npt.NDArray[Any]) -> float:
-    """The L2 norm, not finite where one of the values is not, and where float64 cannot hold it."""
+    """Return the L2 norm; not finite if a value is not finite, or the norm exceeds float64."""
     with np.errstate(over="ignore", invalid="ignore"):
         return float(np.linalg.norm(values.astype("f8")))
 
 
 def _extents(shape: tuple[int, ...]) -> str:
-    """A shape for a person."""
+    """Format a shape for messages."""
     return "x".join(map(str, shape)) or "scalar"

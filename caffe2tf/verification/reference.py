@@ -22,15 +22,15 @@ _FED, _LEFT = "in/", "out/"
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Recorded:
-    """One blob as it was recorded, in Caffe's axis order.
+    """The recording of one blob, in Caffe's axis order.
 
     Attributes:
-        shape: of the whole blob.
-        values: the values recorded, flat.
-        index: where in the flat blob they stand; None for all of it.
-        peak: greatest finite magnitude that is known of the blob.
-        norm: L2 norm of the whole blob, not finite where the blob has such values; None where `values` are all of it.
-        overflowed: whether the norm is infinite although every value is finite: their squares were too large.
+        shape: the shape of the whole blob.
+        values: the recorded values, flat.
+        index: positions of the values in the flat blob; None if all values are recorded.
+        peak: the largest known finite magnitude in the blob.
+        norm: the L2 norm of the whole blob, which is not finite if a value is not; None if all values are recorded.
+        overflowed: whether the norm is infinite because squares overflowed, although all values are finite.
     """
 
     shape: tuple[int, ...]
@@ -42,15 +42,15 @@ class Recorded:
 
     @classmethod
     def whole(cls, array: npt.ArrayLike) -> Recorded:
-        """A blob of which every value is at hand."""
+        """Return the recording of a blob with all its values."""
         a = np.asarray(array)
         finite = a[np.isfinite(a)] if a.dtype.kind == "f" else a
-        with np.errstate(over="ignore"):  # a peak beyond float64
+        with np.errstate(over="ignore"):  # long doubles may exceed float64
             peak = float(np.abs(finite.astype("f8")).max()) if finite.size else 0.0
         return cls(shape=a.shape, values=a.reshape(-1), index=None, peak=peak)
 
     def sample(self, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """The values of another blob of this shape at the places recorded."""
+        """Return the values of another blob of the same shape at the recorded positions."""
         flat = array.reshape(-1)
         return flat if self.index is None else flat[self.index]
 
@@ -60,8 +60,8 @@ class Reference:
     """Recorded activations.
 
     Attributes:
-        blobs: what to compare with, by blob.
-        arrays: what the network was fed, as far as the recording tells: by blob, and of more blobs than are inputs.
+        blobs: the recordings to compare with, by blob.
+        arrays: whole arrays by blob, from which the network's inputs are taken.
     """
 
     blobs: Mapping[str, Recorded]
@@ -69,20 +69,23 @@ class Reference:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Every blob that there is anything of."""
+        """The names of all blobs in the recording."""
         return tuple(dict.fromkeys([*self.blobs, *self.arrays]))
 
 
 def read_reference(source: str | os.PathLike[str] | Mapping[str, npt.ArrayLike]) -> Reference:
-    """Recorded activations, from arrays by blob name or an ``.npz`` of them.
+    """Read recorded activations.
 
-    The key ``in/<blob>`` holds what the network was fed, ``out/<blob>`` what the blob held in the end, which is another
-    thing where a layer rewrites an input in place; a key without prefix stands for both. Five keys ``<blob>/shape``,
-    ``/index``, ``/value``, ``/l2`` and ``/absmax`` together are a digest of one blob.
+    A key is the name of a blob. If a layer rewrites an input in place, ``in/<blob>`` holds the values that were fed,
+    and ``out/<blob>`` those after the forward pass. The five keys ``<blob>/shape``, ``/index``, ``/value``, ``/l2`` and
+    ``/absmax`` together are a digest: shape, positions of some values, these values, norm and peak of the whole blob.
+
+    Args:
+        source: the path of an ``.npz`` file, or arrays by key.
 
     Raises:
-        ParseError: the file cannot be read, or holds something other than numbers.
-        VerificationError: it holds no blob.
+        ParseError: the file cannot be read, or contains something other than numbers.
+        VerificationError: it contains no blob.
     """
     if isinstance(source, Mapping):
         return _reference({k: np.asarray(v) for k, v in source.items()}, "")
@@ -90,7 +93,7 @@ def read_reference(source: str | os.PathLike[str] | Mapping[str, npt.ArrayLike])
 
 
 def _reference(arrays: Mapping[str, npt.NDArray[Any]], where: str) -> Reference:
-    """What arrays by key say; ``where`` begins the messages: the file, if there is one."""
+    """Return the reference in `arrays`; `where` begins error messages with the file, if there is one."""
     names = [k.removesuffix("/shape") for k in arrays if k.endswith("/shape")]
     digests = [b for b in names if all(f"{b}/{part}" in arrays for part in _DIGEST)]
     parts = {f"{b}/{part}" for b in digests for part in _DIGEST}

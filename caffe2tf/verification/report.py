@@ -1,4 +1,4 @@
-"""The outcome of a verification: a verdict for every blob, in the order of the network."""
+"""The report of a verification: a verdict for each blob, in the order of the network."""
 
 from __future__ import annotations
 
@@ -16,12 +16,18 @@ if TYPE_CHECKING:
 
 __all__ = ["Report", "compare_blobs"]
 
-_INSERTED = re.compile(r".+_\d+_split_\d+\Z")  # blobs of the Split layers that Caffe itself inserts
+_INSERTED = re.compile(r".+_\d+_split_\d+\Z")  # blobs of Split layers that Caffe inserts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """Verdicts on all blobs that the reference holds, in the order in which the network computes them."""
+    """The outcome of a verification.
+
+    Attributes:
+        verdicts: one for each blob of the reference, in the order in which the network computes them.
+        tolerance: the bounds that were applied.
+        unreferenced: computed blobs that the reference does not contain.
+    """
 
     verdicts: tuple[BlobVerdict, ...]
     tolerance: Tolerance
@@ -29,16 +35,16 @@ class Report:
 
     @property
     def same(self) -> bool:
-        """Whether every blob is the same; never true where nothing was compared."""
+        """Whether all blobs are the same. False if nothing was compared."""
         return bool(self.verdicts) and all(v.same for v in self.verdicts)
 
     @property
     def first_difference(self) -> BlobVerdict | None:
-        """The first blob, in the order of the network, that differs."""
+        """The first blob in the order of the network that differs; None if none does."""
         return next((v for v in self.verdicts if not v.same), None)
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain data for JSON."""
+        """Return the report as plain data for JSON."""
         first = self.first_difference
         return {
             "same": self.same,
@@ -57,13 +63,13 @@ def compare_blobs(
     writers: Mapping[str, str],
     tolerance: Tolerance | None = None,
 ) -> Report:
-    """Verdicts on every blob of the reference.
+    """Compare computed blobs with a reference.
 
     Args:
-        ours: arrays by blob, in the order in which the network computes them, in Caffe's axis order.
+        ours: our blobs in the order of the network, in Caffe's axis order.
         reference: recorded activations.
-        writers: for each of our blobs, the layer that writes it last; inputs have none and are not compared.
-        tolerance: when two blobs are the same.
+        writers: for each blob, the layer that writes it last. Inputs have none and are not compared.
+        tolerance: the bounds; None for the default ones.
 
     Raises:
         VerificationError: the two sides have no blob in common.

@@ -77,7 +77,7 @@ def test_all_of_it(
     assert demo.main(["--out", str(scratch / "made" / "here")]) == 0
     text = capsys.readouterr().out
     assert "14 of 14 blobs are the same" in text
-    assert "Everything is as Caffe computed it." in text
+    assert "Everything is the same as in Caffe." in text
     files = sorted(p.name for p in (scratch / "made" / "here").iterdir() if p.is_file())
     assert files == ["AlexNet.h5", "AlexNet.py", "caffe_layers.py", "digits.h5", "digits.py"]
 

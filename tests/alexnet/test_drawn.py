@@ -40,5 +40,5 @@ def test_the_drawn_weights_are_those_that_caffe_was_given(caffemodel: Path) -> N
 
 
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match=r"there is no folder .*nowhere"):
+    with pytest.raises(OutputError, match=r"the folder .*nowhere does not exist"):
         alexnet.write_drawn_caffemodel(tmp_path / "nowhere" / "alexnet.caffemodel")

@@ -144,7 +144,7 @@ def test_what_is_read_is_not_written_over(digits: Path, tmp_path: Path) -> None:
     (tmp_path / "link.h5").symlink_to(source)
     before = {p.name: p.read_bytes() for p in tmp_path.iterdir()}
     for out in (source, tmp_path / "link.h5", net):
-        with pytest.raises(OutputError, match=rf"{out.name}: this is read"):
+        with pytest.raises(OutputError, match=rf"{out.name}: this file is read"):
             alexnet.regenerate(source, out, prototxt=net)
     assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == before
 

@@ -106,7 +106,7 @@ def test_a_truncated_file_leaves_the_output_untouched(tmp_path: Path, v1: Path) 
 
 @pytest.mark.parametrize(
     ("place", "why"),
-    [(".", "is a directory"), ("missing/new.caffemodel", "there is no folder")],
+    [(".", "is a directory"), ("missing/new.caffemodel", "does not exist; create it first")],
 )
 def test_an_output_that_cannot_be_written(tmp_path: Path, v1: Path, place: str, why: str) -> None:
     done = caffe2tf("upgrade", v1, "-o", tmp_path / place)

@@ -59,7 +59,9 @@ def test_the_first_layer_that_differs_is_named_first(
     wrong["fc4"] = blobs["fc4"] + 1
     done = verify(digits, tmp_path, wrong)
     assert done.code == 1
-    assert done.out.startswith("DIFFERS first at layer 'pool2', blob 'pool2': relative L2 0.0099 is over 1e-05\n")
+    assert done.out.startswith(
+        "DIFFERS first at layer 'pool2', blob 'pool2': relative L2 difference 0.0099 exceeds 1e-05\n"
+    )
     assert "DIFFERS" not in next(line for line in done.out.splitlines()[1:] if line.split()[1] == "fc3")
     assert sum("DIFFERS" in line for line in done.out.splitlines()[1:]) == 2
 
@@ -103,11 +105,11 @@ def test_a_blob_without_finite_values(tmp_path: Path) -> None:
     done = outcome(-np.inf)
     assert done.code == 0, done.out + done.err
     line = done.out.splitlines()[1].split(maxsplit=5)
-    assert line == ["p", "y", "2x3", "-", "-", "same: no finite value was there to compare"]
+    assert line == ["p", "y", "2x3", "-", "-", "same: the blob has no finite value to compare"]
     for other in (np.inf, np.nan):
         done = outcome(other)
         assert done.code == 1
-        assert f"of another kind (6 of 6): -inf, the reference has {other}" in done.out
+        assert f"non-finite values differ (6 of 6): -inf, the reference has {other}" in done.out
 
 
 def test_a_wider_tolerance(digits: Path, tmp_path: Path, blobs: dict[str, np.ndarray]) -> None:
@@ -160,7 +162,7 @@ def test_references_that_do_not_match_the_network(digits: Path, tmp_path: Path, 
     nan[1, 2] = np.nan
     done = verify(digits, tmp_path, blobs | {"fc4": nan})
     assert done.code == 1
-    assert "non-finite values stand in other places (1 of 30)" in done.out
+    assert "non-finite values are in other places (1 of 30)" in done.out
     assert verify(digits, tmp_path, blobs | {"fc4": np.array(["text"])}).code == 2
     assert verify(digits, tmp_path, blobs | {"fc4": blobs["fc4"][:0]}).code == 1
 
@@ -197,7 +199,7 @@ def test_run_does_not_overwrite_its_inputs(digits: Path, tmp_path: Path, blobs: 
         assert (done.code, done.out) == (2, "")
         assert (
             done.err
-            == f"caffe2tf: {out}: this is read to make the result, and would be written over; write elsewhere\n"
+            == f"caffe2tf: {out}: this file is read to make the result and would be overwritten; write elsewhere\n"
         )
     assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == before
 
