@@ -1,4 +1,4 @@
-"""BatchNorm: normalisation by stored or own statistics, in some forks with a scale and an offset."""
+"""BatchNorm: normalization of each channel, in some forks with a scale and a bias of its own."""
 
 from __future__ import annotations
 
@@ -27,49 +27,66 @@ if TYPE_CHECKING:
 
 __all__ = ["BatchNorm"]
 
-_NVIDIA_EPS: Final = float(np.float32(1e-5))  # the least that cuDNN takes
+_NVIDIA_EPS: Final = float(np.float32(1e-5))  # cuDNN's minimum
 
 _ORDERS: Final[Mapping[str, tuple[str, ...]]] = {
     "": ("mean", "variance", "factor", "scale", "bias"),
     "0.15": ("scale", "bias", "mean", "variance", "reserved"),
     "0.14": ("scale", "bias", "reserved", "mean", "variance"),
 }
-"""The trained blobs in the order of the file: of all Caffes today, and of two old ones of NVIDIA's."""
+"""Trained blobs in the order of the weight file. Keys: versions of NVIDIA's Caffe, "" for any Caffe today."""
 
 
 @register("BatchNorm")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchNorm(Elementwise):
-    """``y = (x - mean) / sqrt(variance + eps)`` for each channel (axis 1); in some forks ``y * scale + bias`` of that.
+    """``y = (x - mean) / sqrt(variance + eps)`` for each channel (axis 1), in some forks then ``y * scale + bias``.
 
-    | parameter | default | meaning |
+    The phase and `use_global_stats` decide which mean and variance are used:
+
+    - TEST, `use_global_stats` true: the stored statistics.
+    - TEST, `use_global_stats` false: the statistics of the batch at hand; the stored ones are ignored.
+    - TRAIN: Keras' BatchNormalization, which uses the statistics of the batch only while it is trained. It is frozen if
+      `use_global_stats` is true.
+
+    NVIDIA's fork ignores `use_global_stats`: it uses the stored statistics in TEST, those of the batch in TRAIN.
+
+    A Scale of one factor per channel that overwrites the top becomes part of the Keras layer. It stays a layer of its
+    own if this layer has a scale, ends in a ReLU, uses the statistics of the batch in TEST, or is frozen in TRAIN.
+
+    | parameter (``batch_norm_param``) | default | meaning |
     |---|---|---|
-    | use_global_stats | true in TEST, false in TRAIN | stored statistics, or those of the batch at hand |
+    | use_global_stats | true in TEST, false in TRAIN | use the stored statistics, not those of the batch |
     | moving_average_fraction | 0.999 | weight of the old statistics in training |
-    | eps | 1e-5 | NVIDIA's fork takes at least 1e-5 |
-    | scale_bias | false | NVIDIA: scale and bias are part of the layer; so they are with scale_filler or bias_filler |
-    | scale_filler | constant 1 | NVIDIA: what fills an untrained scale |
-    | bias_filler | constant 0 | NVIDIA, Intel: what fills an untrained bias |
-    | use_weight_bias | true | Intel: scale and bias are part of the layer, with the engines that know it |
-    | bias_term | true | Intel: whether there is a bias beside the scale |
-    | filler | constant 1 | Intel: what fills an untrained scale |
-    | relu | false | Intel: ``max(y, 0)`` at the end |
+    | eps | 1e-5 | added to the variance; NVIDIA's fork takes at least 1e-5 |
+    | scale_bias | false | NVIDIA: the layer has a scale and a bias; implied by scale_filler or bias_filler |
+    | scale_filler | constant 1 | NVIDIA: initial values of the scale |
+    | bias_filler | constant 0 | NVIDIA, Intel: initial values of the bias |
+    | use_weight_bias | true | Intel: the layer has a scale and a bias, if its engine supports them |
+    | bias_term | true | Intel: the layer has a bias in addition to the scale |
+    | filler | constant 1 | Intel: initial values of the scale |
+    | relu | false | Intel: end with ``max(y, 0)`` |
     | add_eps_before_sqrt | true | Synopsys: false divides by ``sqrt(variance) + eps`` |
 
-    Trained blobs: mean (channels), variance (channels), factor (1): mean and variance are stored multiplied by the
-    factor; a factor of 0 means that both are 0. A Scale that overwrites the top becomes part of the Keras layer.
-    In NVIDIA's and Intel's forks scale (channels) and bias (channels) follow. How many blobs the weight file holds
-    decides; NVIDIA's Caffe 0.14 and 0.15 stored them in another order, which is told by where the blob of one value
-    stands.
+    Bottoms: one, of 2 axes or more, (N, C, ...). Tops: one, of the same shape.
 
-    In TEST with use_global_stats false, the batch's own statistics are used, and the stored ones are left out; NVIDIA's
-    fork looks at the phase alone. In TRAIN the layer is Keras' BatchNormalization, which uses the batch's statistics
-    when it is trained alone, and is frozen where use_global_stats is true. In training Keras differs: it stores the
-    mean itself, not a sum with its factor, and the variance of the batch as it is, where Caffe corrects it for the
-    count of values.
+    Trained blobs: mean (C), variance (C), factor (1); in NVIDIA's and Intel's forks also scale (C) and bias (C). Mean
+    and variance are stored multiplied by the factor; a factor of 0 means that both are 0. The number of blobs in the
+    weight file decides whether the layer has a scale and a bias. NVIDIA's Caffe 0.14 and 0.15 store the blobs in
+    another order; the position of the blob that holds one value reveals it.
 
-    Keras computes ``x * s + (beta - mean * s)``: where a mean is hundreds of times the deviation, float32 loses more
-    digits that way than in Caffe's form.
+    Keras weights: ``gamma`` (C) and ``beta`` (C), if there is a scale and a bias, ``moving_mean`` (C) and
+    ``moving_variance`` (C), unless the statistics of the batch are used in TEST.
+
+    Deviations:
+
+    - In training, Keras stores the mean itself, not a sum with its factor. It stores the variance of the batch as it
+      is; Caffe corrects it for the number of values.
+    - Keras computes ``x * s + (beta - mean * s)``. If a mean is hundreds of times the standard deviation, float32 loses
+      more digits that way than in Caffe's form.
+
+    Source: ``src/caffe/layers/batch_norm_layer.cpp``, also of github.com/NVIDIA/caffe, github.com/intel/caffe and
+    github.com/foss-for-synopsys-dwc-arc-processors/synopsys-caffe.
     """
 
     global_stats: bool
@@ -80,22 +97,22 @@ class BatchNorm(Elementwise):
     relu: bool = False
     gamma: bool = False
     beta: bool = False
-    own_blobs: int = 3  # gamma and beta may come from a Scale, too
+    own_blobs: int = 3  # number of trained blobs, without those of a Scale that became part of the layer
     blob_order: str = ""
     nvidia: bool = False
-    told: bool = False  # that it has a scale of its own; else its blobs have shown that
+    told: bool = False  # the definition says that the layer has a scale; else only its blobs can show that
     scale_filler: Filler = field(default_factory=lambda: Filler(value=1.0))
     bias_filler: Filler = field(default_factory=Filler)
 
     @classmethod
     def read(cls, proto: LayerProto) -> Self:
-        """Parameters; which statistics are used depends on the phase. None of the blobs may learn."""
+        """Read ``batch_norm_param``, which the phase complements; none of the blobs may be trained by the solver."""
         p = proto.message.batch_norm_param
         training = proto.training
         nvidia = p.scale_bias or p.HasField("scale_filler")
         if any(spec.lr_mult for spec in proto.params[:3]) and not nvidia:
             raise LayerError(
-                "a BatchNorm's blobs are computed, not learnt: each `param` must have `lr_mult: 0` (the default is 1)"
+                "the blobs of a BatchNorm are computed, not trained: set `lr_mult: 0` in each `param` (default 1)"
             )
         stated = p.HasField("use_global_stats") and not nvidia
         own = _count_of_blobs(p, nvidia=nvidia)
@@ -116,13 +133,15 @@ class BatchNorm(Elementwise):
         )
 
     def infer(self, *inputs: Shape) -> tuple[Shape, ...]:
-        """The shape of the bottom."""
+        """Return the shape of the bottom, which must have 2 axes or more."""
         if len(inputs[0]) < 2:
-            raise LayerError(f"the bottom of a BatchNorm must have 2 axes or more, not {format_shape(inputs[0])}")
+            raise LayerError(
+                f"the bottom of a BatchNorm must have 2 axes or more; its shape is {format_shape(inputs[0])}"
+            )
         return (inputs[0],)
 
     def blobs(self, *inputs: Shape) -> tuple[BlobSpec, ...]:
-        """Mean, variance and factor, zeros before any training; scale and bias where they are its own."""
+        """Return mean, variance and factor, initially 0, and the layer's scale and bias, in the order of the file."""
         channels = known(inputs[0][1:2], "the channels of a BatchNorm's input")
         fillers = {"scale": self.scale_filler, "bias": self.bias_filler}
         ones = 2 * (1,) if self.blob_order == "0.14" else ()
@@ -136,7 +155,7 @@ class BatchNorm(Elementwise):
         )
 
     def with_blobs(self, shapes: Sequence[tuple[int, ...]]) -> BatchNorm:
-        """With a scale and a bias of its own where the file has them, in the order in which it has them."""
+        """Return the layer with a scale and a bias if the file holds them, and with the order of its blobs."""
         count = len(shapes)
         if not 3 <= count <= 5 or (count < 5 and self.nvidia):
             return self
@@ -159,7 +178,7 @@ class BatchNorm(Elementwise):
         )
 
     def remarks(self) -> tuple[str, ...]:
-        """What its blobs are, where they alone tell."""
+        """Return how the blobs are read, if the definition does not say it."""
         if self.own_blobs == 3 or (self.told and not self.blob_order):
             return ()
         whose = f"NVIDIA's Caffe {self.blob_order}" if self.blob_order else "NVIDIA's or Intel's Caffe"
@@ -167,18 +186,20 @@ class BatchNorm(Elementwise):
         return (f"its {self.own_blobs} blobs are read as those of {whose}: {blobs}",)
 
     def trace_batch(self, batched: Sequence[bool], inputs: Sequence[Shape], outputs: Sequence[Shape]) -> Batch:
-        """Not where the batch's own statistics are used."""
-        return Elementwise.trace_batch(self, batched, inputs, outputs) if not self._of_the_batch else Batch.FIXED
+        """Fix the batch size if the statistics of the batch are used in TEST."""
+        return (
+            Elementwise.trace_batch(self, batched, inputs, outputs) if not self._uses_batch_statistics else Batch.FIXED
+        )
 
     def absorb(self, scale: Scale, shape: Shape) -> BatchNorm | None:
-        """This layer followed by ``scale``, or None where one Keras layer cannot be both."""
-        frozen = self.training and self.global_stats  # Keras would freeze the scale too
-        if self.gamma or self.relu or self._of_the_batch or frozen or not scale.is_per_channel(shape):
+        """Return the layer followed by a Scale as one layer, or None if one Keras layer cannot be both."""
+        frozen = self.training and self.global_stats  # Keras would freeze the scale, too
+        if self.gamma or self.relu or self._uses_batch_statistics or frozen or not scale.is_per_channel(shape):
             return None
         return replace(self, gamma=True, beta=scale.bias)
 
     def emit(self, ctx: Context, *inputs: Value) -> Expr:
-        """BatchNormalization along the tensor's channel axis."""
+        """Emit Keras' BatchNormalization, or a runtime layer for statistics of the batch at inference."""
         del ctx
         axis = inputs[0].layout.tensor_axis(1)
         along = OMIT if axis == inputs[0].rank - 1 else axis
@@ -187,8 +208,8 @@ class BatchNorm(Elementwise):
         return self._normalization(along)(inputs[0])
 
     def convert(self, blobs: Sequence[NodeBlob], ctx: Context) -> Mapping[str, Weight]:
-        """Statistics divided by their factor, in the order in which the channels arrive."""
-        # A Scale that was absorbed has brought its blobs, which then stand where the forks have theirs.
+        """Divide the statistics by their factor; order all vectors as the channels of the tensor."""
+        # The blobs of a Scale that became part of the layer follow its own, where the forks store theirs.
         by_name = dict(zip(_ORDERS[self.blob_order], blobs, strict=False))
         layout = ctx.inputs[0].layout
         weights = {}
@@ -196,19 +217,19 @@ class BatchNorm(Elementwise):
             if self.gamma if name == "gamma" else self.beta:
                 vector = by_name[blob].array.reshape(-1)
                 weights[name] = by_name[blob].joined(layout.ordered_views(vector), vector.shape)
-        if self._of_the_batch:
+        if self._uses_batch_statistics:
             return weights
         return weights | {f"moving_{name}": self._statistic(name, by_name, layout) for name in ("mean", "variance")}
 
     def _statistic(self, name: str, blobs: Mapping[str, NodeBlob], layout: Layout) -> Weight:
-        """The mean or the variance, divided by the factor that Caffe stores it with."""
-        # Of NVIDIA's old blobs, the one in the factor's place means nothing.
+        """Return the mean or the variance, divided by the stored factor."""
+        # NVIDIA's old versions have a reserved blob in place of the factor, which means nothing.
         used = [blobs[n] for n in (name, "factor") if n in blobs]
         factor = used[1].array.reshape(-1).astype(np.float32)[0] if len(used) > 1 else np.float32(1)
         divisor = np.float32(0 if factor == 0 else 1 / factor)
         values = used[0].array.reshape(-1).astype(np.float32) * divisor
         outside = self.epsilon if self.eps_outside_root and name == "variance" else None
-        if outside is not None:  # (sqrt(v) + e)^2 = (v + 2 e sqrt(v)) + e^2, and Keras adds the last
+        if outside is not None:  # (sqrt(v) + e)^2 = (v + 2 e sqrt(v)) + e^2, and Keras adds e^2 as its epsilon
             values += np.float32(2 * outside) * np.sqrt(values)
         return computed_weight(
             layout.ordered_views(values),
@@ -219,7 +240,7 @@ class BatchNorm(Elementwise):
         )
 
     def _normalization(self, axis: int | tuple[str, str], *, role: str = "") -> Construct:
-        if self._of_the_batch:
+        if self._uses_batch_statistics:
             return runtime(
                 "NormalizeBatch",
                 axis=axis,
@@ -244,13 +265,13 @@ class BatchNorm(Elementwise):
         )
 
     @property
-    def _of_the_batch(self) -> bool:
-        """Whether the batch's own statistics are used even when nothing is trained."""
+    def _uses_batch_statistics(self) -> bool:
+        """Whether the statistics of the batch are used even if nothing is trained."""
         return not (self.global_stats or self.training)
 
 
 def _count_of_blobs(p: BatchNormParameter, *, nvidia: bool) -> int:
-    """How many trained blobs the fork has whose fields are given; 3 where there are none of a fork."""
+    """Return the number of trained blobs in the fork whose fields are given; 3 if no field of a fork is given."""
     intel = any(p.HasField(name) for name in ("use_weight_bias", "bias_term", "filler"))
     if nvidia or (p.HasField("bias_filler") and not intel):
         return 5

@@ -1,4 +1,4 @@
-"""BN: two layers of one name, SegNet's and PSPNet's, told apart by their fields, or by their trained blobs."""
+"""BN: SegNet's and PSPNet's layers of this name, distinguished by their fields or their trained blobs."""
 
 from __future__ import annotations
 
@@ -33,44 +33,62 @@ _OF_FIRST_PSPNET: Final = ("moving_average", "decay", "var_eps", "axis")
 
 
 class Form(enum.Enum):
-    """What is done with the values before the factor and the offset."""
+    """How values are normalized before they are scaled and shifted."""
 
     NOTHING = "nothing"
-    BATCH = "batch"  # normalised by the statistics of the batch
-    STORED = "stored"  # normalised by stored statistics, or in training by Keras' rule
+    BATCH = "batch"  # by the statistics of the batch
+    STORED = "stored"  # by the stored statistics; Keras' BatchNormalization
 
 
 @register("BN")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BN(Layer):
-    """``y = a * (x - mean) / sqrt(variance + eps) + b`` for each channel (axis 1): two layers of one name.
+    """``y = a * (x - mean) / sqrt(variance + eps) + b`` for each channel (axis 1), in two layers of the same name.
 
-    SegNet and ENet: with bn_mode LEARN, mean and variance are those of the batch at hand, in TEST as well, and eps is
-    1e-9; with INFERENCE, ``y = a * x + b``, for statistics that are in a and b already. Trained blobs: scale a, shift b
-    (each 1, channels, 1, 1). The top has four axes, ones being added to a bottom of fewer.
+    SegNet's layer, also in ENet:
 
-    PSPNet: mean and variance are stored. In TRAIN they are those of the batch, unless the layer is frozen. Trained
-    blobs: slope a, bias b, mean, variance (each 1, channels, 1, 1). Its first version, which SegNet's fields and
-    moving_average tell, uses the batch's statistics in TEST, too, unless moving_average is true.
+    - `bn_mode` LEARN: mean and variance are those of the batch at hand, in TEST as well, and eps is 1e-9.
+    - `bn_mode` INFERENCE: ``y = a * x + b``, where a and b already include the statistics.
 
-    | parameter | default | meaning |
+    PSPNet's layer:
+
+    - In TEST, and in TRAIN if it is frozen: mean and variance are the stored ones.
+    - In TRAIN: they are those of the batch. The stored ones become moving averages, for the network in TEST.
+    - Its first version uses the statistics of the batch in TEST, too, unless `moving_average` is true.
+
+    The first of these rules that applies decides which layer it is:
+
+    1. `bn_mode` without ``icnet: true``: SegNet's.
+    2. `moving_average`, `decay`, `var_eps` or `axis`: PSPNet's first version.
+    3. `slope_filler`, `bias_filler`, `momentum`, `eps`, `frozen` or `icnet`: PSPNet's.
+    4. Two trained blobs: SegNet's. Four: PSPNet's, in its first version if `scale_filler` or `shift_filler` is given.
+    5. SegNet's, in mode LEARN.
+
+    | parameter (``bn_param``) | default | meaning |
     |---|---|---|
     | bn_mode | LEARN | SegNet: LEARN or INFERENCE |
-    | scale_filler, shift_filler | constant 0 | SegNet: what fills an untrained scale and shift |
-    | slope_filler, bias_filler | constant 0 | PSPNet: likewise for slope and bias |
+    | scale_filler, shift_filler | constant 0 | SegNet, PSPNet's first version: initial values of a and b |
+    | slope_filler, bias_filler | constant 0 | PSPNet: initial values of a and b |
     | momentum | 0.9 | PSPNet: weight of the old statistics in training |
-    | eps | 1e-5 | PSPNet |
-    | frozen | false | PSPNet: nothing learns, and the stored statistics are used in training, too |
-    | moving_average | false | PSPNet's first version: whether TEST uses the stored statistics |
+    | eps | 1e-5 | PSPNet: added to the variance |
+    | frozen | false | PSPNet: nothing is trained, and the stored statistics are used in TRAIN, too |
+    | moving_average | false | PSPNet's first version: TEST uses the stored statistics |
     | decay | 0.05 | PSPNet's first version: weight of the new statistics in training |
-    | var_eps | 1e-10 | PSPNet's first version: its eps |
-    | axis | 1 | PSPNet's first version: the axis that stands for the channels, 1 or 2 |
+    | var_eps | 1e-10 | PSPNet's first version: added to the variance |
+    | axis | 1 | PSPNet's first version: the axis of the channels, 1 or 2 |
     | icnet | false | Synopsys: true for PSPNet's layer |
 
-    Where no field tells, four trained blobs are PSPNet's and two are SegNet's; without any, it is SegNet's.
+    Bottoms: one, of 2 to 4 axes, (N, C, H, W). Tops: one, of the same shape; SegNet's always has 4 axes, where missing
+    ones have extent 1.
 
-    A layer that uses the batch's statistics also does where nothing is trained. In training it keeps PSPNet's moving
-    averages, for the network in TEST. SegNet's tops for mean and variance are not supported.
+    Trained blobs, each (1, C, 1, 1): SegNet's a (scale) and b (shift); PSPNet's a (slope), b (bias), mean, variance.
+
+    Keras weights, each (C): ``gamma``, ``beta``, and if they are used or updated ``moving_mean``, ``moving_variance``.
+
+    Deviations: SegNet's second and third top, mean and variance of the batch, are not supported.
+
+    Source: ``src/caffe/layers/bn_layer.cpp`` of github.com/alexgkendall/caffe-segnet, of github.com/hszhao/PSPNet
+    (both versions) and of github.com/foss-for-synopsys-dwc-arc-processors/synopsys-caffe.
     """
 
     tops: ClassVar[tuple[int, int | None]] = (1, 3)
@@ -89,7 +107,7 @@ class BN(Layer):
 
     @classmethod
     def read(cls, proto: LayerProto) -> Self:
-        """Whose layer it is, and its parameters."""
+        """Read ``bn_param`` as that of SegNet's or PSPNet's layer."""
         p = proto.message.bn_param
         training = proto.training
         old = _first_fields(proto)
@@ -102,24 +120,24 @@ class BN(Layer):
             layer = cls._read_segnet(p, training=training)
         if len(proto.tops) > 1:
             if not layer.segnet or layer.form is not Form.BATCH:
-                raise LayerError(f"only SegNet's BN in mode LEARN has tops beside its first; remove {proto.tops[1]!r}")
+                raise LayerError(f"only SegNet's BN in mode LEARN can have more than one top; remove {proto.tops[1]!r}")
             raise LayerUnsupportedError(
                 f"the batch's mean and variance as tops of a BN are not supported; remove {proto.tops[1]!r}"
             )
         return layer
 
     def infer(self, *inputs: Shape) -> tuple[Shape, ...]:
-        """The shape of the bottom; SegNet's has four axes."""
+        """Return the shape of the bottom, for SegNet's layer with four axes."""
         rank = len(inputs[0])
         if not max(2, self.axis + 1) <= rank <= 4:
             raise LayerError(
-                f"the bottom of a BN must have 2 to 4 axes, and the one that holds its channels, "
-                f"not {format_shape(inputs[0]) or 'none'}"
+                f"the bottom of a BN must have {'3 or 4' if self.axis == 2 else '2 to 4'} axes; "
+                f"its shape is {format_shape(inputs[0])}"
             )
         return ((*inputs[0], *(1,) * (4 - rank)),) if self.segnet else (inputs[0],)
 
     def blobs(self, *inputs: Shape) -> tuple[BlobSpec, ...]:
-        """Scale and shift; PSPNet's statistics."""
+        """Return scale and shift, or PSPNet's slope, bias, mean and variance."""
         channels = known(inputs[0][self.axis : self.axis + 1], "the channels of a BN's input")
         shape = (*(1,) * self.axis, *channels, *(1,) * (3 - self.axis))
         names = ("scale", "shift") if self.segnet else ("slope", "bias", "mean", "variance")
@@ -128,7 +146,7 @@ class BN(Layer):
         return tuple(BlobSpec(name=n, shape=shape, filler=f) for n, f in zip(names, fillers, strict=False))
 
     def with_blobs(self, shapes: Sequence[tuple[int, ...]]) -> BN:
-        """Whose layer it is, by the count of its blobs, where its fields do not tell."""
+        """Return the layer that the number of blobs reveals, if its fields do not."""
         if self.told or len(shapes) not in (2, 4):
             return self
         if len(shapes) == 2:
@@ -147,18 +165,18 @@ class BN(Layer):
         )
 
     def remarks(self) -> tuple[str, ...]:
-        """Whose layer it was taken for, and why."""
+        """Return whose layer it is read as, and why."""
         if self.chosen:
             return (self.chosen,)
         if not self.segnet:
             return ("by its fields, this BN is read as PSPNet's",)
         if self.told or any(f.given for f in self.fillers):
             return ("by its fields or blobs, this BN is read as SegNet's",)
-        whose = "no field tells SegNet's BN from PSPNet's: it is taken for SegNet's in mode LEARN"
-        return (f"{whose}, which normalises by the batch's statistics",)
+        whose = "no field or blob says whether this BN is SegNet's or PSPNet's; it is read as SegNet's in mode LEARN"
+        return (f"{whose}, which normalizes by the statistics of the batch",)
 
     def trace_batch(self, batched: Sequence[bool], inputs: Sequence[Shape], outputs: Sequence[Shape]) -> Batch:
-        """Not where the batch's own statistics are used; in training, any batch will do."""
+        """Fix the batch size if the statistics of the batch are used in TEST; training works with any."""
         return (
             Layer.trace_batch(self, batched, inputs, outputs)
             if (self.form is not Form.BATCH or self.training)
@@ -166,7 +184,7 @@ class BN(Layer):
         )
 
     def arrange(self, inputs: Sequence[Value], outputs: Sequence[Value]) -> Arrangement:
-        """Any order, which stays; channels last where axes are added."""
+        """Keep the layout, or put the channels last if axes are added."""
         layout = inputs[0].layout
         if inputs[0].rank == outputs[0].rank and (self.axis == 1 or not layout.blocks):
             return Arrangement(inputs=(layout,), outputs=(layout,))
@@ -175,7 +193,7 @@ class BN(Layer):
         )
 
     def emit(self, ctx: Context, *inputs: Value) -> Expr:
-        """BatchNormalization of Keras where statistics are stored; else a layer of our own."""
+        """Emit Keras' BatchNormalization for stored statistics, else a runtime layer."""
         x, out = inputs[0], ctx.outputs[0]
         if x.rank == out.rank:
             return self._layer(x)(x)
@@ -183,7 +201,7 @@ class BN(Layer):
         return keras("Reshape", target)(self._layer(x, role="norm")(x))
 
     def convert(self, blobs: Sequence[NodeBlob], ctx: Context) -> Mapping[str, Weight]:
-        """All blobs as vectors, in the order in which the channels arrive."""
+        """Convert the blobs to vectors in the order of the tensor's channels."""
         names = ["gamma", "beta"]
         if not self.segnet and (self.form is Form.STORED or self.training):
             names += ["moving_mean", "moving_variance"]
@@ -261,9 +279,9 @@ class BN(Layer):
 
 
 def _first_fields(proto: LayerProto) -> Parameters:
-    """The fields that only PSPNet's first version and Synopsys' have."""
+    """Return the fields that only PSPNet's first version and Synopsys' fork have."""
     block = proto.extra.block("bn_param")
-    fillers = (name for name in block if name.endswith("_filler"))  # of no account for a trained layer
+    fillers = (name for name in block if name.endswith("_filler"))  # irrelevant for a trained layer
     return block.only(*_OF_FIRST_PSPNET, "icnet", *fillers)
 
 

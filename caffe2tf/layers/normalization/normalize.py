@@ -1,4 +1,4 @@
-"""Normalize: values divided by their Euclidean norm, and scaled."""
+"""Normalize: division by the Euclidean norm, with a trained scale (SSD)."""
 
 from __future__ import annotations
 
@@ -25,17 +25,22 @@ __all__ = ["Normalize"]
 @register("Normalize", "NormalizeBBox")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Normalize(Elementwise):
-    """``y = scale * x / sqrt(sum(x ** 2) + eps)``, the sum over each image, or over the channels at each place.
+    """``y = scale * x / sqrt(sum(x ** 2) + eps)``, summed over each image, or over the channels at each position.
 
-    | parameter (norm_param; of a NormalizeBBox: normalize_bbox_param) | default | meaning |
+    | parameter (``norm_param``) | default | meaning |
     |---|---|---|
-    | across_spatial | true | one norm for each image; false: one for each place of it |
+    | across_spatial | true | one norm for each image; false: one for each position |
     | channel_shared | true | one scale for all channels; false: one for each |
-    | scale_filler | constant 1 | what fills an untrained scale |
+    | scale_filler | constant 1 | initial values of the scale |
     | eps | 1e-10 | keeps the norm of zeros from being 0 |
 
-    Trained blobs: scale (channels), or one number (no axes) where it is shared. Keras weight: ``scale``. As in Caffe,
-    the bottom has 2 to 4 axes, of which axis 1 holds the channels.
+    NormalizeBBox is the name of the layer in an early version of SSD, with the same fields in ``normalize_bbox_param``.
+
+    Bottoms: one, of 2 to 4 axes, (N, C, H, W). Tops: one, of the same shape.
+
+    Trained blobs: scale, (C), or () if `channel_shared`. Keras weights: ``scale``, of the same shape.
+
+    Source: ``src/caffe/layers/normalize_layer.cpp`` of github.com/weiliu89/caffe.
     """
 
     across_spatial: bool
@@ -45,7 +50,7 @@ class Normalize(Elementwise):
 
     @classmethod
     def read(cls, proto: LayerProto) -> Self:
-        """Parameters, from the block of whichever fork."""
+        """Read ``norm_param``, or ``normalize_bbox_param`` if given."""
         message = proto.message
         early = message.HasField("normalize_bbox_param")
         p = message.normalize_bbox_param if early else message.norm_param
@@ -53,18 +58,18 @@ class Normalize(Elementwise):
         return cls(across_spatial=p.across_spatial, channel_shared=p.channel_shared, eps=p.eps, filler=filler)
 
     def infer(self, *inputs: Shape) -> tuple[Shape, ...]:
-        """The shape of the bottom."""
+        """Return the shape of the bottom, which must have 2 to 4 axes."""
         if not 2 <= len(inputs[0]) <= 4:
-            raise LayerError(f"the bottom of a Normalize must have 2 to 4 axes, not {format_shape(inputs[0])}")
+            raise LayerError(f"the bottom of a Normalize must have 2 to 4 axes; its shape is {format_shape(inputs[0])}")
         return (inputs[0],)
 
     def blobs(self, *inputs: Shape) -> tuple[BlobSpec, ...]:
-        """The scale."""
+        """Return the scale."""
         shape = () if self.channel_shared else known(inputs[0][1:2], "the channels of a Normalize's input")
         return (BlobSpec(name="scale", shape=shape, filler=self.filler),)
 
     def emit(self, ctx: Context, *inputs: Value) -> Expr:
-        """A layer of our own: Keras' UnitNormalization has another epsilon, and no scale."""
+        """Emit a runtime layer: Keras' UnitNormalization has a fixed epsilon and no scale."""
         del ctx
         x = inputs[0]
         channels = x.layout.tensor_axis(1)
@@ -80,7 +85,7 @@ class Normalize(Elementwise):
         )(x)
 
     def convert(self, blobs: Sequence[NodeBlob], ctx: Context) -> Mapping[str, Weight]:
-        """The scale, in the order in which the channels arrive."""
+        """Convert the scale, in the order of the tensor's channels."""
         if self.channel_shared:
             return {"scale": blobs[0].weight(shape=())}
         scale = blobs[0].array.reshape(-1)

@@ -1,4 +1,4 @@
-"""Lengths of vectors: Normalization (face recognition networks) and ChannelNorm (FlowNet 2)."""
+"""Norms of vectors without parameters: Normalization (face recognition) and ChannelNorm (FlowNet 2)."""
 
 from __future__ import annotations
 
@@ -23,21 +23,29 @@ __all__ = ["ChannelNorm", "Normalization"]
 @register("Normalization")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Normalization(Elementwise):
-    """``y[n] = x[n] / sqrt(sum(x[n] ** 2))``, summed over all values of an item; an item of zeros becomes NaN.
+    """``y[n] = x[n] / sqrt(sum(x[n] ** 2))``, summed over all values of item n.
 
-    There are no parameters. It is not the layer Normalize, which has some.
+    An item of zeros becomes NaN. A few forks divide by the norm over the channels at each position instead; a note says
+    which rule was chosen. The layer Normalize is another one.
+
+    Parameters: none.
+
+    Bottoms: one, (N, ...). Tops: one, of the same shape. Trained blobs: none.
+
+    Source: forks for face recognition and metric learning, for example ``src/caffe/layers/normalization_layer.cpp`` of
+    github.com/chenbinghui1/Hybrid-Attention-based-Decoupled-Metric-Learning.
     """
 
     def remarks(self) -> tuple[str, ...]:
-        """Which of the layers of this name it is."""
+        """Return which of the layers of this name it was read as."""
         remark = (
-            "Normalization was read as dividing each item by the length of all its values; "
-            "a few forks take the length over the channels at each place instead"
+            "Normalization was read as dividing each item by the norm of all its values; "
+            "a few forks divide by the norm over the channels at each position instead"
         )
         return (remark,)
 
     def emit(self, ctx: Context, *inputs: Value) -> Expr:
-        """A layer of our own: Keras' UnitNormalization gives zeros for zeros."""
+        """Emit a runtime layer: Keras' UnitNormalization returns zeros for zeros."""
         del ctx
         x = inputs[0]
         return runtime("Normalization", axis=unless(x.layout.tensor_axis(0) if x.rank else 0, 0))(x)
@@ -48,13 +56,18 @@ class Normalization(Elementwise):
 class ChannelNorm(Layer):
     """``y[n, 0, h, w] = sqrt(sum over c of x[n, c, h, w] ** 2)``.
 
-    The output has four axes, that of the channels with extent 1. There are no parameters. Caffe does not compute it in
-    place.
+    Parameters: none. The layer must not be in place.
+
+    Bottoms: one, of 2 to 4 axes, (N, C, H, W). Tops: one, (N, 1, H, W), where missing axes have extent 1.
+
+    Trained blobs: none.
+
+    Source: ``src/caffe/layers/channel_norm_layer.cpp`` of github.com/lmb-freiburg/flownet2.
     """
 
     @classmethod
     def read(cls, proto: LayerProto) -> Self:
-        """Nothing but the rule on its top, which has another shape."""
+        """Check that the layer is not in place, as its top has another shape."""
         if proto.bottoms[0] == proto.tops[0]:
             raise LayerError(
                 f"ChannelNorm must not be computed in place: give its top another name than {proto.tops[0]!r}"
@@ -62,20 +75,22 @@ class ChannelNorm(Layer):
         return cls()
 
     def infer(self, *inputs: Shape) -> tuple[Shape, ...]:
-        """One channel."""
+        """Return the shape with four axes and one channel."""
         shape = four_axes(inputs[0], "ChannelNorm")
         return ((shape[0], 1, *shape[2:]),)
 
     def arrange(self, inputs: Sequence[Value], outputs: Sequence[Value]) -> Arrangement:
-        """Any order of four axes; fewer have the channels last."""
+        """Keep the layout of four axes; put the channels last if there are fewer."""
         del outputs
         layout, wide = widened(inputs[0])
         return Arrangement(inputs=(layout,), outputs=(wide,))
 
     def emit(self, ctx: Context, *inputs: Value) -> Expr:
-        """A layer of our own."""
+        """Emit a runtime layer: Keras has no layer that returns norms."""
         x = inputs[0]
         axis = x.layout.tensor_axis(1)
         last = -1 if axis == x.rank - 1 else axis
-        role = "" if x.rank == 4 else "length"  # the outermost layer has none, and fewer axes are reshaped at the end
+        role = (
+            "" if x.rank == 4 else "length"
+        )  # the last layer has no role; a Reshape follows if there are fewer than 4 axes
         return to_four_axes(runtime("ChannelNorm", axis=unless(last, -1), role=role)(x), x, ctx.outputs[0])

@@ -1,4 +1,4 @@
-"""BN of SegNet and of PSPNet: recordings of Caffe, plain loops in Caffe's order, and which of them a layer is."""
+"""BN of SegNet and of PSPNet: recordings of Caffe, plain loops in Caffe's order, and the choice between them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from caffe2tf.emit.plan import plan_conversion
 from caffe2tf.errors import Caffe2TFError
 from caffe2tf.load import load_graph
 from caffe2tf.parse import open_weights, read_network
-from tests.builders import caffemodel, input_layers
+from tests.builders import input_layers, layer, write_caffemodel, write_prototxt
 from tests.layers.oracle import Array, assert_matches, check_recorded, recorded, run_layer
 
 SHAPES = [(3, 4), (2, 3, 5), (2, 4, 3, 5)]
@@ -20,13 +20,13 @@ FIRST = "scale_filler { } shift_filler { } moving_average: true"
 RNG = np.random.default_rng(11)
 
 
-def layer(parameters: str, more: str = "") -> str:
+def bn(parameters: str, more: str = "") -> str:
     block = f"bn_param {{ {parameters} }}" if parameters else ""
-    return f'layer {{ name: "bn" type: "BN" bottom: "data" top: "bn" {block} {more} }}\n'
+    return layer("BN", "bn", ["data"], parameters=f"{block} {more}")
 
 
 def transform(x: Array, blobs: Sequence[Array], eps: float, *, stored: bool, axis: int = 1) -> Array:
-    """One value after the other, in doubles; nothing is normalised with an eps of 0."""
+    """Transform one value after the other, in float64; an `eps` of 0 stands for no normalization."""
     y = np.empty(x.shape, np.float64)
     for place in np.ndindex(x.shape):
         c = place[axis]
@@ -51,17 +51,15 @@ def trained(channels: int, count: int, axis: int = 1) -> list[Array]:
 
 
 def remarked(folder: Path, text: str, blobs: Sequence[Array] | None = None, shape: Sequence[int] = (2, 3, 4, 5)) -> str:
-    (folder / "net.prototxt").write_text(input_layers({"data": shape}) + text, encoding="utf-8")
-    definition = read_network(folder / "net.prototxt")
+    definition = read_network(write_prototxt(folder, input_layers({"data": shape}) + text))
     if blobs is None:
         return "\n".join(map(str, load_graph(definition).notes))
-    (folder / "net.caffemodel").write_bytes(caffemodel({"bn": blobs}))
-    return "\n".join(map(str, load_graph(definition, open_weights(folder / "net.caffemodel")).notes))
+    weights = open_weights(write_caffemodel(folder, {"bn": blobs}))
+    return "\n".join(map(str, load_graph(definition, weights).notes))
 
 
 def source(folder: Path, text: str, shape: tuple[int, ...] = (2, 3, 4, 5), *, phase: str = "TEST") -> str:
-    (folder / "net.prototxt").write_text(input_layers({"data": shape}) + text, encoding="utf-8")
-    definition = read_network(folder / "net.prototxt")
+    definition = read_network(write_prototxt(folder, input_layers({"data": shape}) + text))
     return plan_conversion(load_graph(definition, phase=phase), definition).module_source
 
 
@@ -72,7 +70,7 @@ def refused(text: str, shape: tuple[int, ...] = (2, 3, 4, 5)) -> str:
 
 
 @pytest.mark.parametrize("case", recorded("fork_bn"))
-def test_what_caffe_computed(case: str) -> None:
+def test_recorded(case: str) -> None:
     check_recorded(case)
 
 
@@ -80,7 +78,7 @@ def test_what_caffe_computed(case: str) -> None:
 @pytest.mark.parametrize(("mode", "eps"), [("LEARN", 1e-9), ("INFERENCE", 0.0)])
 def test_segnet(shape: tuple[int, ...], mode: str, eps: float) -> None:
     x, blobs = draw(shape), trained(shape[1], 2)
-    out = run_layer(layer(f"bn_mode: {mode}"), {"data": x}, {"bn": blobs})["bn"]
+    out = run_layer(bn(f"bn_mode: {mode}"), {"data": x}, {"bn": blobs})["bn"]
     want = transform(x, blobs, eps, stored=False)
     assert_matches(out, want.reshape(*shape, *(1,) * (4 - len(shape))), tolerance=3e-6)
 
@@ -104,26 +102,24 @@ def test_segnet(shape: tuple[int, ...], mode: str, eps: float) -> None:
 )
 def test_pspnet(shape: tuple[int, ...], parameters: str, more: str, eps: float, stored: bool) -> None:
     x, blobs = draw(shape), trained(shape[1], 4)
-    out = run_layer(layer(parameters, more), {"data": x}, {"bn": blobs})["bn"]
+    out = run_layer(bn(parameters, more), {"data": x}, {"bn": blobs})["bn"]
     assert_matches(out, transform(x, blobs, eps, stored=stored), tolerance=3e-6)
 
 
 @pytest.mark.parametrize("stored", [True, False])
-def test_another_axis(stored: bool) -> None:
+def test_axis_2(stored: bool) -> None:
     x, blobs = draw((2, 3, 4, 5), axis=2), trained(4, 4, axis=2)
-    text = layer(f"axis: 2 moving_average: {str(stored).lower()} var_eps: 0.1")
+    text = bn(f"axis: 2 moving_average: {str(stored).lower()} var_eps: 0.1")
     out = run_layer(text, {"data": x}, {"bn": blobs})["bn"]
     assert_matches(out, transform(x, blobs, 0.1, stored=stored, axis=2), tolerance=3e-6)
 
 
 @pytest.mark.parametrize("parameters", ["eps: 0.3", FIRST, "bn_mode: LEARN", "bn_mode: INFERENCE"])
-def test_of_a_flattened_blob_the_channels_are_reordered(parameters: str) -> None:
-    before = (
-        'layer { name: "pool" type: "Pooling" bottom: "data" top: "pool" pooling_param { kernel_size: 2 stride: 2 } }\n'
-        'layer { name: "flat" type: "Flatten" bottom: "pool" top: "flat" }\n'
-    )
+def test_reorder_channels_of_a_flattened_blob(parameters: str) -> None:
+    before = layer("Pooling", "pool", ["data"], parameters="pooling_param { kernel_size: 2 stride: 2 }")
+    before += layer("Flatten", "flat", ["pool"])
     x, blobs = draw((3, 3, 4, 6)), trained(18, 2 if "mode" in parameters else 4)
-    out = run_layer(before + layer(parameters).replace('"data"', '"flat"'), {"data": x}, {"bn": blobs})
+    out = run_layer(before + bn(parameters).replace('"data"', '"flat"'), {"data": x}, {"bn": blobs})
     flat = x.reshape(3, 3, 2, 2, 3, 2).max(axis=(3, 5)).reshape(3, 18)
     eps = {"eps: 0.3": 0.3, FIRST: 1e-10, "bn_mode: LEARN": 1e-9}.get(parameters, 0.0)
     want = transform(flat, blobs, eps, stored="mode" not in parameters)
@@ -148,62 +144,62 @@ def test_of_a_flattened_blob_the_channels_are_reordered(parameters: str) -> None
         ("momentum: 0.95", 4, 1e-5, True, "by its fields, this BN is read as PSPNet's"),
     ],
 )
-def test_told_apart_by_their_blobs(
+def test_blobs_decide_without_fields(
     parameters: str, count: int, eps: float, stored: bool, remark: str, tmp_path: Path
 ) -> None:
     x, blobs = draw((2, 3, 4, 5)), trained(3, count)
-    out = run_layer(layer(parameters), {"data": x}, {"bn": blobs})["bn"]
+    out = run_layer(bn(parameters), {"data": x}, {"bn": blobs})["bn"]
     assert_matches(out, transform(x, blobs, eps, stored=stored), tolerance=3e-6)
-    notes = remarked(tmp_path, layer(parameters), blobs)
+    notes = remarked(tmp_path, bn(parameters), blobs)
     assert remark in notes
 
 
-def test_without_fields_or_blobs_it_is_segnets(tmp_path: Path) -> None:
-    assert "taken for SegNet's in mode LEARN" in remarked(tmp_path, layer(""))
+def test_read_as_segnets_without_fields_or_blobs(tmp_path: Path) -> None:
+    assert "read as SegNet's in mode LEARN" in remarked(tmp_path, bn(""))
     for told in ("scale_filler { value: 1 }", "bn_mode: LEARN"):
-        assert "by its fields or blobs, this BN is read as SegNet's" in remarked(tmp_path, layer(told))
-    assert "NormalizeBatch" in source(tmp_path, layer(""))
+        assert "by its fields or blobs, this BN is read as SegNet's" in remarked(tmp_path, bn(told))
+    assert "NormalizeBatch" in source(tmp_path, bn(""))
 
 
 def test_untrained() -> None:
     x = draw((2, 3, 4, 5))
-    text = layer("bn_mode: INFERENCE scale_filler { value: 2 } shift_filler { value: -0.5 }")
+    text = bn("bn_mode: INFERENCE scale_filler { value: 2 } shift_filler { value: -0.5 }")
     assert_matches(run_layer(text, {"data": x})["bn"], x * 2 - 0.5, tolerance=1e-6)
-    text = layer("frozen: true eps: 3 slope_filler { value: 4 } bias_filler { value: 1 }")
+    text = bn("frozen: true eps: 3 slope_filler { value: 4 } bias_filler { value: 1 }")
     assert_matches(run_layer(text, {"data": x})["bn"], x * 2 + 1, tolerance=1e-6)
-    text = layer("eps: 4 slope_filler { value: 4 } bias_filler { value: 1 }")
+    text = bn("eps: 4 slope_filler { value: 4 } bias_filler { value: 1 }")
     assert_matches(run_layer(text, {"data": x})["bn"], x * 2 + 1, tolerance=1e-6)
-    assert not run_layer(layer("eps: 4"), {"data": x})["bn"].any()
+    assert not run_layer(bn("eps: 4"), {"data": x})["bn"].any()
 
 
-def test_what_is_emitted(tmp_path: Path) -> None:
-    text = source(tmp_path, layer("frozen: true"))
+def test_emitted_layers(tmp_path: Path) -> None:
+    text = source(tmp_path, bn("frozen: true"))
     assert 'layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name="bn")' in text
     assert "batch_shape" not in text
-    assert 'Scale(name="bn")' in source(tmp_path, layer("bn_mode: INFERENCE"))
-    text = source(tmp_path, layer("bn_mode: LEARN"))
-    assert "batch_shape=(2, 4, 5, 3)" in text, "the statistics are those of this batch size"
+    assert 'Scale(name="bn")' in source(tmp_path, bn("bn_mode: INFERENCE"))
+    text = source(tmp_path, bn("bn_mode: LEARN"))
+    assert "batch_shape=(2, 4, 5, 3)" in text, "the statistics of the batch fix its size"
 
 
-def test_in_training(tmp_path: Path) -> None:
-    frozen = source(tmp_path, layer("frozen: true"), phase="TRAIN")
+def test_emitted_layers_in_training(tmp_path: Path) -> None:
+    frozen = source(tmp_path, bn("frozen: true"), phase="TRAIN")
     assert "trainable=False" in frozen
-    text = source(tmp_path, layer("momentum: 0.8"), phase="TRAIN")
+    text = source(tmp_path, bn("momentum: 0.8"), phase="TRAIN")
     assert "NormalizeBatch(epsilon=1e-5, scale=True, center=True, momentum=0.8" in text
     assert "batch_shape" not in text
-    assert "momentum=0.9" in source(tmp_path, layer("moving_average: true decay: 0.1"), phase="TRAIN")
-    assert "momentum" not in source(tmp_path, layer("bn_mode: LEARN"), phase="TRAIN")
+    assert "momentum=0.9" in source(tmp_path, bn("moving_average: true decay: 0.1"), phase="TRAIN")
+    assert "momentum" not in source(tmp_path, bn("bn_mode: LEARN"), phase="TRAIN")
 
 
 @pytest.mark.parametrize(
     ("text", "wanted"),
     [
-        (layer("axis: 3"), "bn_param.axis must be 1 or 2, not 3"),
-        (layer("colour: 3"), "'bn_param.colour' is not known"),
-        (layer("decay: BIG"), "decay must be one finite number"),
-        (layer("bn_mode: LEARN", 'top: "mean"'), "mean and variance as tops of a BN are not supported; remove 'mean'"),
-        (layer("bn_mode: INFERENCE", 'top: "mean"'), "only SegNet's BN in mode LEARN has tops beside its first"),
-        (layer("frozen: true", 'top: "mean" top: "v"'), "only SegNet's BN in mode LEARN has tops beside its first"),
+        (bn("axis: 3"), "bn_param.axis must be 1 or 2, not 3"),
+        (bn("colour: 3"), "'bn_param.colour' is not known"),
+        (bn("decay: BIG"), "decay must be one finite number"),
+        (bn("bn_mode: LEARN", 'top: "mean"'), "mean and variance as tops of a BN are not supported; remove 'mean'"),
+        (bn("bn_mode: INFERENCE", 'top: "mean"'), "only SegNet's BN in mode LEARN can have more than one top"),
+        (bn("frozen: true", 'top: "mean" top: "v"'), "only SegNet's BN in mode LEARN can have more than one top"),
     ],
 )
 def test_errors(text: str, wanted: str) -> None:
@@ -212,9 +208,9 @@ def test_errors(text: str, wanted: str) -> None:
 
 def test_errors_of_shapes(tmp_path: Path) -> None:
     for shape in ((3,), (2, 3, 4, 5, 6)):
-        assert "must have 2 to 4 axes" in refused(layer("frozen: true"), shape)
-    assert "must have 2 to 4 axes, and the one that holds its channels, not 2x3" in refused(layer("axis: 2"), (2, 3))
+        assert "must have 2 to 4 axes" in refused(bn("frozen: true"), shape)
+    assert "must have 3 or 4 axes; its shape is 2x3" in refused(bn("axis: 2"), (2, 3))
     with pytest.raises(Caffe2TFError, match=r"scale is 1x3x1x1 in the network, 3 in the file"):
-        remarked(tmp_path, layer("bn_mode: LEARN"), [np.ones(3, np.float32)] * 2)
+        remarked(tmp_path, bn("bn_mode: LEARN"), [np.ones(3, np.float32)] * 2)
     with pytest.raises(Caffe2TFError, match=r"needs 4 blobs \(slope 1x3x1x1, .*\), but the file has 2"):
-        remarked(tmp_path, layer("frozen: true"), trained(3, 2))
+        remarked(tmp_path, bn("frozen: true"), trained(3, 2))

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from caffe2tf.errors import Caffe2TFError
+from tests.builders import layer
 from tests.layers.oracle import Array, assert_matches, check_recorded, recorded, run_layer
 
 
@@ -31,8 +32,8 @@ def within(x: Array, size: int, alpha: float, beta: float) -> Array:
     return y.astype(np.float32)
 
 
-def layer(parameters: str) -> str:
-    return f'layer {{ name: "out" type: "LRN" bottom: "data" top: "out" lrn_param {{ {parameters} }} }}'
+def lrn(parameters: str) -> str:
+    return layer("LRN", "out", ["data"], parameters=f"lrn_param {{ {parameters} }}")
 
 
 def draw(shape: tuple[int, ...], scale: float = 2.0) -> Array:
@@ -55,7 +56,7 @@ def test_recorded(case: str) -> None:
 )
 def test_across_channels(channels: int, radius: int, alpha: float, beta: float, k: float, scale: float) -> None:
     x, size = draw((2, channels, 3, 4), scale), 2 * radius + 1
-    out = run_layer(layer(f"local_size: {size} alpha: {alpha} beta: {beta} k: {k}"), {"data": x})["out"]
+    out = run_layer(lrn(f"local_size: {size} alpha: {alpha} beta: {beta} k: {k}"), {"data": x})["out"]
     assert_matches(out, across(x, size, alpha, beta, k), tolerance=2e-6)
 
 
@@ -69,41 +70,41 @@ def test_across_channels(channels: int, radius: int, alpha: float, beta: float, 
 )
 def test_within_a_channel(height: int, width: int, radius: int, alpha: float, beta: float) -> None:
     x, size = draw((2, 3, height, width)), 2 * radius + 1
-    text = layer(f"norm_region: WITHIN_CHANNEL local_size: {size} alpha: {alpha} beta: {beta} k: 7")
+    text = lrn(f"norm_region: WITHIN_CHANNEL local_size: {size} alpha: {alpha} beta: {beta} k: 7")
     assert_matches(run_layer(text, {"data": x})["out"], within(x, size, alpha, beta), tolerance=2e-6)
 
 
 def test_defaults() -> None:
     x = draw((2, 7, 3, 4))
-    assert_matches(run_layer(layer(""), {"data": x})["out"], across(x, 5, 1.0, 0.75, 1.0), tolerance=1e-6)
-    out = run_layer(layer("norm_region: WITHIN_CHANNEL"), {"data": x})["out"]
+    assert_matches(run_layer(lrn(""), {"data": x})["out"], across(x, 5, 1.0, 0.75, 1.0), tolerance=1e-6)
+    out = run_layer(lrn("norm_region: WITHIN_CHANNEL"), {"data": x})["out"]
     assert_matches(out, within(x, 5, 1.0, 0.75), tolerance=1e-6)
 
 
-def test_of_alexnet() -> None:
-    """Its extents and parameters, at the scale of its activations, to almost the last bit."""
+def test_alexnet() -> None:
+    """With AlexNet's extents, parameters and scale of activations, results agree to almost the last bit."""
     x = draw((1, 96, 13, 15), 50.0)
-    out = run_layer(layer("local_size: 5 alpha: 1e-4 beta: 0.75"), {"data": x})["out"]
+    out = run_layer(lrn("local_size: 5 alpha: 1e-4 beta: 0.75"), {"data": x})["out"]
     assert_matches(out, across(x, 5, 1e-4, 0.75, 1.0), tolerance=3e-7)
 
 
 @pytest.mark.parametrize(
     ("parameters", "k"), [("k: 0 local_size: 3", 0.0), ("k: 1e-6 local_size: 3", 1e-6), ("k: 0 local_size: 1", 0.0)]
 )
-def test_small_k_needs_no_help(parameters: str, k: float) -> None:
+def test_small_k(parameters: str, k: float) -> None:
     x = draw((1, 6, 3, 4))
     size = 1 if "size: 1" in parameters else 3
-    assert_matches(run_layer(layer(parameters), {"data": x})["out"], across(x, size, 1.0, 0.75, k), tolerance=2e-6)
+    assert_matches(run_layer(lrn(parameters), {"data": x})["out"], across(x, size, 1.0, 0.75, k), tolerance=2e-6)
 
 
 @pytest.mark.parametrize("size", [0, 4])
 @pytest.mark.parametrize("region", ["ACROSS_CHANNELS", "WITHIN_CHANNEL"])
-def test_local_size_is_odd(size: int, region: str) -> None:
+def test_refuse_even_local_size(size: int, region: str) -> None:
     with pytest.raises(Caffe2TFError, match=f"local_size must be an odd number, not {size}"):
-        run_layer(layer(f"local_size: {size} norm_region: {region}"), {"data": draw((1, 2, 3, 4))})
+        run_layer(lrn(f"local_size: {size} norm_region: {region}"), {"data": draw((1, 2, 3, 4))})
 
 
 @pytest.mark.parametrize("region", ["ACROSS_CHANNELS", "WITHIN_CHANNEL"])
-def test_four_axes(region: str) -> None:
+def test_refuse_other_than_four_axes(region: str) -> None:
     with pytest.raises(Caffe2TFError, match=r"input of 4 axes \(N, C, H, W\), not 2"):
-        run_layer(layer(f"norm_region: {region}"), {"data": draw((2, 3))})
+        run_layer(lrn(f"norm_region: {region}"), {"data": draw((2, 3))})

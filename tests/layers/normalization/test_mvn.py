@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from caffe2tf.errors import Caffe2TFError
+from tests.builders import layer
 from tests.layers.oracle import Array, assert_matches, check_recorded, recorded, run_layer
 
 
@@ -19,8 +20,8 @@ def normalize(x: Array, *, variance: bool, across: bool, eps: float) -> Array:
     return np.asarray(rows.reshape(shape), np.float32)
 
 
-def layer(parameters: str) -> str:
-    return f'layer {{ name: "out" type: "MVN" bottom: "data" top: "out" mvn_param {{ {parameters} }} }}'
+def mvn(parameters: str) -> str:
+    return layer("MVN", "out", ["data"], parameters=f"mvn_param {{ {parameters} }}")
 
 
 def draw(shape: tuple[int, ...], seed: int = 1) -> Array:
@@ -40,36 +41,36 @@ def test_parameters(shape: tuple[int, ...], variance: bool, across: bool, eps: f
     x = draw(shape)
     text = f"normalize_variance: {variance} across_channels: {across}".lower()
     text += "" if eps is None else f" eps: {eps}"
-    out = run_layer(layer(text), {"data": x})["out"]
+    out = run_layer(mvn(text), {"data": x})["out"]
     want = normalize(x, variance=variance, across=across, eps=1e-9 if eps is None else eps)
     assert_matches(out, want, tolerance=2e-6)
 
 
 def test_epsilon_is_added_to_the_deviation() -> None:
-    """Where the deviation is as small as eps, it matters on which side of the root eps stands."""
+    """With a deviation as small as eps, the result shows that eps is not added to the variance."""
     x = draw((2, 3, 4, 5)) * 1e-3
-    out = run_layer(layer("eps: 1e-3"), {"data": x})["out"]
+    out = run_layer(mvn("eps: 1e-3"), {"data": x})["out"]
     assert_matches(out, normalize(x, variance=True, across=False, eps=1e-3))
 
 
 def test_constant_channels_give_zero() -> None:
     x = np.zeros((2, 3, 4, 5), np.float32)
     x[:, 1] = -2.5
-    assert not run_layer(layer(""), {"data": x})["out"].any()
+    assert not run_layer(mvn(""), {"data": x})["out"].any()
 
 
 @pytest.mark.parametrize("across", ["true", "false"])
 def test_after_a_convolution_and_before_a_dense_layer(across: str) -> None:
-    """Any order of the axes in the tensor gives the same values."""
+    """The result does not depend on the layout of the tensor."""
     x, rng = draw((2, 3, 4, 5)), np.random.default_rng(2)
     kernel = rng.standard_normal((4, 3, 1, 1)).astype(np.float32)
     weight = rng.standard_normal((2, 4 * 4 * 5)).astype(np.float32)
     text = (
-        'layer { name: "conv" type: "Convolution" bottom: "data" top: "conv" convolution_param '
-        "{ num_output: 4 kernel_size: 1 bias_term: false } }\n"
-        f'layer {{ name: "mvn" type: "MVN" bottom: "conv" top: "mvn" mvn_param {{ across_channels: {across} }} }}\n'
-        'layer { name: "ip" type: "InnerProduct" bottom: "mvn" top: "ip" '
-        "inner_product_param { num_output: 2 bias_term: false } }"
+        layer(
+            "Convolution", "conv", ["data"], None, "convolution_param { num_output: 4 kernel_size: 1 bias_term: false }"
+        )
+        + layer("MVN", "mvn", ["conv"], parameters=f"mvn_param {{ across_channels: {across} }}")
+        + layer("InnerProduct", "ip", ["mvn"], parameters="inner_product_param { num_output: 2 bias_term: false }")
     )
     out = run_layer(text, {"data": x}, {"conv": [kernel], "ip": [weight]})
     conv = np.einsum("oc,nchw->nohw", kernel[:, :, 0, 0], x).astype(np.float32)
@@ -78,15 +79,12 @@ def test_after_a_convolution_and_before_a_dense_layer(across: str) -> None:
     assert_matches(out["ip"], want.reshape(2, -1) @ weight.T)
 
 
-def test_a_single_number() -> None:
-    text = (
-        'layer { name: "r" type: "Reduction" bottom: "data" top: "r" reduction_param { axis: 0 } }\n'
-        'layer { name: "mvn" type: "MVN" bottom: "r" top: "out" }\n'
-    )
+def test_scalar() -> None:
+    text = layer("Reduction", "r", ["data"], parameters="reduction_param { axis: 0 }") + layer("MVN", "out", ["r"])
     out = run_layer(text, {"data": draw((2, 3))})["out"]
     assert out.tolist() == [[[[0]]]]
 
 
-def test_more_than_four_axes() -> None:
+def test_refuse_more_than_four_axes() -> None:
     with pytest.raises(Caffe2TFError, match="MVN takes an input of at most 4 axes, not 5"):
-        run_layer(layer(""), {"data": draw((2, 2, 2, 2, 2))})
+        run_layer(mvn(""), {"data": draw((2, 2, 2, 2, 2))})

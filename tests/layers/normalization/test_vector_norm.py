@@ -1,4 +1,4 @@
-"""Normalization and ChannelNorm: recordings of Caffe, plain loops, and what is emitted."""
+"""Normalization and ChannelNorm: recordings of Caffe, plain loops, and emitted layers."""
 
 from __future__ import annotations
 
@@ -9,17 +9,18 @@ from caffe2tf.errors import Caffe2TFError
 from caffe2tf.ir import Layout, Value
 from caffe2tf.layers import Context
 from caffe2tf.layers.normalization.vector_norm import ChannelNorm, Normalization
+from tests.builders import layer
 from tests.layers.emitted import calls
 from tests.layers.oracle import Array, assert_matches, check_recorded, recorded, run_layer
 
 Shape = tuple[int, ...]
 
-POOL = 'layer { name: "p" type: "Pooling" bottom: "data" top: "p" pooling_param { kernel_size: 1 } }'
-FLATTEN = 'layer { name: "f" type: "Flatten" bottom: "p" top: "f" }'
+POOL = layer("Pooling", "p", ["data"], parameters="pooling_param { kernel_size: 1 }")
+FLATTEN = layer("Flatten", "f", ["p"])
 
 
-def layer(type_: str, bottom: str = "data") -> str:
-    return f'layer {{ name: "out" type: "{type_}" bottom: "{bottom}" top: "out" }}'
+def norm(type_: str, bottom: str = "data") -> str:
+    return layer(type_, "out", [bottom])
 
 
 def draw(rng: np.random.Generator, shape: Shape) -> Array:
@@ -50,50 +51,50 @@ def test_recorded(case: str) -> None:
 @pytest.mark.parametrize("shape", [(3, 4), (2, 3, 4, 5), (4, 2, 3), (1, 6), (5,), (2, 3, 2, 2, 3)])
 def test_normalization(shape: Shape, rng: np.random.Generator) -> None:
     x = draw(rng, shape)
-    assert_matches(run_layer(layer("Normalization"), {"data": x})["out"], normalized(x), tolerance=1e-6)
+    assert_matches(run_layer(norm("Normalization"), {"data": x})["out"], normalized(x), tolerance=1e-6)
 
 
-def test_normalization_of_many_small_and_large_values(rng: np.random.Generator) -> None:
+def test_normalization_of_small_and_large_values(rng: np.random.Generator) -> None:
     x = draw(rng, (3, 512)) * np.array([[1e-12], [1e12], [1]], np.float32)
-    assert_matches(run_layer(layer("Normalization"), {"data": x})["out"], normalized(x), tolerance=1e-6)
+    assert_matches(run_layer(norm("Normalization"), {"data": x})["out"], normalized(x), tolerance=1e-6)
 
 
-def test_zeros_have_no_direction() -> None:
+def test_normalization_of_zeros_is_nan() -> None:
     x = np.array([[3, -4], [0, 0]], np.float32)
-    out = run_layer(layer("Normalization"), {"data": x})["out"]
+    out = run_layer(norm("Normalization"), {"data": x})["out"]
     assert_matches(out, np.array([[0.6, -0.8], [np.nan, np.nan]], np.float32))
 
 
-def test_normalization_keeps_any_order(rng: np.random.Generator) -> None:
+def test_normalization_keeps_the_layout(rng: np.random.Generator) -> None:
     x = draw(rng, (2, 3, 4, 5))
-    text = POOL + FLATTEN + layer("Normalization", "f")
+    text = POOL + FLATTEN + norm("Normalization", "f")
     assert_matches(run_layer(text, {"data": x})["out"], normalized(x).reshape(2, 60), tolerance=1e-6)
-    assert calls(POOL + layer("Normalization", "p"), {"data": x.shape})[-1] == "Normalization"
+    assert calls(POOL + norm("Normalization", "p"), {"data": x.shape})[-1] == "Normalization"
     odd = Value(id="x", blob="x", shape=(2, 3), layout=Layout((1, 0)))
     expression = Normalization().emit(Context(name="out", inputs=(odd,), outputs=(odd,)), odd)
-    assert getattr(expression, "construct").kwargs == (("axis", 1),)  # noqa: B009 - of a union, which has no such name
+    assert getattr(expression, "construct").kwargs == (("axis", 1),)  # noqa: B009 - Expr is a union; only a call has it
 
 
 @pytest.mark.parametrize("shape", [(2, 3, 4, 5), (3, 4), (2, 5, 3), (2, 1, 3, 4)])
 def test_channel_norm(shape: Shape, rng: np.random.Generator) -> None:
     x = draw(rng, shape)
-    assert_matches(run_layer(layer("ChannelNorm"), {"data": x})["out"], lengths(x), tolerance=1e-6)
+    assert_matches(run_layer(norm("ChannelNorm"), {"data": x})["out"], lengths(x), tolerance=1e-6)
 
 
-def test_channel_norm_of_what_is_flattened(rng: np.random.Generator) -> None:
+def test_channel_norm_of_a_flattened_blob(rng: np.random.Generator) -> None:
     x = draw(rng, (2, 3, 2, 4))
-    out = run_layer(POOL + FLATTEN + layer("ChannelNorm", "f"), {"data": x})["out"]
+    out = run_layer(POOL + FLATTEN + norm("ChannelNorm", "f"), {"data": x})["out"]
     assert_matches(out, lengths(x.reshape(2, 24)), tolerance=1e-6)
 
 
-def test_channel_norm_keeps_the_order() -> None:
-    text = POOL + layer("ChannelNorm", "p") + POOL.replace('"p"', '"q"').replace('"data"', '"out"')
+def test_channel_norm_keeps_the_layout() -> None:
+    text = POOL + norm("ChannelNorm", "p") + POOL.replace('"p"', '"q"').replace('"data"', '"out"')
     assert [c for c in calls(text, {"data": (2, 3, 4, 5)}) if "Pool" not in c] == ["ChannelNorm"]
 
 
-def test_lengths_of_special_values() -> None:
+def test_channel_norm_of_special_values() -> None:
     x = np.array([[[[0, np.nan, -np.inf]], [[0, 2, 1]]]], np.float32)
-    assert_matches(run_layer(layer("ChannelNorm"), {"data": x})["out"], np.array([[[[0, np.nan, np.inf]]]], np.float32))
+    assert_matches(run_layer(norm("ChannelNorm"), {"data": x})["out"], np.array([[[[0, np.nan, np.inf]]]], np.float32))
 
 
 def test_unknown_extents() -> None:
@@ -102,19 +103,19 @@ def test_unknown_extents() -> None:
 
 
 @pytest.mark.parametrize("shape", [(4,), (2, 3, 4, 5, 2)])
-def test_channel_norm_rules(shape: Shape) -> None:
+def test_channel_norm_refuses_other_numbers_of_axes(shape: Shape) -> None:
     with pytest.raises(Caffe2TFError, match="ChannelNorm takes an input of 2 to 4 axes"):
-        run_layer(layer("ChannelNorm"), {"data": np.ones(shape, np.float32)})
+        run_layer(norm("ChannelNorm"), {"data": np.ones(shape, np.float32)})
 
 
 def test_in_place(rng: np.random.Generator) -> None:
     x = draw(rng, (2, 3, 4, 5))
-    out = run_layer(layer("Normalization").replace('top: "out"', 'top: "data"'), {"data": x})
+    out = run_layer(norm("Normalization").replace('top: "out"', 'top: "data"'), {"data": x})
     assert_matches(out["data"], normalized(x), tolerance=1e-6)
     with pytest.raises(Caffe2TFError, match="ChannelNorm must not be computed in place"):
-        run_layer(layer("ChannelNorm").replace('top: "out"', 'top: "data"'), {"data": x})
+        run_layer(norm("ChannelNorm").replace('top: "out"', 'top: "data"'), {"data": x})
 
 
-def test_which_normalization_it_is_is_said() -> None:
+def test_note_which_normalization_was_chosen() -> None:
     (remark,) = Normalization().remarks()
-    assert "length of all its values" in remark
+    assert "norm of all its values" in remark
