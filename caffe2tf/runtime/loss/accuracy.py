@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import keras
 import tensorflow as tf
 
-from caffe2tf.runtime.loss.losses import at_label, is_counted, one_or_nan, rows_of_classes
+from caffe2tf.runtime.loss.losses import at_label, compute_in_float32, is_counted, one_or_nan, rows_of_classes
 
 __all__ = ["Accuracy"]
 
@@ -18,7 +18,7 @@ class Accuracy(keras.layers.Layer):
 
     As in Caffe, ties count against the prediction: it is correct if at most `top_k` classes, the true class among
     them, score at least as high as the true class. The result is 0 if no label counts, and NaN if a label that counts
-    names no class.
+    names no class. It is computed in float32 under mixed precision.
 
     Args:
         top_k: int. Defaults to 1.
@@ -44,6 +44,7 @@ class Accuracy(keras.layers.Layer):
         **kwargs: object,
     ) -> None:
         super().__init__(**kwargs)
+        compute_in_float32(self)
         self.top_k = top_k
         self.axis = axis
         self.ignore_label = ignore_label

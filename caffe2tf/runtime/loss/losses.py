@@ -16,6 +16,7 @@ __all__ = [
     "SigmoidCrossEntropyLoss",
     "SoftmaxWithLoss",
     "at_label",
+    "compute_in_float32",
     "is_counted",
     "one_or_nan",
     "rows_of_classes",
@@ -23,7 +24,11 @@ __all__ = [
 
 
 class _ScalarLoss(keras.layers.Layer):
-    """Base class of layers that compute a scalar from several inputs."""
+    """Base class of layers that compute a scalar from several inputs, in float32 under mixed precision."""
+
+    def __init__(self, **kwargs: object) -> None:
+        super().__init__(**kwargs)
+        compute_in_float32(self)
 
     def compute_output_spec(self, inputs: Sequence[keras.KerasTensor]) -> object:
         """Return the spec of a scalar."""
@@ -34,7 +39,8 @@ class _ScalarLoss(keras.layers.Layer):
 class _SoftmaxLoss(keras.layers.Layer):
     """Base class of losses on the softmax of scores, for labels that are class indices.
 
-    The loss is the sum of one term for each prediction, divided by a count that is at least 1.
+    The loss is the sum of one term for each prediction, divided by a count that is at least 1. It is computed in
+    float32 under mixed precision.
 
     Args:
         axis: int. The class axis of the scores. Defaults to -1.
@@ -57,6 +63,7 @@ class _SoftmaxLoss(keras.layers.Layer):
         **kwargs: object,
     ) -> None:
         super().__init__(**kwargs)
+        compute_in_float32(self)
         self.axis = axis
         self.batch_axes = tuple(batch_axes)
         self.ignore_label = ignore_label
@@ -291,6 +298,16 @@ def _rows_and_labels(scores: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, t
     """Return the scores as a matrix with one row for each item, and one label for each row."""
     count = tf.shape(scores)[0]
     return tf.reshape(scores, [count, -1]), tf.cast(tf.reshape(labels, [-1])[:count], tf.int32)
+
+
+def compute_in_float32(layer: keras.layers.Layer) -> None:
+    """Make a layer compute in float32 if its dtype policy asks for half precision.
+
+    Keras would cast labels to half precision, too, and round them to other classes: float16 holds whole numbers up to
+    2048 exactly, bfloat16 up to 256. Caffe's lower bounds of logarithms would become 0.
+    """
+    if layer.compute_dtype in ("float16", "bfloat16"):
+        layer.dtype_policy = "float32"
 
 
 def rows_of_classes(x: tf.Tensor, axis: int) -> tf.Tensor:

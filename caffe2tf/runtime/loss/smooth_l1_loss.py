@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import keras
 import tensorflow as tf
 
+from caffe2tf.runtime.loss.losses import compute_in_float32
+
 __all__ = ["SmoothL1Loss"]
 
 
@@ -15,7 +17,8 @@ class SmoothL1Loss(keras.layers.Layer):
     """Smooth L1 loss: ``sum(w * f(v * (a - b))) / n``, quadratic for small differences and linear for large ones.
 
     ``f(d)`` is ``(sigma * d) ** 2 / 2`` where ``abs(d) < 1 / sigma ** 2``, else ``abs(d) - 1 / (2 * sigma ** 2)``.
-    ``keras.losses.Huber`` has neither the weights v and w nor these normalizations.
+    ``keras.losses.Huber`` has neither the weights v and w nor these normalizations. The loss is
+    computed in float32 under mixed precision.
 
     Args:
         sigma: float. It sets the difference at which f becomes linear. Defaults to 1.
@@ -45,6 +48,7 @@ class SmoothL1Loss(keras.layers.Layer):
         **kwargs: object,
     ) -> None:
         super().__init__(**kwargs)
+        compute_in_float32(self)
         self.sigma = sigma
         self.normalization = normalization
         self.channel_axis = channel_axis

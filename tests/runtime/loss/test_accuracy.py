@@ -55,3 +55,13 @@ def test_a_label_of_no_class() -> None:
     x, labels = np.eye(3, dtype=np.float32), np.array([0, 1, 3], np.float32)
     assert np.isnan(float(Accuracy()([x, labels])))
     assert float(Accuracy(ignore_label=3)([x, labels])) == 1
+
+
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+def test_labels_of_many_classes_under_mixed_precision(policy: str) -> None:
+    from caffe2tf.runtime.loss.accuracy import Accuracy
+
+    labels = np.array([4001, 257, 2051], np.float32)  # none of them a float16 or a bfloat16
+    x = np.zeros((3, 5000), np.float32)
+    x[range(3), labels.astype(int)] = 1
+    assert float(Accuracy(dtype=policy)([x, labels])) == 1

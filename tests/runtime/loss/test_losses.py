@@ -195,3 +195,38 @@ def test_gradients(rng: np.random.Generator) -> None:
     check_gradient(losses.ContrastiveLoss(9.0, dtype="float64"), rng, x, y, [1, 0, 0], among=[0, 1])
     check_gradient(losses.HingeLoss("L2", dtype="float64"), rng, x, labels, among=[0])
     check_gradient(losses.MultinomialLogisticLoss(dtype="float64"), rng, np.abs(x) + 0.1, labels, among=[0])
+
+
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+def test_labels_of_many_classes_under_mixed_precision(policy: str, rng: np.random.Generator) -> None:
+    from caffe2tf.runtime.loss import losses
+
+    x, labels = draw(rng, 3, 5000), np.array([4001, 257, 2051], np.float32)  # none of them a float16 or a bfloat16
+    x[range(3), labels.astype(int)] += 9
+    for made in (losses.SoftmaxWithLoss, losses.HingeLoss):
+        have = made(dtype=policy)([x, labels])
+        assert have.dtype == "float32"
+        assert_matches(have, made()([x, labels]))
+
+
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+def test_small_bounds_under_mixed_precision(policy: str) -> None:
+    import tensorflow as tf
+
+    from caffe2tf.runtime.loss.losses import ContrastiveLoss, MultinomialLogisticLoss
+
+    p, label = np.array([[0, 1]], np.float32), np.array([0], np.float32)
+    assert float(MultinomialLogisticLoss(dtype=policy)([p, label])) == pytest.approx(-math.log(1e-20))
+    x = tf.ones((2, 3))
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        value = ContrastiveLoss(dtype=policy)([x, tf.ones((2, 3)), tf.zeros(2)])
+    assert np.isfinite(np.asarray(tape.gradient(value, x))).all()
+
+
+def test_the_dtype_of_a_half_precision_loss_is_saved(rng: np.random.Generator) -> None:
+    from caffe2tf.runtime.loss.losses import SoftmaxWithLoss
+
+    made = SoftmaxWithLoss(dtype="mixed_float16", with_probabilities=True)
+    assert SoftmaxWithLoss.from_config(made.get_config()).compute_dtype == "float32"
+    check_saved(made, draw(rng, 3, 5), np.array([4, 0, 2], np.float32))

@@ -79,3 +79,11 @@ def test_gradient(rng: np.random.Generator) -> None:
     from caffe2tf.runtime.loss.smooth_l1_loss import SmoothL1Loss
 
     check_gradient(SmoothL1Loss(2.0, "FULL", per_place=True, dtype="float64"), rng, *draw(rng, 4))
+
+
+def test_mixed_precision(rng: np.random.Generator) -> None:
+    from caffe2tf.runtime.loss.smooth_l1_loss import SmoothL1Loss
+
+    arrays = [300 * a for a in draw(rng, 2)]
+    made = SmoothL1Loss(normalization="NONE", divisor=1e-3, dtype="mixed_float16")
+    assert_matches(made(arrays), SmoothL1Loss(normalization="NONE", divisor=1e-3)(arrays))
