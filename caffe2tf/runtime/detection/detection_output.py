@@ -22,7 +22,7 @@ class DetectionOutput(keras.layers.Layer):
 
     A detection is a row of seven values: image, class, score, left, top, right, bottom. Rows are sorted by image, by
     class, then by descending score. As in Caffe, if no image has any detection, there is one row for each image: its
-    number, followed by -1.
+    number, followed by -1. The layer computes in float32 whatever its dtype policy.
 
     Args:
         num_classes: int. The number of classes, the background included.
@@ -68,6 +68,7 @@ class DetectionOutput(keras.layers.Layer):
         **kwargs: object,
     ) -> None:
         super().__init__(**kwargs)
+        self.dtype_policy = "float32"  # pixel coordinates need it, and Caffe's rounding is that of float32
         self.num_classes = num_classes
         self.share_location = share_location
         self.background_label_id = background_label_id

@@ -17,6 +17,7 @@ class _BoxProposals(keras.layers.Layer):
     The predicted offsets move and stretch the anchors, A for each pixel of the feature map. The resulting boxes are
     clipped to the image. The best of them that do not overlap a better one too much are returned, best first, as rows
     of 0, left, top, right and bottom, in pixels of the image. No gradients flow through this layer.
+    It computes in float32 whatever its dtype policy.
 
     Args:
         scales: sequence of floats. The sizes of the anchors in units of `base_size`. Defaults to 8, 16 and 32.
@@ -62,6 +63,7 @@ class _BoxProposals(keras.layers.Layer):
         **kwargs: object,
     ) -> None:
         super().__init__(**kwargs)
+        self.dtype_policy = "float32"  # pixel coordinates need it, and Caffe's rounding is that of float32
         self.scales = tuple(scales)
         self.ratios = tuple(ratios)
         self.feat_stride = feat_stride

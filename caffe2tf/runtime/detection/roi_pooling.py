@@ -15,7 +15,8 @@ class ROIPooling(keras.layers.Layer):
     """Max pooling over boxes: the largest value in each cell of a grid that is laid over each box.
 
     As in Fast R-CNN's Caffe, the corners of a box are scaled and rounded to pixels of the feature map, cells overlap
-    where the grid does not divide the box evenly, and a cell outside the feature map gives 0.
+    where the grid does not divide the box evenly, and a cell outside the feature map gives 0. The layer computes in
+    float32 whatever its dtype policy.
 
     Args:
         pooled_h: int. The number of rows of the grid.
@@ -33,6 +34,7 @@ class ROIPooling(keras.layers.Layer):
 
     def __init__(self, pooled_h: int, pooled_w: int, spatial_scale: float = 1.0, **kwargs: object) -> None:
         super().__init__(**kwargs)
+        self.dtype_policy = "float32"  # pixel coordinates need it, and Caffe's rounding is that of float32
         self.pooled_h = pooled_h
         self.pooled_w = pooled_w
         self.spatial_scale = spatial_scale
@@ -77,7 +79,7 @@ class PSROIPooling(keras.layers.Layer):
 
     With ``g = group_size``, cell ``(i, j)`` of output channel ``k`` is the mean, over the pixels of the cell, of input
     channel ``(k * g + i) * g + j``. A cell outside the feature map gives 0. As in Caffe, the corners of a box are
-    rounded, then scaled; a box is at least 0.1 wide and high.
+    rounded, then scaled; a box is at least 0.1 wide and high. The layer computes in float32 whatever its dtype policy.
 
     Args:
         spatial_scale: float. The size of the feature map relative to the image in which the boxes are measured.
@@ -94,6 +96,7 @@ class PSROIPooling(keras.layers.Layer):
 
     def __init__(self, spatial_scale: float, output_dim: int, group_size: int, **kwargs: object) -> None:
         super().__init__(**kwargs)
+        self.dtype_policy = "float32"  # pixel coordinates need it, and Caffe's rounding is that of float32
         self.spatial_scale = spatial_scale
         self.output_dim = output_dim
         self.group_size = group_size

@@ -20,7 +20,7 @@ class _GridDetections(keras.layers.Layer):
     A detection is a row of seven values: 0, class + 1, score, left, top, right, bottom, relative to the image. Rows
     are sorted by descending score. As in Caffe, the first value is always 0, and boxes of all feature maps, images and
     classes suppress each other. If there are no detections, there is one row for each image: its number, followed by
-    -1.
+    -1. The layer computes in float32 whatever its dtype policy.
 
     Args:
         num_classes: int. The number of classes.
@@ -51,6 +51,7 @@ class _GridDetections(keras.layers.Layer):
         **kwargs: object,
     ) -> None:
         super().__init__(**kwargs)
+        self.dtype_policy = "float32"  # pixel coordinates need it, and Caffe's rounding is that of float32
         self.num_classes = num_classes
         self.anchors = anchors
         self.confidence_threshold = confidence_threshold

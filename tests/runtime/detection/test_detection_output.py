@@ -67,3 +67,12 @@ def test_static_shape_and_compilation() -> None:
     assert made.compute_output_shape([(2, 8), (2, 6), (1, 2, 8)]) == (1, 1, None, 7)
     assert make(PLAIN | {"keep_top_k": 4}, fixed_rows=True).compute_output_shape([(None, 8)]) == (1, 1, None, 7)
     assert not made.supports_jit
+
+
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16", "float64"])
+def test_other_dtypes(policy: str, rng: np.random.Generator) -> None:
+    p = PLAIN | CASES["centre size"]
+    fed = draw(rng, 2, 11, p)
+    have = make(p, dtype=policy)(list(fed.values()))
+    assert have.dtype == "float32"
+    assert_matches(have, detections(fed, p))

@@ -115,3 +115,10 @@ def test_no_gradient_flows(kind: str, rng: np.random.Generator) -> None:
         tape.watch(inputs)
         total = tf.reduce_sum(make(kind)(inputs))
     assert tape.gradient(total, inputs) == [None, None, None]
+
+
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16", "float64"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_other_dtypes(kind: str, policy: str, rng: np.random.Generator) -> None:
+    _, given = drawn(rng)
+    assert np.array_equal(make(kind, dtype=policy)(given), make(kind)(given))

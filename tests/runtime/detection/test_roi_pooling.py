@@ -91,3 +91,15 @@ def test_an_image_that_is_not_in_the_batch(rng: np.random.Generator) -> None:
 
     with pytest.raises(tf.errors.InvalidArgumentError):
         ROIPooling(2, 3)([features(rng, 2, 6, 7, 3), np.array([[2, 0, 0, 3, 3]], F)])
+
+
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16", "float64"])
+def test_other_dtypes(policy: str, rng: np.random.Generator) -> None:
+    from caffe2tf.runtime.detection import roi_pooling as runtime
+
+    x, rois = features(rng, 2, 6, 7, 18), boxes(rng, 8, 2, 14, 12)
+    for have, want in (
+        (runtime.ROIPooling(2, 3, 0.5, dtype=policy), runtime.ROIPooling(2, 3, 0.5)),
+        (runtime.PSROIPooling(0.5, 2, 3, dtype=policy), runtime.PSROIPooling(0.5, 2, 3)),
+    ):
+        assert np.array_equal(have([x, rois]), want([x, rois]))

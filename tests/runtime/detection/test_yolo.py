@@ -95,3 +95,15 @@ def test_region(softmax: bool, rng: np.random.Generator) -> None:
     assert made.compute_output_shape((None, 4, None, 24)) == (None, 4, None, 24)
     check_saved(made, x)
     check_gradient(Region(3, 4, coords=3, softmax=softmax, dtype="float64"), rng, x)
+
+
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16", "float64"])
+def test_other_dtypes(policy: str, rng: np.random.Generator) -> None:
+    from caffe2tf.runtime.detection import yolo
+
+    given = last([draw(rng, *FIRST[0])])[0]
+    assert_matches(
+        yolo.YoloDetectionOutput(3, ANCHORS, dtype=policy)(given), yolo.YoloDetectionOutput(3, ANCHORS)(given)
+    )
+    have = yolo.Yolov3DetectionOutput(3, PIXELS[:1], (16,), dtype=policy)(given)
+    assert_matches(have, yolo.Yolov3DetectionOutput(3, PIXELS[:1], (16,))(given))
