@@ -13,7 +13,7 @@ class ArgMax(keras.layers.Layer):
     """Returns the indices of the `top_k` largest values along an axis, or the values, in descending order of value.
 
     As in Caffe, the indices are floating-point numbers, and of equal values the last comes first. ``tf.argmax`` and
-    ``tf.math.top_k`` return the first of equal values first.
+    ``tf.math.top_k`` return the first of equal values first. Indices are float32 under mixed precision.
 
     Args:
         axis: int, 0 or greater. The axis to search.
@@ -29,6 +29,8 @@ class ArgMax(keras.layers.Layer):
 
     def __init__(self, axis: int, top_k: int = 1, *, values: bool = False, **kwargs: object) -> None:
         super().__init__(**kwargs)
+        if not values and self.compute_dtype in ("float16", "bfloat16"):  # they hold no large index exactly
+            self.dtype_policy = "float32"
         self.axis = axis
         self.top_k = top_k
         self.values = values
@@ -55,7 +57,7 @@ class FlatArgMax(keras.layers.Layer):
     """Returns the indices of the `top_k` largest of all values of each item, in descending order of value.
 
     An index counts the values of the flattened item, in the order of the tensor's axes. As in Caffe, the indices are
-    floating-point numbers, and of equal values the last comes first.
+    floating-point numbers, and of equal values the last comes first. The output is float32 under mixed precision.
 
     Args:
         rank: int, 3 or greater. The number of axes of the output: Caffe gives it as many as its input has, 3 at
@@ -72,6 +74,8 @@ class FlatArgMax(keras.layers.Layer):
 
     def __init__(self, rank: int = 3, top_k: int = 1, *, with_values: bool = False, **kwargs: object) -> None:
         super().__init__(**kwargs)
+        if self.compute_dtype in ("float16", "bfloat16"):  # they hold no large index exactly
+            self.dtype_policy = "float32"
         self.rank = rank
         self.top_k = top_k
         self.with_values = with_values

@@ -29,12 +29,13 @@ class BatchReindex(keras.layers.Layer):
 
     def __init__(self, axis: int = 0, **kwargs: object) -> None:
         super().__init__(**kwargs)
+        self.autocast = False  # float16 holds no index above 2048 exactly
         self.axis = axis
 
     def call(self, inputs: Sequence[tf.Tensor]) -> tf.Tensor:
         """Gather the items of the first tensor that the second tensor names."""
         x, index = inputs
-        return tf.gather(x, tf.cast(index, tf.int32), axis=self.axis)
+        return tf.gather(tf.cast(x, self.compute_dtype), tf.cast(index, tf.int32), axis=self.axis)
 
     def compute_output_shape(self, input_shape: Sequence[tuple[int | None, ...]]) -> tuple[int | None, ...]:
         """Return the shape of the first input with one item for each index."""

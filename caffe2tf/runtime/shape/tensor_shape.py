@@ -14,7 +14,7 @@ Extents = tuple[int | None, ...]
 
 @keras.saving.register_keras_serializable(package="caffe2tf")
 class TensorShape(keras.layers.Layer):
-    """Returns extents of a tensor as floating-point values.
+    """Returns extents of a tensor as floating-point values, in float32 under mixed precision.
 
     Args:
         axes: sequence of ints. The axes whose extents are returned, in this order.
@@ -28,6 +28,8 @@ class TensorShape(keras.layers.Layer):
 
     def __init__(self, axes: Sequence[int], **kwargs: object) -> None:
         super().__init__(**kwargs)
+        if self.compute_dtype in ("float16", "bfloat16"):  # they hold no large extent exactly
+            self.dtype_policy = "float32"
         self.axes = tuple(axes)
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
@@ -63,12 +65,14 @@ class ReshapeTo(keras.layers.Layer):
 
     def __init__(self, rank: int, **kwargs: object) -> None:
         super().__init__(**kwargs)
+        self.autocast = False  # float16 holds no extent above 2048 exactly
         self.rank = rank
 
     def call(self, inputs: Sequence[tf.Tensor]) -> tf.Tensor:
         """Reshape the first input to the values of the second input."""
         x, extents = inputs
-        return tf.ensure_shape(tf.reshape(x, tf.cast(tf.round(extents), tf.int32)), (None,) * self.rank)
+        y = tf.reshape(tf.cast(x, self.compute_dtype), tf.cast(tf.round(extents), tf.int32))
+        return tf.ensure_shape(y, (None,) * self.rank)
 
     def compute_output_shape(self, input_shape: Sequence[Extents]) -> Extents:
         """Return `rank` unknown extents."""

@@ -63,3 +63,17 @@ def test_the_largest_values_have_gradients(rng: np.random.Generator) -> None:
     from caffe2tf.runtime.reduction.argmax import ArgMax
 
     check_gradient(ArgMax(1, 2, values=True, dtype="float64"), rng, rng.standard_normal((2, 5, 3)))
+
+
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+def test_large_indices_under_mixed_precision(policy: str) -> None:
+    import keras
+
+    from caffe2tf.runtime.reduction.argmax import ArgMax, FlatArgMax
+
+    x = np.zeros((2, 5000), np.float32)
+    x[[0, 1], [4001, 257]] = 1
+    for made in (ArgMax(1, dtype=policy), FlatArgMax(dtype=policy)):
+        assert np.array_equal(np.reshape(made(x), -1), [4001, 257])
+        assert made(keras.Input((5000,))).dtype == "float32"
+    assert ArgMax(1, values=True, dtype=policy)(x).dtype == policy.removeprefix("mixed_")

@@ -42,3 +42,15 @@ def test_gradient(rng: np.random.Generator) -> None:
     from caffe2tf.runtime.shape.batch_reindex import BatchReindex
 
     check_gradient(BatchReindex(dtype="float64"), rng, rng.standard_normal((3, 4)), [2, 0, 2], among=[0])
+
+
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+def test_large_indices_under_mixed_precision(policy: str) -> None:
+    import keras
+
+    from caffe2tf.runtime.shape.batch_reindex import BatchReindex
+
+    x, made = np.arange(5000, dtype=np.float32).reshape(-1, 1) % 7, BatchReindex(dtype=policy)
+    y = made([x, np.array([4001, 257], np.float32)])
+    assert y.dtype == made([keras.Input(()), keras.Input(())]).dtype == made.compute_dtype
+    assert np.array_equal(np.asarray(y, np.float32), [[4001 % 7], [257 % 7]])

@@ -53,3 +53,15 @@ def test_gradient(rng: np.random.Generator) -> None:
     from caffe2tf.runtime.shape.tensor_shape import ReshapeTo
 
     check_gradient(ReshapeTo(2, dtype="float64"), rng, draw(rng, 2, 6), [4, 3], among=[0])
+
+
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+def test_large_extents_under_mixed_precision(policy: str) -> None:
+    from caffe2tf.runtime.shape.tensor_shape import ReshapeTo, TensorShape
+
+    x = np.ones((2, 2049), np.float32)
+    extents = TensorShape((1, 0), dtype=policy)(x)
+    assert np.array_equal(extents, [2049, 2])
+    y = ReshapeTo(2, dtype=policy)([x, extents])
+    assert y.shape == (2049, 2)
+    assert y.dtype == policy.removeprefix("mixed_")
