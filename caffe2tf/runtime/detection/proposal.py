@@ -64,6 +64,7 @@ class _BoxProposals(keras.layers.Layer):
     ) -> None:
         super().__init__(**kwargs)
         self.dtype_policy = "float32"  # pixel coordinates need it, and Caffe's rounding is that of float32
+        self.supports_jit = False  # XLA has no tensors whose extents depend on values
         self.scales = tuple(scales)
         self.ratios = tuple(ratios)
         self.feat_stride = feat_stride

@@ -122,3 +122,9 @@ def test_no_gradient_flows(kind: str, rng: np.random.Generator) -> None:
 def test_other_dtypes(kind: str, policy: str, rng: np.random.Generator) -> None:
     _, given = drawn(rng)
     assert np.array_equal(make(kind, dtype=policy)(given), make(kind)(given))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_keras_does_not_compile_it_with_xla(kind: str) -> None:
+    """XLA has no tensors whose extents depend on values, and Keras uses it on a GPU where no layer objects."""
+    assert not make(kind).supports_jit
