@@ -1,4 +1,4 @@
-"""Layers of forks leave Keras as well as they live in it: tf.function, SavedModel, TFLite with its own operations."""
+"""Layers of Caffe forks give the same results in Keras, under tf.function, as a SavedModel, and in TFLite."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 Arrays = dict[str, np.ndarray[Any, Any]]
 
-# What TFLite has no operations of its own for: sorting, scattering, and extents that depend on values.
+# Cases that TFLite cannot compute with its built-in operations: they sort, scatter, or have extents that depend on
+# values.
 NEEDS_TENSORFLOW = {
     *("fork_correlation_3", "fork_detection_output_1", "fork_proposal_1", "fork_psroipooling_1", "fork_roipooling_1"),
     *("fork_upsample_1",),
@@ -28,7 +29,7 @@ ONE_EACH = {p.name.rpartition("_")[0]: p.name for p in sorted(RECORDED.glob("for
 
 
 def planned(case: str) -> tuple[Plan, keras.Model, Arrays]:
-    """A recorded network, its model, and what it was fed, as the model takes it."""
+    """The plan and the model of a recorded network, and its recorded inputs in the layouts of the model."""
     folder = RECORDED / case
     with np.load(folder / "blobs.npz") as blobs:
         fed = {k.removeprefix("in/"): blobs[k].astype("f4") for k in blobs.files if k.startswith("in/")}
@@ -44,7 +45,7 @@ def planned(case: str) -> tuple[Plan, keras.Model, Arrays]:
 
 
 def on_lite(folder: Path, fed: Arrays) -> list[np.ndarray[Any, Any]]:
-    """The outputs of a SavedModel after its conversion to TFLite."""
+    """The outputs of a SavedModel that was converted to TFLite."""
     import tensorflow as tf
 
     converter = tf.lite.TFLiteConverter.from_saved_model(str(folder))
@@ -62,7 +63,7 @@ def on_lite(folder: Path, fed: Arrays) -> list[np.ndarray[Any, Any]]:
 
 @pytest.mark.filterwarnings("ignore:.*tf.lite.Interpreter is deprecated", "ignore:.*structure of `inputs`")
 @pytest.mark.parametrize("case", sorted([*ONE_EACH, "fork_correlation_3"]))
-def test_the_same_everywhere(case: str, tmp_path: Path) -> None:
+def test_results_are_the_same_in_every_form(case: str, tmp_path: Path) -> None:
     import tensorflow as tf
 
     _, model, fed = planned(case)
@@ -75,7 +76,7 @@ def test_the_same_everywhere(case: str, tmp_path: Path) -> None:
 
     check(tf.function(model)(fed), "tf.function")
     model.export(tmp_path / "saved", verbose=False)
-    loaded = tf.saved_model.load(str(tmp_path / "saved"))  # kept, for its variables live as long as it does
+    loaded = tf.saved_model.load(str(tmp_path / "saved"))  # keep a reference: its variables live as long as it does
     check(loaded.serve(fed), "SavedModel")
     if case in NEEDS_TENSORFLOW:
         with pytest.raises(Exception, match=r"Select TF ops|TF Select ops|flex"):  # of a class that is not public
@@ -85,10 +86,10 @@ def test_the_same_everywhere(case: str, tmp_path: Path) -> None:
     assert len(outputs) == len(want)
     for output in outputs:
         found = [np.allclose(output, a, rtol=1e-5, atol=2e-6) for a in want.values() if a.shape == output.shape]
-        assert any(found), f"{case}: an output of TFLite is none of the model's"
+        assert any(found), f"{case}: an output of TFLite is not an output of the model"
 
 
-def test_detections_in_a_fixed_number_of_rows_keep_it_when_exported(tmp_path: Path) -> None:
+def test_a_fixed_number_of_rows_is_kept_when_exported(tmp_path: Path) -> None:
     import tensorflow as tf
 
     folder = RECORDED / "fork_detection_output_3"
