@@ -1,4 +1,4 @@
-"""Lstm: the layer of caffe-lstm, older than Caffe's own LSTM."""
+"""Lstm: the layer of the caffe-lstm fork, older than Caffe's own LSTM."""
 
 from __future__ import annotations
 
@@ -25,28 +25,40 @@ __all__ = ["Lstm"]
 @register("Lstm")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lstm(Layer):
-    """Long short-term memory, without peepholes, over the rows of a matrix; of caffe-lstm.
+    """Long short-term memory without peepholes, over the rows of a matrix (caffe-lstm).
 
-    ``i, f, o, g = W_x x[t] + keep[t] W_h h[t - 1] + b``; ``c[t] = keep[t] sigmoid(f) c[t - 1] + sigmoid(i) tanh(g)``;
-    ``h[t] = sigmoid(o) tanh(c[t])``.
+    For each step t of a stream:
 
-    Bottoms: x (steps times streams, ...), of which row ``t batch_size + n`` is step t of stream n, and optionally
-    markers (count, 1, ...): ``keep`` is 1 where the marker is not 0. Without markers it is 0 at the first step alone.
-    Top: h (steps times streams, num_output).
+    - ``i, f, o, g = W_x x[t] + keep[t] W_h h[t - 1] + b``
+    - ``c[t] = keep[t] sigmoid(f) c[t - 1] + sigmoid(i) tanh(g)``
+    - ``h[t] = sigmoid(o) tanh(c[t])``
 
-    | parameter | default | meaning |
+    ``keep[t]`` is 1 if the marker of the step is not 0, else 0. Without markers it is 0 at the first step and 1 at all
+    others. With several streams Caffe reads marker ``t + n`` for step t of stream n, and so does the model.
+
+    | parameter (``lstm_param``) | default | meaning |
     |---|---|---|
-    | num_output | required | values of h and of c |
-    | batch_size | 1 | streams |
-    | clipping_threshold | 0 | bounds gradients: changes nothing here |
-    | weight_filler, bias_filler | constant 0 | what fills a blob that was not trained |
+    | num_output | required | number of values of h and of c |
+    | batch_size | 1 | number of streams |
+    | clipping_threshold | 0 | bounds gradients; no effect here |
+    | weight_filler, bias_filler | constant 0 | initial values of the trained blobs |
 
-    Trained blobs: W_x (4 num_output, values of x), W_h (4 num_output, num_output), b (4 num_output).
+    Bottoms: x, of 1 to 4 axes, (T * S, ...), for T steps of S streams, where row ``t * S + n`` is step t of stream n;
+    optionally markers, (T + S - 1 or more, 1, ...). Tops: h, (T * S, num_output).
 
-    With several streams Caffe reads marker ``t + n`` for step t of stream n, and so does the model. Deviations: with
-    markers, Caffe begins a forward pass with h and c of the last one; here each begins with zeros. Where the first
-    marker is 0, as it is for whole sequences, there is no difference. With several streams, caffe-lstm gives each
-    stream its own ``W_h h[t - 1]`` on a GPU, and so does the model; on a CPU it gives all streams that of the first.
+    Trained blobs: W_x (4 * num_output, values of a row), W_h (4 * num_output, num_output), b (4 * num_output).
+
+    Keras weights: ``kernel`` (values of a row, 4 * num_output), ``bias`` (4 * num_output), ``recurrent_kernel``
+    (num_output, 4 * num_output).
+
+    Deviations:
+
+    - With markers, Caffe starts a forward pass with h and c of the last one; here each starts with zeros. There is no
+      difference if the first marker is 0, as it is for whole sequences.
+    - With several streams, caffe-lstm gives each stream its own ``W_h h[t - 1]`` on a GPU, and so does the model. On a
+      CPU it gives all streams that of the first one.
+
+    Source: ``src/caffe/layers/lstm_layer.cpp`` of github.com/junhyukoh/caffe-lstm.
     """
 
     bottoms: ClassVar[tuple[int, int | None]] = (1, 2)
@@ -59,8 +71,10 @@ class Lstm(Layer):
 
     @classmethod
     def read(cls, proto: LayerProto) -> Self:
-        """Parameters."""
+        """Read ``lstm_param``."""
         p = proto.message.lstm_param
+        if not p.HasField("num_output"):
+            raise LayerError("lstm_param.num_output is required")
         for field, value in (("num_output", p.num_output), ("batch_size", p.batch_size)):
             if value < 1:
                 raise LayerError(f"lstm_param.{field} must be 1 or more, not {value}")
@@ -73,24 +87,26 @@ class Lstm(Layer):
         )
 
     def remarks(self) -> tuple[str, ...]:
-        """Which markers Caffe reads, and where its two implementations differ."""
+        """Return which markers Caffe reads, and how its CPU and GPU code differ, for several streams."""
         if self.streams == 1:
             return ()
         markers = (
-            "with several streams, Caffe reads for step t of stream n the marker t + n of its second bottom, "
-            "not t * batch_size + n; so does the model"
+            "with several streams, Caffe reads marker t + n of its second bottom for step t of stream n, "
+            "not marker t * batch_size + n; so does the model"
         )
         state = (
-            "with several streams, the model computes what caffe-lstm does on a GPU; on a CPU that gives every stream "
-            "the recurrent part of the first one, so recordings made there differ"
+            "with several streams, the model computes what caffe-lstm computes on a GPU; on a CPU, caffe-lstm gives "
+            "every stream the recurrent part of the first one, so results recorded there differ"
         )
         return (markers, state) if self.marked else (state,)
 
     def infer(self, *inputs: Shape) -> tuple[Shape, ...]:
-        """(rows, num_output)."""
+        """Return (rows, num_output); the number of rows must be a multiple of the number of streams."""
         x = inputs[0]
         if not 1 <= len(x) <= 4:
-            raise LayerError(f"the first bottom must have 1 to 4 axes, the first for its rows; it is {format_shape(x)}")
+            raise LayerError(
+                f"the first bottom must have 1 to 4 axes, the first for its rows; its shape is {format_shape(x)}"
+            )
         rows = x[0]
         if rows is not None and rows % self.streams:
             raise LayerError(
@@ -102,7 +118,7 @@ class Lstm(Layer):
         return ((rows, self.num_output),)
 
     def blobs(self, *inputs: Shape) -> tuple[BlobSpec, ...]:
-        """Weight of x, weight of h, bias."""
+        """Return the weights of x and of h, then the bias."""
         wide = 4 * self.num_output
         shapes = (wide, values_after(inputs[0], 1)), (wide, self.num_output)
         return (
@@ -112,17 +128,17 @@ class Lstm(Layer):
         )
 
     def trace_batch(self, batched: Sequence[bool], inputs: Sequence[Shape], outputs: Sequence[Shape]) -> Batch:
-        """Axis 0 is time."""
+        """Fix the batch size: axis 0 holds steps."""
         del batched, inputs, outputs
         return Batch.FIXED
 
     def emit(self, ctx: Context, *inputs: Value) -> Expr:
-        """A layer of our own: Keras' LSTM has other gates, and no streams that begin anew."""
+        """Emit a runtime layer: Keras' LSTM has another order of gates, and cannot restart a stream."""
         del ctx
         return runtime("SequenceLSTM", self.num_output, streams=unless(self.streams, 1))(*inputs)
 
     def convert(self, blobs: Sequence[NodeBlob], ctx: Context) -> Mapping[str, Weight]:
-        """Matrices are transposed."""
+        """Transpose the matrices."""
         del ctx
         w_x, w_h, bias = blobs
         return {
@@ -132,7 +148,7 @@ class Lstm(Layer):
         }
 
     def multiply_adds(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> int:
-        """One for each weight and row."""
+        """Return one operation for each weight of a matrix and each row."""
         del outputs
         w_x, w_h, _ = self.blobs(*inputs)
         return (inputs[0][0] or 1) * w_x.shape[0] * (w_x.shape[1] + w_h.shape[1])
@@ -140,8 +156,8 @@ class Lstm(Layer):
     def _check_markers(self, shape: Shape, rows: int | None) -> None:
         if not 1 <= len(shape) <= 4 or any(d != 1 for d in shape[1:]):
             raise LayerError(
-                "the second bottom must hold one marker for each index along axis 0, and its other axes have extent 1; "
-                f"it is {format_shape(shape)}"
+                "the second bottom must have 1 to 4 axes: one marker for each index along axis 0, and extent 1 along "
+                f"the others; its shape is {format_shape(shape)}"
             )
         if rows is not None and shape[0] is not None and shape[0] < rows // self.streams + self.streams - 1:
             raise LayerError(

@@ -1,4 +1,4 @@
-"""What RNN and LSTM have in common: a network unrolled over the steps of several streams."""
+"""Base class of RNN and LSTM: a network unrolled over the steps of several streams."""
 
 from __future__ import annotations
 
@@ -26,10 +26,17 @@ class Recurrent(Layer):
     """A layer with ``recurrent_param``.
 
     Class attributes:
-        states: names of what goes from step to step.
-        gates: how many values drive each value of a state.
-        runtime_name: the layer of `caffe2tf.runtime` that computes it.
-        weights_after: the Keras names of trained blobs after those that all have.
+        states: names of the states that pass from step to step.
+        gates: number of gates, each of `num_output` values.
+        runtime_name: name of the runtime layer.
+        weights_after: Keras names of the trained blobs that follow those of every recurrent layer.
+
+    Attributes:
+        num_output: number of values of each state and of the output.
+        static: whether there is a static input, the same for all steps.
+        expose_hidden: whether the first states are bottoms and the last ones are tops.
+        weight_filler: initial values of the matrices.
+        bias_filler: initial values of the biases.
     """
 
     bottoms: ClassVar[tuple[int, int | None]] = (2, None)
@@ -47,8 +54,10 @@ class Recurrent(Layer):
 
     @classmethod
     def read(cls, proto: LayerProto) -> Self:
-        """Parameters, and from the count of bottoms whether there is a static input."""
+        """Read ``recurrent_param``; the number of bottoms shows whether there is a static input."""
         p = proto.message.recurrent_param
+        if not p.HasField("num_output"):
+            raise LayerError("recurrent_param.num_output is required")
         if p.num_output < 1:
             raise LayerError(f"recurrent_param.num_output must be 1 or more, not {p.num_output}")
         exposed = len(cls.states) if p.expose_hidden else 0
@@ -56,13 +65,14 @@ class Recurrent(Layer):
         given = len(proto.bottoms)
         if given not in (2 + exposed, 3 + exposed):
             raise LayerError(
-                f"with expose_hidden {str(p.expose_hidden).lower()} the bottoms are x, cont, an optional static "
-                f"input{names}: {2 + exposed} or {3 + exposed}, {given} are given"
+                f"with expose_hidden {str(p.expose_hidden).lower()} the bottoms are x, cont, optionally a static "
+                f"input{names}: {2 + exposed} or {3 + exposed}, not {given}"
             )
         if len(proto.tops) != 1 + exposed:
             raise LayerError(
-                f"with expose_hidden {str(p.expose_hidden).lower()} there must be {1 + exposed} tops, the output"
-                f"{' and the last ' + ' and '.join(cls.states) if exposed else ''}; {len(proto.tops)} are given"
+                f"with expose_hidden {str(p.expose_hidden).lower()} the tops are the output"
+                f"{' and the last ' + ' and '.join(cls.states) if exposed else ' alone'}: {1 + exposed}, "
+                f"not {len(proto.tops)}"
             )
         return cls(
             num_output=p.num_output,
@@ -73,17 +83,17 @@ class Recurrent(Layer):
         )
 
     def infer(self, *inputs: Shape) -> tuple[Shape, ...]:
-        """(steps, streams, num_output), and each state (1, streams, num_output)."""
+        """Return (steps, streams, num_output), and (1, streams, num_output) for each exposed state."""
         x, cont = inputs[:2]
         if len(x) < 3:
             raise LayerError(
                 "the first bottom must have 3 axes or more: steps, streams, and the values of each; "
-                f"it is {format_shape(x)}"
+                f"its shape is {format_shape(x)}"
             )
         if len(cont) != 2 or not _agree(cont, x[:2]):
             raise LayerError(
-                f"the second bottom must have 2 axes, steps and streams, as many as the first: {format_shape(x[:2])}, "
-                f"not {format_shape(cont)}"
+                "the second bottom must have 2 axes, the steps and streams of the first bottom: "
+                f"{format_shape(x[:2])}, not {format_shape(cont)}"
             )
         values_after(x, 2, "the first bottom's extents")
         if self.static:
@@ -96,7 +106,7 @@ class Recurrent(Layer):
         return ((*x[:2], self.num_output), *((state,) * len(self.states) if self.expose_hidden else ()))
 
     def blobs(self, *inputs: Shape) -> tuple[BlobSpec, ...]:
-        """Weight and bias of x, weight of the static input, weight of the state."""
+        """Return weight and bias of x, then the weights of the static input (if there is one) and of the state."""
         wide = self.gates * self.num_output
         found = [
             self._weight("weight of x", (wide, values_after(inputs[0], 2))),
@@ -107,25 +117,25 @@ class Recurrent(Layer):
         return (*found, self._weight("weight of the state", (wide, self.num_output)))
 
     def trace_batch(self, batched: Sequence[bool], inputs: Sequence[Shape], outputs: Sequence[Shape]) -> Batch:
-        """Axis 0 is time."""
+        """Fix the batch size: axis 0 holds the steps."""
         del batched, inputs, outputs
         return Batch.FIXED
 
     def emit(self, ctx: Context, *inputs: Value) -> Expr:
-        """A layer of our own: Keras' have other gates, and no streams that begin anew."""
+        """Emit a runtime layer: Keras' recurrent layers have no static input, and cannot restart a stream."""
         del ctx
         static, exposed = self.static or OMIT, self.expose_hidden or OMIT
         return runtime(self.runtime_name, self.num_output, static=static, expose_hidden=exposed)(*inputs)
 
     def convert(self, blobs: Sequence[NodeBlob], ctx: Context) -> Mapping[str, Weight]:
-        """Matrices are transposed."""
+        """Transpose the matrices."""
         del ctx
         static = ("static_kernel",) if self.static else ()
         names = ("kernel", "bias", *static, "recurrent_kernel", *self.weights_after)
         return {name: blob.weight(blob.array.T) for name, blob in zip(names, blobs, strict=True)}
 
     def multiply_adds(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> int:
-        """One for each weight at each step of each stream; the static input is multiplied once for a stream."""
+        """Return one operation per weight, step and stream; the static input is multiplied once per stream."""
         del outputs
         steps, streams = (n or 1 for n in inputs[0][:2])
         total = 0
@@ -141,11 +151,11 @@ class Recurrent(Layer):
         if len(shape) < 2 or not _agree(shape[:1], (streams,)):
             raise LayerError(
                 f"the static input must have 2 axes or more, the first for the {format_shape((streams,))} streams; "
-                f"it is {format_shape(shape)}"
+                f"its shape is {format_shape(shape)}"
             )
         values_after(shape, 1, "the static input's extents")
 
 
 def _agree(a: Shape, b: Shape) -> bool:
-    """Whether two shapes are equal, as far as they are known."""
+    """Return whether two shapes are equal as far as they are known."""
     return len(a) == len(b) and all(m == n or m is None or n is None for m, n in zip(a, b, strict=True))
