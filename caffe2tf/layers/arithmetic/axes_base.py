@@ -1,4 +1,4 @@
-"""What Scale and Bias have in common: a blob that covers some axes of another, and is repeated along the rest."""
+"""Base class of Scale and Bias: a blob that covers some axes of another is broadcast along the rest."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ __all__ = ["AlongAxes"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlongAxes(Layer):
-    """A layer that joins its first bottom with a blob which covers `num_axes` axes of it, from `axis` on.
+    """A layer that combines its first bottom with a blob that covers `num_axes` of its axes, from `axis` on.
 
     Class attributes:
         block: the parameter block, for messages.
 
     Attributes:
-        axis: the first axis covered; may be negative.
-        num_axes: how many axes are covered; -1 for all from `axis` on, 0 for a single number. Caffe reads it for a
-            trained blob alone: a computed one tells by its own axes.
+        axis: the first covered axis; negative numbers count from the end.
+        num_axes: the number of axes that a trained blob covers; -1 for all from `axis` on, 0 for a scalar. It is
+            ignored for a computed blob, which covers as many axes as it has.
         computed: whether the blob is a second bottom, not a trained one.
     """
 
@@ -42,7 +42,7 @@ class AlongAxes(Layer):
     computed: bool
 
     def infer(self, *inputs: Shape) -> tuple[Shape, ...]:
-        """The shape of the first bottom."""
+        """Return the shape of the first bottom, if the second one fits it."""
         covered = self.covered(*inputs)
         if self.computed:
             for axis, own in zip(covered, inputs[1], strict=True):
@@ -50,66 +50,75 @@ class AlongAxes(Layer):
                 if extent != own and extent is not None and own is not None:
                     raise LayerError(
                         f"from axis {covered.start} on, the second bottom ({format_shape(inputs[1])}) must have the "
-                        f"extents of the first ({format_shape(inputs[0])}); set {self.block}.axis to where they agree"
+                        f"extents of the first ({format_shape(inputs[0])}); "
+                        f"set {self.block}.axis to the axis from which they agree"
                     )
         return (inputs[0],)
 
     def trace_batch(self, batched: Sequence[bool], inputs: Sequence[Shape], outputs: Sequence[Shape]) -> Batch:
-        """Not where a trained blob tells the indices of axis 0 apart, nor where a computed one has none of them."""
+        """Fix the batch size if a trained blob covers axis 0, or a computed one does not."""
         over_batch = 0 in self.covered(*inputs)
         return Layer.trace_batch(self, batched, inputs, outputs) if over_batch == self.computed else Batch.FIXED
 
     def arrange(self, inputs: Sequence[Value], outputs: Sequence[Value]) -> Arrangement:
-        """Any order of the first bottom; a second one follows it along the axes that it covers."""
+        """Keep the layout of the first bottom; order the second one like the axes that it covers."""
         del outputs
         x = inputs[0].layout
         if not self.computed:
             return Arrangement(inputs=(x,), outputs=(x,))
         covered = self.covered(*(v.shape for v in inputs))
         if x.blocks and covered == range(1, 2):
-            x = Layout.plain(2)  # a blob of one axis has no layout but Caffe's
+            x = Layout.plain(2)  # a blob of one axis can only be in Caffe's order
         blocks = x.blocks if 1 in covered else ()
         other = Layout(tuple(a - covered.start for a in x.axes if a in covered), blocks)
         return Arrangement(inputs=(x, other), outputs=(x,))
 
     def covered(self, *inputs: Shape) -> range:
-        """The axes of the first bottom that the blob covers; raises LayerError where the bottom has none such."""
+        """Return the axes of the first bottom that the blob covers.
+
+        Raises:
+            LayerError: the bottom does not have them.
+        """
         rank = len(inputs[0])
         if self.computed and not inputs[1]:
-            return range(0)  # Caffe does not look at `axis` for a single number
+            return range(0)  # Caffe ignores `axis` for a scalar
         first = self.canonical(rank)
         count = len(inputs[1]) if self.computed else rank - first if self.num_axes == -1 else self.num_axes
         if first + count > rank:
-            whose = "second bottom's" if self.computed else f"{self.block}.num_axes"
-            raise LayerError(f"{whose} {count} axes, from axis {first} on, extend past the {rank} axes of the bottom")
+            covering = f"the second bottom has {count} axes" if self.computed else f"{self.block}.num_axes is {count}"
+            raise LayerError(f"{covering}, but the first bottom has only {rank - first} axes from axis {first} on")
         return range(first, first + count)
 
     def canonical(self, rank: int) -> int:
-        """`axis` of a bottom of ``rank`` axes; raises LayerError where it is out of range."""
+        """Return `axis` for a bottom of ``rank`` axes, counted from the front.
+
+        Raises:
+            LayerError: it is out of range.
+        """
         try:
             return canonical_axis(self.axis, rank)
         except ValueError as e:
             raise LayerError(f"{self.block}.axis: {e}") from None
 
     def trained_shape(self, *inputs: Shape) -> tuple[int, ...]:
-        """Caffe's shape of a trained blob."""
+        """Return Caffe's shape of a trained blob."""
         covered = self.covered(*inputs)
         return known(inputs[0][covered.start : covered.stop], "the extents that the layer's trained blob covers")
 
     def tensor_axes(self, inputs: Sequence[Value]) -> tuple[int, ...]:
-        """The axes of the first tensor that the blob covers, ascending."""
+        """Return the axes of the first tensor that the blob covers, in ascending order."""
         covered = self.covered(*(v.shape for v in inputs))
         return tuple(i for i, a in enumerate(inputs[0].layout.axes) if a in covered)
 
     def argument(self, inputs: Sequence[Value]) -> Literal:
-        """The argument ``axis`` of the runtime layers: one axis or several; the last one alone is the default."""
+        """Return the argument ``axis`` of the runtime layers, which omit it for the last axis alone."""
         axes = self.tensor_axes(inputs)
         if axes == (inputs[0].rank - 1,):
             return OMIT
         return axes[0] if len(axes) == 1 else axes
 
     def as_weight(self, blob: NodeBlob, inputs: Sequence[Value]) -> Weight:
-        """A trained blob as a weight, in the order of the first tensor's axes."""
+        """Convert a trained blob to a weight, in the order of the first tensor's axes."""
         layout = inputs[0].layout
         covered = self.covered(*(v.shape for v in inputs))
         if layout.blocks and 1 in covered:  # a flattened blob has two axes, the batch first
@@ -118,9 +127,9 @@ class AlongAxes(Layer):
         return blob.weight(np.transpose(blob.array, [a - covered.start for a in layout.axes if a in covered]))
 
     def join(self, merge: str, fallback: str, inputs: Sequence[Value], *, role: str = "") -> Call:
-        """The two bottoms joined by Keras' layer ``merge``, else by the runtime layer ``fallback``.
+        """Combine the two bottoms with Keras' layer ``merge`` if possible, else with the runtime layer ``fallback``.
 
-        Keras' merging layers want the batch in front of both; the runtime layer takes any axes.
+        Keras' merging layers require the batch as first axis of both inputs; the runtime layer takes any axes.
         """
         x, a = inputs
         axes = self.tensor_axes(inputs)
@@ -130,5 +139,5 @@ class AlongAxes(Layer):
         extents = dict(zip(axes, a.tensor_shape, strict=True))
         target = tuple(extents.get(i, 1) for i in range(1, x.rank))
         same: Expr = a if len(axes) == x.rank else keras("Reshape", target, role="reshape")(a)
-        # Keras' Add takes a second input with one axis longer than 1 for a bias of axis 1 or the last, wherever it is
+        # If only one axis of Add's second input is longer than 1, Keras takes it for a bias of axis 1 or the last one.
         return keras(merge, role=role)(*((same, x) if merge == "Add" else (x, same)))

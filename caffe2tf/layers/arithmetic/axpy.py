@@ -1,4 +1,4 @@
-"""Axpy: a factor for each channel, and a sum (SENet)."""
+"""Axpy: multiplies each channel by a computed factor and adds a blob (SENet)."""
 
 from __future__ import annotations
 
@@ -27,38 +27,46 @@ __all__ = ["Axpy"]
 class Axpy(Layer):
     """``y[n, c, ...] = a[n, c] * x[n, c, ...] + b[n, c, ...]``.
 
-    The bottoms are a, of shape (N, C, 1, 1) or (N, C), then x and b, of one shape. There are no parameters.
-    Caffe does not compute it in place.
+    Parameters: none. The layer must not be in place.
+
+    Bottoms: three. a, (N, C), where more axes of extent 1 may follow; x and b, (N, C, ...), of one shape of 2 to 4
+    axes. Tops: one, of the shape of x.
+
+    Trained blobs: none.
+
+    Source: ``src/caffe/layers/axpy_layer.cpp`` of github.com/hujie-frank/SENet.
     """
 
     bottoms: ClassVar[tuple[int, int | None]] = (3, 3)
 
     @classmethod
     def read(cls, proto: LayerProto) -> Self:
-        """Nothing but the rule on its top, which takes the shape of bottom 1."""
+        """Check that the layer is not in place, as its top has the shape of bottom 1."""
         if proto.bottoms[0] == proto.tops[0]:
             raise LayerError(f"Axpy must not be computed in place: give its top another name than {proto.tops[0]!r}")
         return cls()
 
     def infer(self, *inputs: Shape) -> tuple[Shape, ...]:
-        """The shape of x and b."""
+        """Return the shape of x and b, if a fits it."""
         a, x = inputs[0], agreed_shape(inputs[1:])
         if len(x) not in (2, 3, 4):
-            raise LayerError(f"bottoms 1 and 2 of an Axpy must have 2 to 4 axes (N, C, ...), not {format_shape(x)}")
+            raise LayerError(
+                f"bottoms 1 and 2 of an Axpy must have 2 to 4 axes (N, C, ...); their shape is {format_shape(x)}"
+            )
         if len(a) < 2 or any(m != n and None not in (m, n) for m, n in zip(a[:2], x[:2], strict=True)):
             raise LayerError(
-                f"bottom 0 of an Axpy must have one value for each item and channel of bottom 1: "
-                f"{format_shape(a)} is given for {format_shape(x)}"
+                f"bottom 0 of an Axpy must have one value for each item and channel of bottom 1; "
+                f"their shapes are {format_shape(a)} and {format_shape(x)}"
             )
         if any(n not in (1, None) for n in a[2:]):
-            problem = f"the axes of bottom 0 after the channels must have extent 1, not {format_shape(a)}"
+            problem = f"the axes of bottom 0 after the channels must have extent 1; its shape is {format_shape(a)}"
             if len(a) == 4:
-                raise LayerError(f"{problem}; put a global Pooling before it")
-            raise LayerUnsupportedError(f"{problem}: Caffe would take values of other channels for it")
+                raise LayerError(f"{problem}. Put a global Pooling before it")
+            raise LayerUnsupportedError(f"{problem}. Caffe would read values of other channels")
         return (x,)
 
     def arrange(self, inputs: Sequence[Value], outputs: Sequence[Value]) -> Arrangement:
-        """One layout for x, b and y that has the batch in front; a as it comes, since it has one axis of values."""
+        """Use one layout with the batch first for x, b and the top; keep that of a if its batch is first."""
         del outputs
         layout = agreed_layout(inputs[1:])
         if layout.blocks or layout.axes[0] != 0:
@@ -69,7 +77,7 @@ class Axpy(Layer):
         return Arrangement(inputs=(factor, layout, layout), outputs=(layout,))
 
     def emit(self, ctx: Context, *inputs: Value) -> Expr:
-        """Keras' Multiply and Add."""
+        """Emit Keras' Multiply and Add."""
         del ctx
         a, x, b = inputs
         (channels,) = known(tuple(m or n for m, n in zip(a.shape[1:2], x.shape[1:2], strict=True)), "the channels")

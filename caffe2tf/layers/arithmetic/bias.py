@@ -1,4 +1,4 @@
-"""Bias: adds a trained or a computed blob along chosen axes."""
+"""Bias: adds a trained or computed blob along some axes."""
 
 from __future__ import annotations
 
@@ -25,17 +25,24 @@ __all__ = ["Bias"]
 @register("Bias")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bias(AlongAxes):
-    """``y = x + b``; b covers `num_axes` axes of x from `axis` on, and is repeated along the others.
+    """``y = x + b``, where b covers `num_axes` axes of x from `axis` on and is broadcast along the others.
 
-    With a second bottom, that is b, and the axes it has are those it covers.
+    b is a trained blob, or the second bottom if there is one. The latter covers as many axes as it has; if it is a
+    scalar, `axis` is ignored.
 
-    | parameter | default | meaning |
+    | parameter (``bias_param``) | default | meaning |
     |---|---|---|
-    | axis | 1 | first axis of x that b covers; may be negative |
-    | num_axes | 1 | count of axes that a trained b covers; -1: all from `axis` on, 0: b is one number |
-    | filler | constant 0 | what fills an untrained b |
+    | axis | 1 | first axis of x that b covers; negative numbers count from the end |
+    | num_axes | 1 | number of axes that a trained b covers; -1: all from `axis` on, 0: b is a scalar |
+    | filler | constant 0 | initial values of a trained b |
 
-    Trained blobs: b (x's extents along the axes covered; none with a second bottom). Keras weight: ``bias``.
+    Bottoms: x, of any shape; optionally b, of the extents of x along the covered axes. Tops: one, of the shape of x.
+
+    Trained blobs: with one bottom b, of the extents of x along the covered axes; with two none.
+
+    Keras weights: with one bottom ``bias``, with the axes of b in the order of the tensor.
+
+    Source: ``src/caffe/layers/bias_layer.cpp``.
     """
 
     block: ClassVar[str] = "bias_param"
@@ -44,7 +51,7 @@ class Bias(AlongAxes):
 
     @classmethod
     def read(cls, proto: LayerProto) -> Self:
-        """Parameters; num_axes from -1 on."""
+        """Read ``bias_param``; `num_axes` does not matter for a computed b."""
         p = proto.message.bias_param
         if p.num_axes < -1 and len(proto.bottoms) == 1:
             raise LayerError(f"bias_param.num_axes must be 0 or more, or -1 for all axes, not {p.num_axes}")
@@ -56,18 +63,18 @@ class Bias(AlongAxes):
         )
 
     def blobs(self, *inputs: Shape) -> tuple[BlobSpec, ...]:
-        """Bias, unless it is computed."""
+        """Return b, unless it is computed."""
         if self.computed:
             return ()
         return (BlobSpec(name="bias", shape=self.trained_shape(*inputs), filler=self.filler),)
 
     def emit(self, ctx: Context, *inputs: Value) -> Expr:
-        """The runtime layer Bias; Keras' Add where b is computed for each index of the batch."""
+        """Emit the runtime layer Bias; for a computed b Keras' Add if it covers the batch, else BiasBy."""
         del ctx
         if self.computed:
             return self.join("Add", "BiasBy", inputs)
         return runtime("Bias", axis=self.argument(inputs))(inputs[0])
 
     def convert(self, blobs: Sequence[NodeBlob], ctx: Context) -> Mapping[str, Weight]:
-        """The blob in the order in which the values arrive."""
+        """Convert b, in the order of the tensor's axes."""
         return {"bias": self.as_weight(blobs[0], ctx.inputs)}

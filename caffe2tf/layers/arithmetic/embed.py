@@ -1,4 +1,4 @@
-"""Embed: rows of a trained table."""
+"""Embed: rows of a trained table, selected by index."""
 
 from __future__ import annotations
 
@@ -25,18 +25,27 @@ __all__ = ["Embed"]
 @register("Embed")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Embed(Layer):
-    """``y = W[x] + b``: for each index the row of that number, along one more axis behind those of x.
+    """``y = W[x] + b``: for each index in x, the row of W with that number.
 
-    | parameter | default | meaning |
+    Indices are truncated to whole numbers, as in Caffe.
+
+    | parameter (``embed_param``) | default | meaning |
     |---|---|---|
-    | num_output | required | values in each row |
-    | input_dim | required | count of rows |
-    | bias_term | true | |
-    | weight_filler, bias_filler | constant 0 | what fills a blob that was not trained |
+    | num_output | required | number of values in each row |
+    | input_dim | required | number of rows |
+    | bias_term | true | add a bias |
+    | weight_filler, bias_filler | constant 0 | initial values of the trained blobs |
 
-    Trained blobs: weight (input_dim, num_output), bias (num_output). Keras weights: ``embeddings`` and ``bias``. An
-    index that is no whole number is cut to one, as in Caffe. One below 0 or from input_dim on is undefined in Caffe,
-    which reads past its table; TensorFlow refuses it on a CPU where the layer has a bias.
+    Bottoms: one, of any shape. Tops: one, with another axis at the end, (..., num_output).
+
+    Trained blobs: weight (input_dim, num_output), bias (num_output).
+
+    Keras weights: ``embeddings`` and ``bias``, of the same shapes.
+
+    Deviations: with an index below 0, or `input_dim` or greater, Caffe reads outside its table. TensorFlow refuses such
+    an index on a CPU if the layer has a bias.
+
+    Source: ``src/caffe/layers/embed_layer.cpp``.
     """
 
     num_output: int
@@ -47,11 +56,13 @@ class Embed(Layer):
 
     @classmethod
     def read(cls, proto: LayerProto) -> Self:
-        """Parameters."""
+        """Read ``embed_param``."""
         p = proto.message.embed_param
         for name, value in (("num_output", p.num_output), ("input_dim", p.input_dim)):
+            if not p.HasField(name):
+                raise LayerError(f"embed_param.{name} is required")
             if value < 1:
-                raise LayerError(f"embed_param.{name} must be given, and 1 or more, not {value}")
+                raise LayerError(f"embed_param.{name} must be 1 or more, not {value}")
         return cls(
             num_output=p.num_output,
             input_dim=p.input_dim,
@@ -61,18 +72,18 @@ class Embed(Layer):
         )
 
     def infer(self, *inputs: Shape) -> tuple[Shape, ...]:
-        """The bottom's axes, then num_output."""
+        """Return the shape of the bottom, then `num_output`."""
         return ((*inputs[0], self.num_output),)
 
     def blobs(self, *inputs: Shape) -> tuple[BlobSpec, ...]:
-        """Weight and bias."""
+        """Return the weight, then the bias if there is one."""
         del inputs
         weight = BlobSpec(name="weight", shape=(self.input_dim, self.num_output), filler=self.weight_filler)
         bias = BlobSpec(name="bias", shape=(self.num_output,), filler=self.bias_filler)
         return (weight, bias) if self.bias else (weight,)
 
     def arrange(self, inputs: Sequence[Value], outputs: Sequence[Value]) -> Arrangement:
-        """Any order of axes; the new one comes last."""
+        """Keep the layout, with the new axis at the end; undo the order of a flattened blob."""
         del outputs
         layout, rank = inputs[0].layout, inputs[0].rank
         if layout.blocks:
@@ -80,14 +91,14 @@ class Embed(Layer):
         return Arrangement(inputs=(layout,), outputs=(Layout((*layout.axes, rank)),))
 
     def emit(self, ctx: Context, *inputs: Value) -> Expr:
-        """Keras' Embedding; the runtime layer Embed where there is a bias."""
+        """Emit Keras' Embedding, or a runtime layer if there is a bias, which Keras' layer lacks."""
         del ctx
         if self.bias:
             return runtime("Embed", self.input_dim, self.num_output)(inputs[0])
         return keras("Embedding", self.input_dim, self.num_output)(inputs[0])
 
     def convert(self, blobs: Sequence[NodeBlob], ctx: Context) -> Mapping[str, Weight]:
-        """Both as they are."""
+        """Return both blobs unchanged."""
         del ctx
         names = ("embeddings", "bias")
         return {name: blob.weight() for name, blob in zip(names, blobs, strict=False)}

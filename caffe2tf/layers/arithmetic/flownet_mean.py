@@ -1,4 +1,4 @@
-"""Mean: adds or subtracts a constant for each channel, with scales before and after (FlowNet)."""
+"""Mean: adds or subtracts constants or a mean image, and scales (FlowNet)."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ __all__ = ["Mean"]
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Image(Filler):
-    """A mean image, which fills a blob.
+    """A mean image as the initial values of a blob.
 
     Attributes:
-        values: (channels, height, width), of one image or of several after each other.
-        channels: of one image.
+        values: (channels, height, width), float32, of one image or of several along the channels.
+        channels: the number of channels of one image.
     """
 
     values: Array = field(repr=False)
     channels: int
 
     def fill(self, shape: tuple[int, ...], *, seed: str) -> Array:
-        """Its values, repeated over the channels."""
+        """Return the values of the image, repeated along the channels."""
         del seed
         repeats = -(-shape[0] // len(self.values))
         return np.tile(self.values, (repeats, 1, 1))[: shape[0]]
@@ -47,17 +47,30 @@ class _Image(Filler):
 @register("Mean")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mean(Layer, ReadsImages):
-    """``y = output_scale * (input_scale * x + mean_scale * m)``, or ``- mean_scale * m``; a top for each bottom.
+    """``y = output_scale * (input_scale * x + mean_scale * m)``, or with ``- mean_scale * m`` for SUBTRACT.
 
-    | parameter | default | meaning |
+    m is one of these:
+
+    - `value`: channel c has value ``c % n`` of n values; the number of channels must be a multiple of n.
+    - `file`, if it is given: a mean image (.binaryproto), found next to the definition. It must have the height and
+      width of the bottoms, and is repeated along their channels.
+
+    | parameter (``mean_param``) | default | meaning |
     |---|---|---|
     | operation | required | ADD or SUBTRACT |
-    | value | required | m: channel c has value c modulo their count, which the count of channels is a multiple of |
-    | mean_scale, input_scale, output_scale | 1 | |
-    | file | | a mean image (.binaryproto) in place of `value`, found beside the definition |
+    | value | required without `file` | one value for all channels, or several |
+    | file | none | a mean image in place of `value` |
+    | mean_scale, input_scale, output_scale | 1 | factors of m, of x and of the result |
 
-    A mean image is as high and wide as the bottoms, and repeated over their channels. It becomes the Keras weight
-    ``mean`` (not trained), which the result of ``input_scale * x`` is lessened by.
+    Bottoms: one or more, (N, C, H, W). Tops: one for each bottom, of its shape.
+
+    Trained blobs: none.
+
+    Keras weights: with `file` ``mean`` (H, W, C), not trained: m with its factor and sign, so that it is subtracted.
+
+    Deviations: with `file`, all bottoms must have the same number of channels.
+
+    Source: ``src/caffe/layers/mean_layer.cpp`` of github.com/lmb-freiburg/flownet2.
     """
 
     bottoms: ClassVar[tuple[int, int | None]] = (1, None)
@@ -66,37 +79,37 @@ class Mean(Layer, ReadsImages):
     offsets: tuple[float, ...] = ()
     file: str = ""
     image: _Image | None = None
-    mean_scale: float = 1.0  # of the image, with the sign of the operation
+    mean_scale: float = 1.0  # factor of the mean image, with the sign of the operation
     input_scale: float
     output_scale: float
 
     @classmethod
     def read(cls, proto: LayerProto) -> Self:
-        """Parameters; the values with their sign and scale."""
+        """Read ``mean_param``; values get their sign and factor here."""
         p = proto.message.mean_param
         if not p.HasField("operation"):
-            raise LayerError("mean_param.operation must be given: ADD or SUBTRACT")
+            raise LayerError("mean_param.operation is required: ADD or SUBTRACT")
         sign = -1 if p.operation == type(p).SUBTRACT else 1
-        if p.HasField("file"):  # it goes before values
+        if p.HasField("file"):  # takes precedence over values
             signed = sign * p.mean_scale
             return cls(file=p.file, mean_scale=signed, input_scale=p.input_scale, output_scale=p.output_scale)
         if not p.value:
-            raise LayerError("mean_param.value must be given, once or for each channel, or mean_param.file")
+            raise LayerError("mean_param.value is required, once or for each channel, or mean_param.file")
         scale = np.float32(p.mean_scale)
         offsets = tuple(short(float(scale * np.float32(sign * v))) for v in p.value)
         return cls(offsets=offsets, input_scale=p.input_scale, output_scale=p.output_scale)
 
     def files(self) -> tuple[str, ...]:
-        """The mean image."""
+        """Return the path of the mean image, if there is one."""
         return (self.file,) if self.file else ()
 
     def with_files(self, images: Sequence[Array]) -> Self:
-        """The layer with its mean image; several are one with the channels of all, as they lie in Caffe's memory."""
+        """Return the layer with its mean image; Caffe reads several as one image with the channels of all."""
         values = images[0].reshape(-1, *images[0].shape[-2:])
         return replace(self, image=_Image(values=values, channels=images[0].shape[-3], given=True))
 
     def infer(self, *inputs: Shape) -> tuple[Shape, ...]:
-        """The shapes of the bottoms."""
+        """Return the shapes of the bottoms, which must fit the values or the mean image."""
         for shape in inputs:
             if len(shape) != 4:
                 raise LayerError(f"Mean takes bottoms of 4 axes (N, C, H, W), not {format_shape(shape)}")
@@ -106,13 +119,13 @@ class Mean(Layer, ReadsImages):
                 continue
             if channels % len(self.offsets):
                 raise LayerError(
-                    f"the channels must be a multiple of the count of mean_param.value: "
-                    f"{channels} channels, {len(self.offsets)} values"
+                    f"the number of channels ({channels}) must be a multiple of the number of mean_param.value "
+                    f"({len(self.offsets)})"
                 )
         return inputs
 
     def _check_image(self, image: _Image, shape: Shape) -> None:
-        size = known(shape[1:], "the extents of an image whose mean is a file's")
+        size = known(shape[1:], "the extents of the bottom of a Mean with mean_param.file")
         if size[1:] != image.values.shape[1:] or size[0] % image.channels:
             mean = (image.channels, *image.values.shape[1:])
             raise LayerError(
@@ -121,30 +134,30 @@ class Mean(Layer, ReadsImages):
             )
 
     def blobs(self, *inputs: Shape) -> tuple[BlobSpec, ...]:
-        """The mean image, which its file fills."""
+        """Return the mean image, whose values are those of its file."""
         if self.image is None:
             return ()
         if len({shape[1] for shape in inputs}) > 1:
             raise LayerUnsupportedError(
-                "the bottoms of a Mean that reads a file must have equally many channels; use a layer for each"
+                "with mean_param.file, all bottoms must have the same number of channels; use one layer for each"
             )
-        shape = known(inputs[0][1:], "the extents of an image whose mean is a file's")
+        shape = known(inputs[0][1:], "the extents of the bottom of a Mean with mean_param.file")
         return (BlobSpec(name="mean image", shape=shape, filler=self.image),)
 
     def arrange(self, inputs: Sequence[Value], outputs: Sequence[Value]) -> Arrangement:
-        """Any layout where all channels have one value, else channels last."""
+        """Keep the layout if all channels have one value, else use NHWC."""
         layouts = tuple(v.layout if len(set(self.offsets)) == 1 else Layout.channels_last(4) for v in inputs)
         return Arrangement(inputs=layouts, outputs=layouts)
 
     def emit(self, ctx: Context, *inputs: Value) -> tuple[Expr, ...]:
-        """Rescaling; a second one for a scale of the result, which is exact where joining both is not."""
+        """Emit Keras' Rescaling, or a runtime layer for an image; apply `output_scale` last, to round as Caffe does."""
         del ctx
         if self.image is not None:
             return tuple(self._without_image(x) for x in inputs)
         return tuple(self._rescaled(x) for x in inputs)
 
     def convert(self, blobs: Sequence[NodeBlob], ctx: Context) -> Mapping[str, Weight]:
-        """What is subtracted: the image times its scale, channels last."""
+        """Return the image times its factor, negated, as (H, W, C)."""
         del ctx
         scale = np.float32(-self.mean_scale)
         mean = (blobs[0].array * scale).transpose(1, 2, 0)

@@ -26,18 +26,25 @@ __all__ = ["InnerProduct"]
 @register("InnerProduct")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InnerProduct(Layer):
-    """``y = W x + b``, x being all values from `axis` on, in Caffe's order.
+    """``y = W x + b``, where x are all values from `axis` on, in Caffe's order.
 
-    | parameter | default | meaning |
+    | parameter (``inner_product_param``) | default | meaning |
     |---|---|---|
-    | num_output | required | values for each index of the axes before `axis` |
-    | bias_term | true | |
-    | axis | 1 | first axis that is flattened; may be negative |
+    | num_output | required | number of outputs |
+    | bias_term | true | add a bias |
+    | axis | 1 | first axis that is flattened; negative numbers count from the end |
     | transpose | false | the weight is stored as (inputs, num_output) |
-    | weight_filler, bias_filler | constant 0 | what fills a blob that was not trained |
+    | weight_filler, bias_filler | constant 0 | initial values of the trained blobs |
 
-    Trained blobs: weight (num_output, inputs), bias (num_output). The order of the values that reach the Keras layer
-    is folded into its kernel. With axis 0 the whole batch is one vector, and the top has one axis.
+    Bottoms: one, of any shape. Tops: one, with the axes before `axis`, then `num_output`. With axis 0 the whole batch
+    is one vector, and the top has one axis.
+
+    Trained blobs: weight (num_output, inputs), bias (num_output).
+
+    Keras weights: ``kernel`` (inputs, num_output), with its rows in the order in which the tensor holds the inputs;
+    ``bias`` (num_output).
+
+    Source: ``src/caffe/layers/inner_product_layer.cpp``.
     """
 
     num_output: int
@@ -50,8 +57,10 @@ class InnerProduct(Layer):
 
     @classmethod
     def read(cls, proto: LayerProto) -> Self:
-        """Parameters."""
+        """Read ``inner_product_param``."""
         p = proto.message.inner_product_param
+        if not p.HasField("num_output"):
+            raise LayerError("inner_product_param.num_output is required")
         if p.num_output < 1:
             raise LayerError(f"inner_product_param.num_output must be 1 or more, not {p.num_output}")
         return cls(
@@ -64,13 +73,13 @@ class InnerProduct(Layer):
         )
 
     def infer(self, *inputs: Shape) -> tuple[Shape, ...]:
-        """The axes before `axis`, then num_output."""
+        """Return the axes before `axis`, then `num_output`."""
         axis = self._axis(inputs[0])
         values_after(inputs[0], axis)
         return ((*inputs[0][:axis], self.num_output),)
 
     def blobs(self, *inputs: Shape) -> tuple[BlobSpec, ...]:
-        """Weight and bias."""
+        """Return the weight, then the bias if there is one."""
         size = values_after(inputs[0], self._axis(inputs[0]))
         shape = (size, self.num_output) if self.transpose else (self.num_output, size)
         weight = BlobSpec(name="weight", shape=shape, filler=self.weight_filler)
@@ -78,18 +87,18 @@ class InnerProduct(Layer):
         return (weight, bias) if self.bias else (weight,)
 
     def arrange(self, inputs: Sequence[Value], outputs: Sequence[Value]) -> Arrangement:
-        """Any order of the values it sums over; the axes before them must stand in front, in Caffe's order."""
+        """Keep the order of the values that are summed; the axes before `axis` must come first, in Caffe's order."""
         layout, axis = inputs[0].layout, self._axis(inputs[0].shape)
         if layout.axes[:axis] != tuple(range(axis)) or (layout.blocks and axis != 1):
             layout = Layout.plain(inputs[0].rank)
         return Arrangement(inputs=(layout,), outputs=(Layout.plain(outputs[0].rank),))
 
     def trace_batch(self, batched: Sequence[bool], inputs: Sequence[Shape], outputs: Sequence[Shape]) -> Batch:
-        """Not where axis 0 is summed over."""
+        """Fix the batch size if axis 0 is summed over."""
         return Layer.trace_batch(self, batched, inputs, outputs) if self._axis(inputs[0]) > 0 else Batch.FIXED
 
     def emit(self, ctx: Context, *inputs: Value) -> Expr:
-        """Dense, after Flatten where there are several axes to sum over."""
+        """Emit Keras' Dense, after a Flatten if several axes are summed over."""
         del ctx
         x, axis = inputs[0], self._axis(inputs[0].shape)
         dense = keras(
@@ -109,7 +118,7 @@ class InnerProduct(Layer):
         return dense(flatten(x))
 
     def convert(self, blobs: Sequence[NodeBlob], ctx: Context) -> Mapping[str, Weight]:
-        """(out, in) to (in, out), with `in` in the order in which the values arrive."""
+        """Transpose the weight to (inputs, num_output), and order its rows as the tensor holds the inputs."""
         x, axis = ctx.inputs[0], self._axis(ctx.inputs[0].shape)
         size = values_after(x.shape, axis)
         w = blobs[0].array
@@ -118,11 +127,11 @@ class InnerProduct(Layer):
         return {"kernel": kernel} | ({"bias": blobs[1].weight(shape=(self.num_output,))} if self.bias else {})
 
     def with_activation(self, name: str) -> Self | None:
-        """Dense takes any activation, but one alone."""
+        """Return the layer with an activation, which Dense applies, unless it has one."""
         return None if self.activation else replace(self, activation=name)
 
     def multiply_adds(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> int:
-        """One for each weight and index of the axes before `axis`."""
+        """Return one operation for each weight and each position along the axes before `axis`."""
         axis = self._axis(inputs[0])
         return (count(inputs[0][axis:]) or 0) * (count(outputs[0]) or 0)
 
@@ -134,7 +143,7 @@ class InnerProduct(Layer):
 
 
 def _in_tensor_order(w: Array, x: Value, axis: int) -> list[Array]:
-    """Views of ``w`` (inputs in Caffe's order, outputs) whose rows follow each other as in the tensor of ``x``."""
+    """Return views of ``w`` (inputs in Caffe's order, outputs) whose rows are in the order of the tensor of ``x``."""
     if x.layout.blocks:
         return x.layout.ordered_views(w)
     dims = tuple(d or 0 for d in x.shape[axis:])

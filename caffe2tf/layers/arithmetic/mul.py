@@ -1,4 +1,4 @@
-"""Mul: two blobs multiplied, each repeated along the axes that it lacks."""
+"""Mul: the product of two blobs, broadcast as in NumPy (Synopsys)."""
 
 from __future__ import annotations
 
@@ -26,16 +26,23 @@ __all__ = ["Mul"]
 @register("Mul")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mul(Layer):
-    """``y = x * m``, m being the second bottom, or else a trained blob; of Synopsys' Caffe.
+    """``y = x * m``, where m is the second bottom or a trained blob, and both are broadcast.
 
-    The axes of the two are compared from behind. Along each, both extents are equal, or one of them is 1 or missing:
-    its values serve for all indices.
+    Axes are aligned from the last one on. Along each, the extents must be equal, or one of them must be 1 or missing.
 
     | parameter | default | meaning |
     |---|---|---|
-    | mul_param.mul_shape | no axes: a single number | shape of the trained blob |
+    | mul_param.mul_shape | no axes: a scalar | shape of a trained m |
 
-    Trained blobs, with one bottom: m; untrained, zeros. Its top must not be the first bottom.
+    The layer must not be in place.
+
+    Bottoms: x, and optionally m, of any shapes that can be broadcast. Tops: one, of the larger extent along each axis.
+
+    Trained blobs: with one bottom m, initially 0; with two none.
+
+    Keras weights: with one bottom ``factor``, with the axes of the top in the order of the tensor.
+
+    Source: ``src/caffe/layers/mul_layer.cpp`` of github.com/foss-for-synopsys-dwc-arc-processors/synopsys-caffe.
     """
 
     bottoms: ClassVar[tuple[int, int | None]] = (1, 2)
@@ -45,20 +52,20 @@ class Mul(Layer):
 
     @classmethod
     def read(cls, proto: LayerProto) -> Self:
-        """The shape of a trained blob; none where there are two bottoms."""
+        """Read ``mul_param``, unless there are two bottoms; check that the layer is not in place."""
         if proto.tops[0] == proto.bottoms[0]:
             raise LayerError(f"Mul must not be computed in place: give its top another name than {proto.tops[0]!r}")
         shape = proto.extra.block("mul_param").only("mul_shape").whole_numbers("mul_shape", least=1)
         return cls(shape=None if len(proto.bottoms) > 1 else shape)
 
     def infer(self, *inputs: Shape) -> tuple[Shape, ...]:
-        """The larger extent along each axis."""
+        """Return the larger extent along each axis."""
         x, m = self._both(inputs)
         top: list[int | None] = []
         for a, b in zip(_padded(x, len(m)), _padded(m, len(x)), strict=True):
             if a is not None and b is not None and a != b and 1 not in (a, b):
                 raise LayerError(
-                    f"compared from behind, the extents along each axis must be equal, or one of them 1: "
+                    f"with axes aligned from the last one on, the extents must be equal, or one of them 1: "
                     f"{format_shape(x)} and {format_shape(m)} do not fit"
                 )
             larger = a if b in (1, None) and a != 1 else b
@@ -66,12 +73,12 @@ class Mul(Layer):
         return (tuple(top),)
 
     def blobs(self, *inputs: Shape) -> tuple[BlobSpec, ...]:
-        """The factor, with one bottom."""
+        """Return m, if there is one bottom."""
         del inputs
         return () if self.shape is None else (BlobSpec(name="factor", shape=self.shape, filler=Filler()),)
 
     def trace_batch(self, batched: Sequence[bool], inputs: Sequence[Shape], outputs: Sequence[Shape]) -> Batch:
-        """Constants may be broadcast along the batch; a trained blob must not tell items apart."""
+        """Keep the batch if whatever lacks it is the same for all items; else fix the batch size."""
         if self.shape is not None:
             rank = len(inputs[0])
             apart = len(self.shape) > rank or (len(self.shape) == rank and self.shape[:1] != (1,))
@@ -85,7 +92,7 @@ class Mul(Layer):
         return Batch.kept_if(broadcast and kept)
 
     def arrange(self, inputs: Sequence[Value], outputs: Sequence[Value]) -> Arrangement:
-        """Any one order of the axes that the blobs have in common."""
+        """Use one layout for both, taken from a bottom that has all axes of the top."""
         rank = outputs[0].rank
         largest = [v for v in inputs if v.rank == rank]
         if not largest or not rank:
@@ -94,11 +101,11 @@ class Mul(Layer):
         layout = agreed_layout(whole or largest)
         own = [_padded(v.shape, rank) for v in inputs]
         if layout.blocks and any(s[1] != 1 and v.rank < rank for s, v in zip(own, inputs, strict=True)):
-            layout = Layout.plain(2)  # a blob of one axis has no layout but Caffe's
+            layout = Layout.plain(2)  # a blob of one axis can only be in Caffe's order
         return Arrangement(inputs=tuple(_behind(layout, v.shape, rank) for v in inputs), outputs=(layout,))
 
     def emit(self, ctx: Context, *inputs: Value) -> Expr:
-        """Keras' Multiply where both have all axes and the same items; else a layer of our own."""
+        """Emit Keras' Multiply if both bottoms have all axes and the same batch size; else a runtime layer."""
         layout, rank = ctx.outputs[0].layout, ctx.outputs[0].rank
         if self.shape is not None:
             shape = _padded(self.shape, rank) if self.shape else ()
@@ -111,7 +118,7 @@ class Mul(Layer):
         return runtime("MultiplyBroadcast", missing=missing if any(missing) else OMIT)(*inputs)
 
     def convert(self, blobs: Sequence[NodeBlob], ctx: Context) -> Mapping[str, Weight]:
-        """The factor, with all axes of the top, in the order of the tensor's."""
+        """Convert m, with all axes of the top in the order of the tensor."""
         if not blobs:
             return {}
         layout, rank = ctx.outputs[0].layout, ctx.outputs[0].rank
@@ -128,12 +135,12 @@ class Mul(Layer):
 
 
 def _padded(shape: Shape, rank: int) -> Shape:
-    """``shape`` with axes of extent 1 in front, up to ``rank`` axes."""
+    """Return ``shape`` with axes of extent 1 added in front, up to ``rank`` axes."""
     return (1,) * (rank - len(shape)) + tuple(shape)
 
 
 def _behind(layout: Layout, shape: Shape, rank: int) -> Layout:
-    """The order in which a blob of ``shape`` is read beside one of ``rank`` axes in ``layout``."""
+    """Return the layout of a blob of ``shape`` that fits ``layout``, which has ``rank`` axes."""
     missing = rank - len(shape)
     blocks = layout.blocks if missing == 0 and len(shape) > 1 and shape[1] != 1 else ()
     return Layout(tuple(a - missing for a in layout.axes if a >= missing), blocks)

@@ -1,4 +1,4 @@
-"""Parameter: a trained blob as a value of the network."""
+"""Parameter: a trained blob that other layers can read."""
 
 from __future__ import annotations
 
@@ -24,13 +24,19 @@ __all__ = ["Parameter"]
 @register("Parameter")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parameter(Layer):
-    """A trained blob that other layers read like any other.
+    """``y = w``: a trained blob as a blob of the network.
 
-    | parameter | default | meaning |
+    | parameter (``parameter_param``) | default | meaning |
     |---|---|---|
-    | shape | no axes: a single number | the blob's shape |
+    | shape | no axes: a scalar | shape of the blob |
 
-    Trained blobs: the one that it gives; untrained, zeros. Keras weight: ``value``.
+    Bottoms: none. Tops: one, of the stated shape.
+
+    Trained blobs: w, of the stated shape; initially 0.
+
+    Keras weights: ``value``, with the axes of w in the order of the tensor.
+
+    Source: ``include/caffe/layers/parameter_layer.hpp``.
     """
 
     bottoms: ClassVar[tuple[int, int | None]] = (0, 0)
@@ -40,29 +46,29 @@ class Parameter(Layer):
 
     @classmethod
     def read(cls, proto: LayerProto) -> Self:
-        """The shape; no extent below 1."""
+        """Read ``parameter_param``; every extent must be 1 or more."""
         shape = tuple(proto.message.parameter_param.shape.dim)
         if any(d < 1 for d in shape):
             raise LayerError(f"every extent of parameter_param.shape must be 1 or more, not {list(shape)}")
         return cls(shape=shape)
 
     def infer(self, *inputs: Shape) -> tuple[Shape, ...]:
-        """The shape it was given."""
+        """Return the stated shape."""
         del inputs
         return (self.shape,)
 
     def blobs(self, *inputs: Shape) -> tuple[BlobSpec, ...]:
-        """The blob itself."""
+        """Return the blob itself."""
         del inputs
         return (BlobSpec(name="value", shape=self.shape, filler=Filler()),)
 
     def emit(self, ctx: Context, *inputs: Value) -> Expr:
-        """The runtime layer Parameter, called on an input of the network."""
+        """Emit a runtime layer, called on an input of the network, as a Keras layer needs one."""
         del inputs
         if ctx.anchor is None:
-            raise LayerUnsupportedError(f"{ctx.name}: a network without any input cannot be a Keras model")
+            raise LayerUnsupportedError(f"{ctx.name}: a network without inputs cannot become a Keras model")
         return runtime("Parameter", tuple(d or 0 for d in ctx.outputs[0].tensor_shape))(ctx.anchor)
 
     def convert(self, blobs: Sequence[NodeBlob], ctx: Context) -> Mapping[str, Weight]:
-        """The blob in the order in which others read it."""
+        """Convert the blob to the layout of the tensor."""
         return {"value": blobs[0].weight(ctx.outputs[0].layout.from_caffe(blobs[0].array))}

@@ -1,4 +1,4 @@
-"""Scale: multiplies along chosen axes by a trained or a computed blob, and adds one."""
+"""Scale: multiplies by a trained or computed blob along some axes, and may add a trained one."""
 
 from __future__ import annotations
 
@@ -25,21 +25,27 @@ __all__ = ["Scale"]
 @register("Scale")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scale(AlongAxes):
-    """``y = a * x + b``; a and b cover `num_axes` axes of x from `axis` on, and are repeated along the others.
+    """``y = a * x + b``, where a and b cover `num_axes` axes of x from `axis` on and are broadcast along the others.
 
-    With a second bottom, that is a, and the axes it has are those it covers.
+    a is a trained blob, or the second bottom if there is one. The latter covers as many axes as it has; if it is a
+    scalar, `axis` is ignored.
 
-    | parameter | default | meaning |
+    | parameter (``scale_param``) | default | meaning |
     |---|---|---|
-    | axis | 1 | first axis of x that a covers; may be negative |
-    | num_axes | 1 | count of axes that a trained a covers; -1: all from `axis` on, 0: a is one number |
-    | bias_term | false | whether there is a trained b, of a's shape |
-    | filler | constant 1 | what fills an untrained a |
-    | bias_filler | constant 0 | what fills an untrained b |
+    | axis | 1 | first axis of x that a covers; negative numbers count from the end |
+    | num_axes | 1 | number of axes that a trained a covers; -1: all from `axis` on, 0: a is a scalar |
+    | bias_term | false | add a trained b, of the shape of a |
+    | filler | constant 1 | initial values of a trained a |
+    | bias_filler | constant 0 | initial values of b |
 
-    Trained blobs: a (x's extents along the axes covered; none with a second bottom), b (likewise). Keras weights:
-    ``gamma`` and ``beta``, with a second bottom ``bias``. A Scale over the channels that overwrites the top of a
-    BatchNorm becomes part of that one's Keras layer.
+    Bottoms: x, of any shape; optionally a, of the extents of x along the covered axes. Tops: one, of the shape of x.
+
+    Trained blobs: with one bottom a, with `bias_term` b, each of the extents of x along the covered axes.
+
+    Keras weights: ``gamma`` and ``beta``, with two bottoms ``bias``; their axes are in the order of the tensor. A Scale
+    of one factor per channel that overwrites the top of a BatchNorm usually becomes part of that layer.
+
+    Source: ``src/caffe/layers/scale_layer.cpp``.
     """
 
     block: ClassVar[str] = "scale_param"
@@ -50,7 +56,7 @@ class Scale(AlongAxes):
 
     @classmethod
     def read(cls, proto: LayerProto) -> Self:
-        """Parameters; num_axes from -1 on."""
+        """Read ``scale_param``; `num_axes` does not matter for a computed a."""
         p = proto.message.scale_param
         if p.num_axes < -1 and len(proto.bottoms) == 1:
             raise LayerError(f"scale_param.num_axes must be 0 or more, or -1 for all axes, not {p.num_axes}")
@@ -64,13 +70,13 @@ class Scale(AlongAxes):
         )
 
     def infer(self, *inputs: Shape) -> tuple[Shape, ...]:
-        """The shape of the first bottom."""
+        """Return the shape of the first bottom, if the second one fits it."""
         if self.bias:
-            self.canonical(len(inputs[0]))  # the bias needs it even where a is one number
+            self.canonical(len(inputs[0]))  # b requires a valid axis even if a is a scalar
         return AlongAxes.infer(self, *inputs)
 
     def blobs(self, *inputs: Shape) -> tuple[BlobSpec, ...]:
-        """Scale, unless it is computed, and bias."""
+        """Return a, unless it is computed, then b if there is one."""
         if self.computed and not self.bias:
             return ()
         shape = self.trained_shape(*inputs)
@@ -79,16 +85,16 @@ class Scale(AlongAxes):
         return (() if self.computed else (scale,)) + ((bias,) if self.bias else ())
 
     def trace_batch(self, batched: Sequence[bool], inputs: Sequence[Shape], outputs: Sequence[Shape]) -> Batch:
-        """Nor where a trained bias tells the indices of axis 0 apart."""
+        """Fix the batch size also if b covers axis 0."""
         biased = self.bias and 0 in self.covered(*inputs)
         return AlongAxes.trace_batch(self, batched, inputs, outputs) if not biased else Batch.FIXED
 
     def is_per_channel(self, shape: Shape) -> bool:
-        """Whether it is a trained factor for each channel (axis 1) of a blob of ``shape``."""
+        """Return whether a is one trained factor for each channel (axis 1) of a blob of ``shape``."""
         return not self.computed and len(shape) > 1 and self.covered(shape) == range(1, 2)
 
     def emit(self, ctx: Context, *inputs: Value) -> Expr:
-        """The runtime layer Scale; Keras' Multiply where the factor is computed for each index of the batch."""
+        """Emit the runtime layer Scale; for a computed a Keras' Multiply if it covers the batch, else ScaleBy."""
         del ctx
         axis = self.argument(inputs)
         if not self.computed:
@@ -98,6 +104,6 @@ class Scale(AlongAxes):
         return runtime("Bias", axis=axis)(self.join("Multiply", "ScaleBy", inputs, role="scale"))
 
     def convert(self, blobs: Sequence[NodeBlob], ctx: Context) -> Mapping[str, Weight]:
-        """Both blobs in the order in which the values arrive."""
+        """Convert a and b, in the order of the tensor's axes."""
         names = ("bias",) if self.computed else ("gamma", "beta")
         return {name: self.as_weight(blob, ctx.inputs) for name, blob in zip(names, blobs, strict=False)}

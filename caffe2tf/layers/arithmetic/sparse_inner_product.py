@@ -1,4 +1,4 @@
-"""SparseInnerProduct: a fully connected layer of a fork, faster for inputs that are mostly 0."""
+"""SparseInnerProduct: a fork's fully connected layer for inputs that are mostly 0."""
 
 from __future__ import annotations
 
@@ -13,7 +13,12 @@ __all__ = ["SparseInnerProduct"]
 @register("SparseInnerProduct")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SparseInnerProduct(InnerProduct):
-    """`InnerProduct`, with its parameters and blobs: its fork leaves out the products with zeros, here they are made.
+    """``y = W x + b``, as `InnerProduct`, for inputs that are mostly 0.
 
-    The fork's sparse blob is an ordinary one here: feed all values, the zeros too.
+    The fork skips products with zeros; here they are computed. Its sparse blobs are ordinary ones here: feed all
+    values, including the zeros.
+
+    Parameters, bottoms, tops, trained blobs and Keras weights are those of `InnerProduct`.
+
+    Source: ``src/caffe/layers/sparse_inner_product_layer.cpp`` of github.com/alemagnani/caffe.
     """

@@ -1,4 +1,4 @@
-"""Mean: recordings, every parameter, several bottoms, every error."""
+"""Mean: recordings of Caffe, every parameter against plain loops, mean images, errors."""
 
 from __future__ import annotations
 
@@ -10,15 +10,13 @@ import pytest
 import caffe2tf
 from caffe2tf.errors import Caffe2TFError
 from caffe2tf.proto import caffe_pb2
-from tests.builders import caffemodel, input_layers
+from tests.builders import caffemodel, input_layers, layer, write_prototxt
 from tests.layers.emitted import built, calls, reloaded
 from tests.layers.oracle import Array, assert_matches, check_recorded, recorded, run_layer
 
 
-def layer(parameters: str, blobs: str = "a") -> str:
-    bottoms = " ".join(f'bottom: "{name}"' for name in blobs)
-    tops = " ".join(f'top: "out_{name}"' for name in blobs)
-    return f'layer {{ name: "mean" type: "Mean" {bottoms} {tops} mean_param {{ {parameters} }} }}'
+def mean_layer(parameters: str, blobs: str = "a") -> str:
+    return layer("Mean", "mean", blobs, [f"out_{name}" for name in blobs], f"mean_param {{ {parameters} }}")
 
 
 def draw(*shape: int) -> Array:
@@ -26,7 +24,7 @@ def draw(*shape: int) -> Array:
 
 
 def naive(x: Array, values: list[float], scales: tuple[float, float, float], sign: int) -> Array:
-    """Channel by channel, in float32."""
+    """Compute channel by channel, in float32."""
     mean, before, after = (np.float32(s) for s in scales)
     out = np.empty_like(x)
     for c in range(x.shape[1]):
@@ -42,11 +40,11 @@ def test_recorded(case: str) -> None:
 @pytest.mark.parametrize("operation", ["ADD", "SUBTRACT"])
 @pytest.mark.parametrize("values", [[0.75], [0.4, -0.5, 0.6, 1.5, 2.25, -3.1], [0.3, -2.0], [1.25, 1.25, 1.25]])
 @pytest.mark.parametrize("scales", [(1, 1, 1), (0.5, 2, 1), (-3, 0.0039216, 0.7)])
-def test_every_parameter(operation: str, values: list[float], scales: tuple[float, float, float]) -> None:
+def test_parameters(operation: str, values: list[float], scales: tuple[float, float, float]) -> None:
     x = draw(2, 6, 4, 5)
     names = ("mean_scale", "input_scale", "output_scale")
     stated = " ".join(f"{n}: {s}" for n, s in zip(names, scales, strict=True) if s != 1)
-    text = layer(f"operation: {operation} {' '.join(f'value: {v}' for v in values)} {stated}")
+    text = mean_layer(f"operation: {operation} {' '.join(f'value: {v}' for v in values)} {stated}")
     want = naive(x, values, scales, 1 if operation == "ADD" else -1)
     have = run_layer(text, {"a": x})["out_a"]
     assert_matches(have, want)
@@ -55,27 +53,27 @@ def test_every_parameter(operation: str, values: list[float], scales: tuple[floa
 
 def test_several_bottoms_of_different_shapes() -> None:
     a, b = draw(1, 3, 4, 5), draw(2, 6, 3, 7)
-    text = layer("operation: SUBTRACT value: 1 value: 2 value: -3 output_scale: 0.5", "ab")
+    text = mean_layer("operation: SUBTRACT value: 1 value: 2 value: -3 output_scale: 0.5", "ab")
     have = run_layer(text, {"a": a, "b": b})
     for name, x in (("out_a", a), ("out_b", b)):
         assert_matches(have[name], naive(x, [1, 2, -3], (1, 1, 0.5), -1), name)
 
 
-def test_any_batch_saved_and_loaded() -> None:
+def test_save_and_load_with_another_batch_size() -> None:
     x = draw(3, 2, 4, 5)
-    text = layer("operation: ADD value: 1 value: -2 output_scale: 0.5")
+    text = mean_layer("operation: ADD value: 1 value: -2 output_scale: 0.5")
     (have,) = reloaded(built(text, {"a": (1, 2, 4, 5)}), [np.moveaxis(x, 1, 3)])
     assert_matches(np.moveaxis(have, 3, 1), naive(x, [1, -2], (1, 1, 0.5), 1))
 
 
-def test_what_is_emitted() -> None:
+def test_emitted_layers() -> None:
     shapes = {"a": (1, 2, 4, 5)}
-    assert calls(layer("operation: ADD value: 1 input_scale: 3"), shapes) == ["Rescaling"]
-    assert calls(layer("operation: ADD value: 1 output_scale: 3"), shapes) == ["Rescaling", "Rescaling"]
+    assert calls(mean_layer("operation: ADD value: 1 input_scale: 3"), shapes) == ["Rescaling"]
+    assert calls(mean_layer("operation: ADD value: 1 output_scale: 3"), shapes) == ["Rescaling", "Rescaling"]
 
 
 def write_mean(path: Path, shape: tuple[int, ...]) -> Array:
-    """A mean image of the old form, as compute_image_mean writes it; its values."""
+    """Write a mean image with legacy shape fields, as compute_image_mean does; return its values."""
     values = draw(*shape)
     blob = caffe_pb2.BlobProto(data=values.reshape(-1).tolist())
     blob.num, blob.channels, blob.height, blob.width = shape
@@ -84,8 +82,9 @@ def write_mean(path: Path, shape: tuple[int, ...]) -> Array:
 
 
 def run_with_file(folder: Path, parameters: str, fed: dict[str, Array], *, weights: bytes | None = None) -> Array:
-    net = folder / "net.prototxt"
-    net.write_text(input_layers({n: x.shape for n, x in fed.items()}) + layer(parameters, "".join(fed)))
+    net = write_prototxt(
+        folder, input_layers({n: x.shape for n, x in fed.items()}) + mean_layer(parameters, "".join(fed))
+    )
     trained = folder / "net.caffemodel"
     if weights is not None:
         trained.write_bytes(weights)
@@ -114,18 +113,18 @@ def test_mean_image_of_several_bottoms(tmp_path: Path) -> None:
     text = "operation: SUBTRACT file: 'm.binaryproto' output_scale: 2"
     np.testing.assert_array_equal(run_with_file(tmp_path, text, {"a": a, "b": b}), 2 * (a - mean))
     np.testing.assert_array_equal(run_with_file(tmp_path, text, {"b": b, "a": a}), 2 * (b - mean))
-    with pytest.raises(Caffe2TFError, match="equally many channels"):
+    with pytest.raises(Caffe2TFError, match="same number of channels"):
         run_with_file(tmp_path, text, {"a": a, "b": draw(1, 4, 4, 5)})
 
 
 @pytest.mark.parametrize("shape", [(2, 3, 4, 6), (2, 3, 3, 5), (2, 4, 4, 5)])
-def test_mean_image_that_does_not_fit(tmp_path: Path, shape: tuple[int, ...]) -> None:
+def test_refuse_mean_image_of_another_shape(tmp_path: Path, shape: tuple[int, ...]) -> None:
     write_mean(tmp_path / "m.binaryproto", (1, 3, 4, 5))
     with pytest.raises(Caffe2TFError, match=r"high and wide as the mean image 'm.binaryproto'.*the image 3x4x5"):
         run_with_file(tmp_path, "operation: ADD file: 'm.binaryproto'", {"a": draw(*shape)})
 
 
-def test_file_that_is_no_mean_image(tmp_path: Path) -> None:
+def test_refuse_file_that_is_not_a_mean_image(tmp_path: Path) -> None:
     (tmp_path / "m.binaryproto").write_bytes(caffemodel({"mean": [[1.0]]}))
     with pytest.raises(Caffe2TFError, match=r"net.prototxt:2.*this is a network"):
         run_with_file(tmp_path, "operation: ADD file: 'm.binaryproto'", {"a": draw(2, 3, 4, 5)})
@@ -134,12 +133,15 @@ def test_file_that_is_no_mean_image(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (layer("value: 1"), "mean_param.operation must be given: ADD or SUBTRACT"),
-        (layer("operation: ADD"), "mean_param.value must be given"),
-        (layer("operation: ADD file: 'mean.binaryproto'"), "there is no file 'mean.binaryproto', whose values"),
-        (layer("operation: ADD value: 1 value: 2"), "multiple of the count of mean_param.value: 3 channels, 2 values"),
-        (layer("operation: ADD value: 1", "c"), "4 axes .*, not 2x3"),
-        (layer("operation: ADD value: 1").replace('top: "out_a"', 'top: "x" top: "y"'), "mean"),
+        (mean_layer("value: 1"), "mean_param.operation is required: ADD or SUBTRACT"),
+        (mean_layer("operation: ADD"), "mean_param.value is required"),
+        (mean_layer("operation: ADD file: 'mean.binaryproto'"), "there is no file 'mean.binaryproto', whose values"),
+        (
+            mean_layer("operation: ADD value: 1 value: 2"),
+            r"channels \(3\) must be a multiple of the number of mean_param.value \(2\)",
+        ),
+        (mean_layer("operation: ADD value: 1", "c"), "4 axes .*, not 2x3"),
+        (mean_layer("operation: ADD value: 1").replace('top: "out_a"', 'top: "x" top: "y"'), "mean"),
     ],
 )
 def test_errors(text: str, message: str) -> None:

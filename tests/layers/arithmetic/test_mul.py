@@ -1,4 +1,4 @@
-"""Mul: computed and trained factors of all shapes, constants, what is emitted, every error."""
+"""Mul: computed and trained factors of all shapes, constants, emitted layers, errors."""
 
 from __future__ import annotations
 
@@ -8,16 +8,18 @@ import pytest
 from caffe2tf.errors import Caffe2TFError
 from caffe2tf.ir.layer import Batch
 from caffe2tf.layers.arithmetic.mul import Mul
+from tests.builders import layer
 from tests.layers.emitted import built, calls, reloaded
 from tests.layers.oracle import Array, assert_matches, run_layer
 
 Ints = tuple[int, ...]
 
 
-def layer(shape: Ints | None = None, top: str = "out") -> str:
-    extents = " ".join(f"mul_shape: {d}" for d in shape or ())
-    other = 'bottom: "m"' if shape is None else f"mul_param {{ {extents} }}"
-    return f'layer {{ name: "out" type: "Mul" bottom: "data" top: "{top}" {other} }}'
+def mul(shape: Ints | None = None, top: str = "out") -> str:
+    if shape is None:
+        return layer("Mul", "out", ["data", "m"], [top])
+    extents = " ".join(f"mul_shape: {d}" for d in shape)
+    return layer("Mul", "out", ["data"], [top], f"mul_param {{ {extents} }}")
 
 
 def draw(*shape: int, seed: int = 1) -> Array:
@@ -25,7 +27,7 @@ def draw(*shape: int, seed: int = 1) -> Array:
 
 
 def product(x: Array, m: Array) -> Array:
-    """Value by value, axes compared from behind."""
+    """Multiply value by value, with axes aligned from the last one on."""
     rank = max(x.ndim, m.ndim)
     a, b = (v.reshape((1,) * (rank - v.ndim) + v.shape) for v in (x, m))
     y = np.empty([max(d, e) for d, e in zip(a.shape, b.shape, strict=True)], np.float32)
@@ -60,39 +62,39 @@ SHAPES: list[tuple[Ints, Ints]] = [
 @pytest.mark.parametrize(("first", "second"), SHAPES)
 def test_two_bottoms(first: Ints, second: Ints) -> None:
     x, m = draw(*first), draw(*second, seed=2)
-    assert_matches(run_layer(layer(), {"data": x, "m": m})["out"], product(x, m))
+    assert_matches(run_layer(mul(), {"data": x, "m": m})["out"], product(x, m))
 
 
 @pytest.mark.parametrize(("first", "second"), [(a, b) for a, b in SHAPES if a])
-def test_a_trained_blob(first: Ints, second: Ints) -> None:
+def test_trained_blob(first: Ints, second: Ints) -> None:
     x, m = draw(*first), draw(*second, seed=2)
-    assert_matches(run_layer(layer(second), {"data": x}, {"out": [m]})["out"], product(x, m))
+    assert_matches(run_layer(mul(second), {"data": x}, {"out": [m]})["out"], product(x, m))
 
 
 @pytest.mark.parametrize("second", [(60,), (2, 60), (2, 1), (1,), ()])
 def test_flattened_images(second: Ints) -> None:
-    flatten = 'layer { name: "f" type: "Flatten" bottom: "image" top: "data" }'
+    flatten = layer("Flatten", "f", ["image"], ["data"])
     ip = (
         'layer { name: "ip" type: "InnerProduct" bottom: "out" top: "ip" '
         "inner_product_param { num_output: 4 weight_filler { type: 'gaussian' std: 1 } } }"
     )
     x, m = draw(2, 3, 4, 5), draw(*second, seed=2)
-    have = run_layer(flatten + layer() + ip, {"image": x, "m": m})["out"]
+    have = run_layer(flatten + mul() + ip, {"image": x, "m": m})["out"]
     assert_matches(have, product(x.reshape(2, 60), m))
     if second[:1] != (2,):
         factor = (1, *second) if len(second) == 1 else second
         weight, bias = draw(4, 60), draw(4)
         blobs = {"out": [m.reshape(factor)], "ip": [weight, bias]}
-        all_blobs = run_layer(flatten + layer(factor) + ip, {"image": x}, blobs)
+        all_blobs = run_layer(flatten + mul(factor) + ip, {"image": x}, blobs)
         assert_matches(all_blobs["out"], product(x.reshape(2, 60), m))
         assert_matches(all_blobs["ip"], all_blobs["out"] @ weight.T + bias)
 
 
-def test_untrained_it_is_zero() -> None:
-    assert not run_layer(layer((3, 1)), {"data": draw(2, 3, 4)})["out"].any()
+def test_untrained_factor_is_zero() -> None:
+    assert not run_layer(mul((3, 1)), {"data": draw(2, 3, 4)})["out"].any()
 
 
-def test_what_is_emitted() -> None:
+def test_emitted_layers() -> None:
     conv = (
         'layer { name: "c" type: "Convolution" bottom: "image" top: "data" '
         "convolution_param { num_output: 3 kernel_size: 1 } }"
@@ -100,10 +102,10 @@ def test_what_is_emitted() -> None:
         "pooling_param { pool: AVE global_pooling: true } }"
     )
     shapes = {"image": (2, 5, 4, 6)}
-    assert calls(conv + layer(), shapes)[-1] == "Multiply"
-    assert not {"Permute", "Transpose"} & set(calls(conv + layer(), shapes))
-    assert calls(conv + layer((3, 1, 1)), shapes)[-1] == "MultiplyByWeight"
-    assert "Permute" not in calls(conv + layer((3, 1, 1)), shapes)
+    assert calls(conv + mul(), shapes)[-1] == "Multiply"
+    assert not {"Permute", "Transpose"} & set(calls(conv + mul(), shapes))
+    assert calls(conv + mul((3, 1, 1)), shapes)[-1] == "MultiplyByWeight"
+    assert "Permute" not in calls(conv + mul((3, 1, 1)), shapes)
 
 
 @pytest.mark.parametrize("shape", [(), (1, 3, 1, 1), (4, 5)])
@@ -111,13 +113,13 @@ def test_a_constant_leaves_the_batch_free(shape: Ints) -> None:
     extents = " ".join(f"dim: {d}" for d in shape)
     constant = f'layer {{ name: "k" type: "Parameter" top: "m" parameter_param {{ shape {{ {extents} }} }} }}'
     x, m = draw(3, 3, 4, 5), draw(*shape, seed=2)
-    model = built(constant + layer(), {"data": (2, 3, 4, 5)})
+    model = built(constant + mul(), {"data": (2, 3, 4, 5)})
     model.get_layer("k").set_weights([m.reshape(model.get_layer("k").weights[0].shape)])
     (have,) = reloaded(model, [x.transpose(0, 2, 3, 1)])
     assert_matches(have.transpose(0, 3, 1, 2), product(x, m))
 
 
-def test_whose_batch_is_free() -> None:
+def test_trace_batch() -> None:
     both, trained = Mul(), Mul(shape=(3, 1))
     assert both.trace_batch([True, True], [(2, 3), (2, 1)], [(2, 3)]) is Batch.KEPT
     assert both.trace_batch([True, True], [(2, 3), (1, 3)], [(2, 3)]) is Batch.FIXED
@@ -130,9 +132,9 @@ def test_whose_batch_is_free() -> None:
     assert trained.trace_batch([True], [(3,)], [(3, 3)]) is Batch.FIXED
 
 
-def test_trained_factors_are_saved_and_the_batch_is_free() -> None:
+def test_save_and_load_with_another_batch_size() -> None:
     x = draw(3, 3, 4, 5)
-    model = built(layer((3, 1, 5)), {"data": (2, 3, 4, 5)})
+    model = built(mul((3, 1, 5)), {"data": (2, 3, 4, 5)})
     factor = draw(1, 1, 5, 3)
     model.get_layer("out").set_weights([factor])
     (have,) = reloaded(model, [x.transpose(0, 2, 3, 1)])
@@ -147,11 +149,11 @@ def test_unknown_extents() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (layer(), "equal, or one of them 1: 2x3x4 and 2x4x3 do not fit"),
-        (layer((2, 4)), "equal, or one of them 1: 2x3x4 and 2x4 do not fit"),
-        (layer((0,)), "mul_param.mul_shape must be whole numbers, 1 or more, not 0"),
-        (layer((3, 4)).replace("mul_shape", "shape"), "'mul_param.shape' is not known"),
-        (layer(top="data"), "Mul must not be computed in place: give its top another name than 'data'"),
+        (mul(), "equal, or one of them 1: 2x3x4 and 2x4x3 do not fit"),
+        (mul((2, 4)), "equal, or one of them 1: 2x3x4 and 2x4 do not fit"),
+        (mul((0,)), "mul_param.mul_shape must be whole numbers, 1 or more, not 0"),
+        (mul((3, 4)).replace("mul_shape", "shape"), "'mul_param.shape' is not known"),
+        (mul(top="data"), "Mul must not be computed in place: give its top another name than 'data'"),
     ],
 )
 def test_errors(text: str, message: str) -> None:

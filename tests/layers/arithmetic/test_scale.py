@@ -1,8 +1,9 @@
-"""Scale and Bias: recordings of Caffe, and every axis against plain loops in Caffe's order."""
+"""Scale and Bias: recordings of Caffe, and every axis against plain loops."""
 
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from caffe2tf.emit.plan import plan_conversion
 from caffe2tf.errors import Caffe2TFError
 from caffe2tf.load import load_graph
 from caffe2tf.parse import read_network
-from tests.builders import input_layers
+from tests.builders import input_layers, layer, write_prototxt
 from tests.layers.oracle import Array, assert_matches, check_recorded, recorded, run_layer
 
 SHAPES = [(3,), (3, 4), (2, 3, 5), (2, 4, 3, 5), (2, 3, 2, 4, 5)]
@@ -26,7 +27,7 @@ COVERS = [
 
 
 def along(x: Array, a: Array, axis: int, *, add: bool = False) -> Array:
-    """One value after the other: a covers the axes of x from ``axis`` on."""
+    """Compute one value after the other; a covers the axes of x from ``axis`` on."""
     y = np.empty_like(x)
     for place in np.ndindex(x.shape):
         own = float(a[place[axis : axis + a.ndim]])
@@ -34,8 +35,8 @@ def along(x: Array, a: Array, axis: int, *, add: bool = False) -> Array:
     return y
 
 
-def layer(kind: str, parameters: str, bottoms: str = 'bottom: "data"') -> str:
-    return f'layer {{ name: "out" type: "{kind}" {bottoms} top: "out" {kind.lower()}_param {{ {parameters} }} }}\n'
+def scale(kind: str, parameters: str, bottoms: Sequence[str] = ("data",)) -> str:
+    return layer(kind, "out", bottoms, parameters=f"{kind.lower()}_param {{ {parameters} }}")
 
 
 def draw(rng: np.random.Generator, *shapes: tuple[int, ...]) -> list[Array]:
@@ -43,8 +44,7 @@ def draw(rng: np.random.Generator, *shapes: tuple[int, ...]) -> list[Array]:
 
 
 def source(folder: Path, text: str, shapes: dict[str, tuple[int, ...]]) -> str:
-    (folder / "net.prototxt").write_text(input_layers(shapes) + text, encoding="utf-8")
-    definition = read_network(folder / "net.prototxt")
+    definition = read_network(write_prototxt(folder, input_layers(shapes) + text))
     return plan_conversion(load_graph(definition), definition).module_source
 
 
@@ -55,18 +55,18 @@ def refused(text: str, *shapes: tuple[int, ...]) -> str:
 
 
 @pytest.mark.parametrize("case", recorded("scale_", "bias_"))
-def test_what_caffe_computed(case: str) -> None:
+def test_recorded(case: str) -> None:
     check_recorded(case)
 
 
 @pytest.mark.parametrize(("shape", "axis", "count"), COVERS)
 def test_trained(shape: tuple[int, ...], axis: int, count: int, rng: np.random.Generator) -> None:
-    """Scale with a bias and a Bias in one network; the axis is written as a negative one every other time."""
+    """A Scale with a bias, and a Bias, in one network; positive and negative axes alternate."""
     covered = shape[axis:] if count == -1 else shape[axis : axis + count]
     x, a, b, c = draw(rng, shape, covered, covered, covered)
     written = axis - len(shape) if (axis + count) % 2 else axis
-    text = layer("Scale", f"axis: {written} num_axes: {count} bias_term: true")
-    text += layer("Bias", f"axis: {written} num_axes: {count}").replace('"out"', '"bias"')
+    text = scale("Scale", f"axis: {written} num_axes: {count} bias_term: true")
+    text += scale("Bias", f"axis: {written} num_axes: {count}").replace('"out"', '"bias"')
     out = run_layer(text, {"data": x}, {"out": [a, b], "bias": [c]})
     assert_matches(out["out"], along(along(x, a, axis), b, axis, add=True))
     assert_matches(out["bias"], along(x, c, axis, add=True))
@@ -74,7 +74,7 @@ def test_trained(shape: tuple[int, ...], axis: int, count: int, rng: np.random.G
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_computed(shape: tuple[int, ...], rng: np.random.Generator) -> None:
-    """Every stretch of axes as a second bottom, all in one network."""
+    """Every range of axes as a second bottom, all in one network."""
     (x,) = draw(rng, shape)
     text, fed, blobs, want = "", {"data": x}, {}, {}
     for n, (axis, stop) in enumerate(itertools.combinations(range(len(shape) + 1), 2)):
@@ -83,8 +83,7 @@ def test_computed(shape: tuple[int, ...], rng: np.random.Generator) -> None:
         written = axis - len(shape) if n % 2 else axis
         for kind, more in (("Scale", ""), ("Scale", "bias_term: true"), ("Bias", "")):
             name = f"{kind}{bool(more)}{n}"
-            bottoms = f'bottom: "data" bottom: "a{n}"'
-            text += layer(kind, f"axis: {written} {more}", bottoms).replace('"out"', f'"{name}"')
+            text += scale(kind, f"axis: {written} {more}", ["data", f"a{n}"]).replace('"out"', f'"{name}"')
             want[name] = along(x, a, axis, add=kind == "Bias")
             if more:
                 blobs[name] = [b]
@@ -95,15 +94,14 @@ def test_computed(shape: tuple[int, ...], rng: np.random.Generator) -> None:
 
 
 @pytest.mark.parametrize("axis", [1, 7])
-def test_a_computed_number_needs_no_axis(axis: int, rng: np.random.Generator) -> None:
+def test_computed_scalar_ignores_axis(axis: int, rng: np.random.Generator) -> None:
     x, a = draw(rng, (2, 3), (3,))
-    text = 'layer { name: "sum" type: "Reduction" bottom: "a" top: "sum" }\n'
-    text += layer("Scale", f"axis: {axis}", 'bottom: "data" bottom: "sum"')
+    text = layer("Reduction", "sum", ["a"]) + scale("Scale", f"axis: {axis}", ["data", "sum"])
     assert_matches(run_layer(text, {"data": x, "a": a})["out"], x * a.sum())
 
 
-def test_the_order_of_a_convolution_and_of_what_is_flattened(rng: np.random.Generator) -> None:
-    """After a convolution the channels are last, and after a Flatten they are mixed with the places."""
+def test_layouts_of_a_convolution_and_of_a_flattened_blob(rng: np.random.Generator) -> None:
+    """After a convolution the channels are last; after a Flatten they are mixed with the positions."""
     text = """
     layer { name: "conv" type: "Convolution" bottom: "data" top: "conv"
             convolution_param { num_output: 5 kernel_size: 1 bias_term: false } }
@@ -124,8 +122,8 @@ def test_the_order_of_a_convolution_and_of_what_is_flattened(rng: np.random.Gene
     assert_matches(out["row"], each * part.reshape(2, -1) + e)
 
 
-def test_weights_for_each_image_are_keras_own_multiply(tmp_path: Path) -> None:
-    text = layer("Scale", "axis: 0", 'bottom: "data" bottom: "a"')
+def test_emit_multiply_for_factors_per_image(tmp_path: Path) -> None:
+    text = scale("Scale", "axis: 0", ["data", "a"])
     built = source(tmp_path, text, {"data": (2, 3, 4, 5), "a": (2, 3)})
     assert 'layers.Multiply(name="out")' in built
     assert "layers.Reshape((1, 1, 3)" in built
@@ -135,43 +133,46 @@ def test_weights_for_each_image_are_keras_own_multiply(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("axis", "count", "free"), [(1, 1, True), (2, -1, True), (0, 0, True), (0, 1, False), (0, -1, False)]
 )
-def test_the_batch_is_free_unless_its_indices_are_told_apart(axis: int, count: int, free: bool, tmp_path: Path) -> None:
-    built = source(tmp_path, layer("Scale", f"axis: {axis} num_axes: {count}"), {"data": (3, 3, 4, 5)})
+def test_batch_is_free_unless_a_trained_blob_covers_it(axis: int, count: int, free: bool, tmp_path: Path) -> None:
+    built = source(tmp_path, scale("Scale", f"axis: {axis} num_axes: {count}"), {"data": (3, 3, 4, 5)})
     assert ("batch_shape" not in built) is free
 
 
 def test_untrained(rng: np.random.Generator) -> None:
     (x,) = draw(rng, (2, 3, 4))
-    assert_matches(run_layer(layer("Scale", "bias_term: true"), {"data": x})["out"], x)
-    assert_matches(run_layer(layer("Bias", ""), {"data": x})["out"], x)
+    assert_matches(run_layer(scale("Scale", "bias_term: true"), {"data": x})["out"], x)
+    assert_matches(run_layer(scale("Bias", ""), {"data": x})["out"], x)
     filled = "filler { value: -3 } bias_term: true bias_filler { value: 0.5 }"
-    assert_matches(run_layer(layer("Scale", filled), {"data": x})["out"], x * -3 + np.float32(0.5))
-    assert_matches(run_layer(layer("Bias", "filler { value: -3 }"), {"data": x})["out"], x - 3)
+    assert_matches(run_layer(scale("Scale", filled), {"data": x})["out"], x * -3 + np.float32(0.5))
+    assert_matches(run_layer(scale("Bias", "filler { value: -3 }"), {"data": x})["out"], x - 3)
 
 
 @pytest.mark.parametrize("kind", ["Scale", "Bias"])
-def test_what_caffe_refuses(kind: str) -> None:
+def test_errors(kind: str) -> None:
     block = f"{kind.lower()}_param"
     shape = (2, 3, 4)
-    assert f"{block}.axis: axis 3 is out of range" in refused(layer(kind, "axis: 3"), shape)
-    assert f"{block}.axis: axis -4 is out of range" in refused(layer(kind, "axis: -4"), shape)
-    assert f"{block}.num_axes must be 0 or more, or -1" in refused(layer(kind, "num_axes: -2"), shape)
-    assert f"{block}.num_axes 3 axes, from axis 1 on" in refused(layer(kind, "num_axes: 3"), shape)
-    assert "out of range" in refused(layer(kind, "axis: 3 num_axes: 0"), shape)
-    two = 'bottom: "data" bottom: "a"'
-    assert "second bottom (4) must have the extents of the first" in refused(layer(kind, "", two), shape, (4,))
-    assert "second bottom's 3 axes, from axis 1 on" in refused(layer(kind, "", two), shape, shape)
+    assert f"{block}.axis: axis 3 is out of range" in refused(scale(kind, "axis: 3"), shape)
+    assert f"{block}.axis: axis -4 is out of range" in refused(scale(kind, "axis: -4"), shape)
+    assert f"{block}.num_axes must be 0 or more, or -1" in refused(scale(kind, "num_axes: -2"), shape)
+    assert f"{block}.num_axes is 3, but the first bottom has only 2 axes from axis 1 on" in refused(
+        scale(kind, "num_axes: 3"), shape
+    )
+    assert "out of range" in refused(scale(kind, "axis: 3 num_axes: 0"), shape)
+    two = ["data", "a"]
+    assert "second bottom (4) must have the extents of the first" in refused(scale(kind, "", two), shape, (4,))
+    assert "second bottom has 3 axes, but the first bottom has only 2 axes from axis 1 on" in refused(
+        scale(kind, "", two), shape, shape
+    )
 
 
 @pytest.mark.parametrize("kind", ["Scale", "Bias"])
 @pytest.mark.parametrize("shape", [(2, 2, 5), (2, 5, 2), (3, 3)])
-def test_the_axis_of_a_batch_that_is_as_long_as_another(kind: str, shape: tuple[int, ...]) -> None:
+def test_axis_0_if_another_axis_has_the_same_extent(kind: str, shape: tuple[int, ...]) -> None:
     x, a = draw(np.random.default_rng(6), shape, shape[:1])
-    out = run_layer(layer(kind, "axis: 0", 'bottom: "data" bottom: "a"'), {"data": x, "a": a})["out"]
+    out = run_layer(scale(kind, "axis: 0", ["data", "a"]), {"data": x, "a": a})["out"]
     assert_matches(out, along(x, a, 0, add=kind == "Bias"))
 
 
-def test_a_bias_needs_an_axis_even_after_a_number() -> None:
-    text = 'layer { name: "sum" type: "Reduction" bottom: "a" top: "sum" }\n'
-    text += layer("Scale", "axis: 7 bias_term: true", 'bottom: "data" bottom: "sum"')
+def test_refuse_axis_out_of_range_for_a_bias() -> None:
+    text = layer("Reduction", "sum", ["a"]) + scale("Scale", "axis: 7 bias_term: true", ["data", "sum"])
     assert "scale_param.axis: axis 7 is out of range" in refused(text, (2, 3), (3,))

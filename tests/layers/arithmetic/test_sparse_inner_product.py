@@ -1,4 +1,4 @@
-"""SparseInnerProduct: the values of an InnerProduct."""
+"""SparseInnerProduct: the values and errors of an InnerProduct."""
 
 from __future__ import annotations
 
@@ -6,13 +6,12 @@ import numpy as np
 import pytest
 
 from caffe2tf.errors import Caffe2TFError
+from tests.builders import layer
 from tests.layers.emitted import calls
 from tests.layers.oracle import assert_matches, run_layer
 
-TEXT = """
-layer { name: "ip" type: "SparseInnerProduct" bottom: "data" top: "ip" inner_product_param { num_output: 4 } }
-layer { name: "r" type: "ReLU" bottom: "ip" top: "ip" }
-"""
+TEXT = layer("SparseInnerProduct", "ip", ["data"], parameters="inner_product_param { num_output: 4 }")
+TEXT += layer("ReLU", "r", ["ip"], ["ip"])
 
 
 def test_values() -> None:
@@ -24,6 +23,6 @@ def test_values() -> None:
     assert calls(TEXT, {"data": (3, 2, 5)}) == ["Flatten", "Dense"]
 
 
-def test_the_rules_are_those_of_inner_product() -> None:
-    with pytest.raises(Caffe2TFError, match=r"inner_product_param\.num_output must be 1 or more, not 0"):
+def test_errors() -> None:
+    with pytest.raises(Caffe2TFError, match=r"inner_product_param\.num_output is required"):
         run_layer(TEXT.replace("num_output: 4", ""), {"data": np.zeros((2, 3), np.float32)})
