@@ -1,4 +1,4 @@
-"""Downsample: images made smaller, leaving out what is not a number, as FlowNet does it."""
+"""Downsample: shrinks images that may contain NaN, as FlowNet does."""
 
 from __future__ import annotations
 
@@ -15,16 +15,26 @@ __all__ = ["Downsample"]
 
 @keras.saving.register_keras_serializable(package="caffe2tf")
 class Downsample(ResamplingLayer):
-    """Means of the pixels around each place, weighted by a triangle; corners stay corners; channels last.
+    """Shrinks images by weighted means of the pixels around each output pixel, ignoring NaN.
 
-    What is not a number is left out; where it has more than half of the weight, the result is no number either.
+    The corner pixels stay the corner pixels: along each axis of ``m`` output and ``n`` input pixels, output pixel ``i``
+    has its center at ``i * (n - 1) / (m - 1)``. The weight of an input pixel falls linearly from 1 at the center to 0
+    at a distance of ``(n - 1) / (m - 1)``. NaN pixels are ignored, unless their weight is more than half of the weight
+    of the other pixels: then the output pixel is NaN. FlowNet shrinks optical flow so, in which NaN marks unknown
+    values.
 
     Args:
-        size: height and width of the result, 2 or more.
+        size: pair of ints, each 2 or greater. Height and width of the output.
+
+    Input shape:
+        ``(N, H, W, C)``, where `H` and `W` must be 2 or greater, and known when the layer is called.
+
+    Output shape:
+        ``(N, size[0], size[1], C)``.
     """
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
-        """Images of known height and width, 2 or more."""
+        """Return the smaller images."""
         _, height, width, _ = x.shape
         rows, columns = (_triangle_taps(b, a) for b, a in zip((height, width), self.size, strict=True))
         missing = tf.math.is_nan(x)
@@ -35,7 +45,7 @@ class Downsample(ResamplingLayer):
 
 
 def _triangle_taps(before: int, after: int) -> tuple[np.ndarray, np.ndarray]:
-    """What lies less than one distance between results from each of them."""
+    """Return the indices and weights of the input pixels less than one output pixel away from each output pixel."""
     f = np.float32
     centres = np.arange(after, dtype=np.float32) / f(after - 1) * f(before - 1)
     scale = f(before - 1) / f(after - 1)

@@ -1,4 +1,4 @@
-"""Resample: images brought to another size, as FlowNet 2 does it."""
+"""Resample: resizes images as FlowNet 2 does."""
 
 from __future__ import annotations
 
@@ -16,12 +16,24 @@ __all__ = ["Resample"]
 
 @keras.saving.register_keras_serializable(package="caffe2tf")
 class Resample(ResamplingLayer):
-    """Images resampled to a size; channels last.
+    """Resizes images by the nearest pixel, or by a linear or cubic filter.
+
+    Output pixel ``i`` of an axis that is resized by the ratio ``r = n / m`` (``n`` input and ``m`` output pixels) has
+    its center at ``i * r + q / 2 - 0.5``. By FlowNet's code, ``q`` is the ratio of the *other* axis. The filters are
+    the triangle ``max(0, 1 - |d|)`` and the cubic spline with the parameter -0.5 (Catmull-Rom) of the distance ``d``.
+    Their weights are normalized to a sum of 1; an output pixel out of reach of any input pixel is 0.
 
     Args:
-        size: height and width of the result.
-        method: NEAREST, LINEAR or CUBIC.
-        antialias: whether the filter of LINEAR and CUBIC is as much wider as the images get smaller.
+        size: pair of ints. Height and width of the output.
+        method: ``"NEAREST"``, ``"LINEAR"`` or ``"CUBIC"``. Defaults to ``"LINEAR"``.
+        antialias: bool. Whether to scale the filter along each axis by its ratio, if either axis shrinks.
+            Defaults to True.
+
+    Input shape:
+        ``(N, H, W, C)``, where `H` and `W` must be known when the layer is called.
+
+    Output shape:
+        ``(N, size[0], size[1], C)``.
     """
 
     def __init__(
@@ -32,11 +44,11 @@ class Resample(ResamplingLayer):
         self.antialias = antialias
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
-        """Images of known height and width."""
+        """Return the resized images."""
         _, height, width, _ = x.shape
         before, after = (height, width), self.size
         ratios = [np.float32(b) / np.float32(a) for b, a in zip(before, after, strict=True)]
-        # The middle of a pixel is found with the ratio of the other axis, as FlowNet's code has it.
+        # FlowNet computes the center of a pixel with the ratio of the other axis.
         centres = [
             np.arange(a, dtype=np.float32) * ratio + other / np.float32(2) - np.float32(0.5)
             for a, ratio, other in zip(after, ratios, ratios[::-1], strict=True)
@@ -54,14 +66,14 @@ class Resample(ResamplingLayer):
         return divided if weight.all() else tf.where(weight == 0, tf.zeros([], total.dtype), divided)
 
     def get_config(self) -> dict[str, object]:
-        """Arguments of the constructor."""
+        """Return the constructor's arguments."""
         return {**super().get_config(), "method": self.method, "antialias": self.antialias}
 
 
 def _filter_taps(
     centres: np.ndarray, ratio: np.float32, width: np.float32, extent: int, method: str
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The values that a filter, so many times as wide, reaches from each place along an axis, and its weights."""
+    """Return the indices and weights of the pixels that a filter, `width` times as wide, reaches from each center."""
     scale = np.float32(1) / width
     radius = 2 if ratio < 1 else math.ceil(np.float32(4 if method == "CUBIC" else 2) / scale)
     shape = _cubic if method == "CUBIC" else _triangle
@@ -73,7 +85,7 @@ def _triangle(x: np.ndarray) -> np.ndarray:
 
 
 def _cubic(x: np.ndarray) -> np.ndarray:
-    """The bicubic kernel with -0.5: a spline through 1 at 0, and through 0 at 1 and 2."""
+    """Return the cubic convolution kernel with the parameter -0.5: 1 at 0, and 0 at 1 and 2."""
     x = np.abs(x)
     half, f = np.float32(0.5), np.float32
     inner = x * x * (f(1.5) * x - f(2.5)) + f(1)
@@ -82,10 +94,11 @@ def _cubic(x: np.ndarray) -> np.ndarray:
 
 
 def _nearest(x: tf.Tensor, centres: Sequence[np.ndarray]) -> tf.Tensor:
-    """The nearest pixels.
+    """Return the nearest pixels.
 
-    If one axis is shrunk at least twice as much as the other, some lie outside. There FlowNet's code reads on in
-    memory, channel after channel, and so does this, up to the end of an image.
+    If one axis shrinks at least twice as much as the other, some centers lie outside the image. FlowNet's code then
+    reads other values from the memory of the blob (N, C, H, W). This function reads the same ones, but not beyond the
+    last value of an image.
     """
     _, height, width, channels = x.shape
     rows, columns = (taps_around(c, 0, 2**30, np.ones_like)[0][:, 0] for c in centres)

@@ -1,4 +1,4 @@
-"""What resampling is made of: a layer with a size, and weighted sums of neighbouring values along one axis."""
+"""Parts of resampling layers: their base class, and weighted sums of neighbors along one axis."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ __all__ = ["ResamplingLayer", "taps_around", "weigh_taps"]
 
 
 class ResamplingLayer(keras.layers.Layer):
-    """A layer that brings images to a size; channels last.
+    """Base class of layers that resize images to a given size.
 
     Args:
-        size: height and width of the result.
+        size: pair of ints. Height and width of the output.
     """
 
     def __init__(self, size: Sequence[int], **kwargs: object) -> None:
@@ -23,28 +23,29 @@ class ResamplingLayer(keras.layers.Layer):
         self.size = tuple(size)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        """The input's, but for the size."""
+        """Return the input shape with the new height and width."""
         return (input_shape[0], *self.size, input_shape[3])
 
     def get_config(self) -> dict[str, object]:
-        """Arguments of the constructor."""
+        """Return the constructor's arguments."""
         return {**super().get_config(), "size": self.size}
 
 
 def taps_around(
     centres: np.ndarray, radius: int, extent: int, weigh: Callable[[np.ndarray], np.ndarray]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The values that lie around each of several places.
+    """Return the taps of each position along an axis: the values that contribute to it, and their weights.
 
     Args:
-        centres: the places, float32.
-        radius: how far the values reach to either side of the one nearest to a place (of two, the outer one).
-        extent: count of values; there are none before the first and after the last.
-        weigh: the weights of values at such distances (place less value).
+        centres: the positions, float32, in units of values.
+        radius: how many values contribute on either side of the nearest one. Of two nearest values, the one further
+            from 0 counts.
+        extent: the number of values along the axis. Taps outside are left out.
+        weigh: a function from distances (position minus index) to weights.
 
     Returns:
-        Indices and their weights, both (places, taps); where a place has fewer taps than others, its last one is
-        repeated with weight 0.
+        The indices and weights of the taps, both of shape ``(positions, taps)``. A position with fewer taps than others
+        repeats its last one with weight 0.
     """
     whole = np.trunc(centres)
     nearest = (whole + np.sign(centres) * (np.abs(centres - whole) >= 0.5)).astype(np.int64)
@@ -57,9 +58,10 @@ def taps_around(
 
 
 def weigh_taps(x: tf.Tensor, axis: int, taps: tuple[np.ndarray, np.ndarray]) -> tf.Tensor:
-    """For each place along ``axis`` of a tensor of 4 axes, the sum of its taps times their weights.
+    """Return the weighted sum of the taps of each position along ``axis`` of a tensor of four axes.
 
-    A sum of so many slices, and no matrix product: a value that is not finite stays within reach of its taps.
+    This is a sum of slices rather than a matrix product, so that a value that is not finite affects only the positions
+    that it is a tap of.
     """
     shape = [1, 1, 1, 1]
     shape[axis] = -1

@@ -1,4 +1,4 @@
-"""ResizeBilinear and ResizeNearest: images of another size, as TensorFlow 1 resized them."""
+"""ResizeBilinear and ResizeNearest: resizing as TensorFlow 1 and ONNX define it."""
 
 from __future__ import annotations
 
@@ -12,12 +12,11 @@ __all__ = ["ResizeBilinear", "ResizeNearest"]
 
 
 class _Resize(keras.layers.Layer):
-    """A layer that changes the length of some axes.
+    """Base class of layers that resize some axes.
 
     Args:
-        sizes: for each such axis, its number and its new length, the axes ascending.
-        mode: how places between values are numbered: "", align_corners, half_pixel_centers, pytorch_half_pixel, or
-            half_pixel_onnx.
+        sizes: sequence of ``(axis, size)`` pairs of ints, in ascending order of the axes.
+        mode: the rule for positions; see the layers. Defaults to ``""``.
     """
 
     def __init__(self, sizes: Sequence[tuple[int, int]], mode: str = "", **kwargs: object) -> None:
@@ -26,26 +25,41 @@ class _Resize(keras.layers.Layer):
         self.mode = mode
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        """With the new lengths."""
+        """Return the input shape with the new sizes."""
         sizes = dict(self.sizes)
         return tuple(sizes.get(axis, d) for axis, d in enumerate(input_shape))
 
     def get_config(self) -> dict[str, object]:
-        """Arguments of the constructor."""
+        """Return the constructor's arguments."""
         return {**super().get_config(), "sizes": self.sizes, "mode": self.mode}
 
 
 @keras.saving.register_keras_serializable(package="caffe2tf")
 class ResizeBilinear(_Resize):
-    """Interpolates between the two nearest values along each of some axes.
+    """Resizes axes by linear interpolation between the two nearest values.
+
+    The position of output index ``i`` among the ``n`` input values, for ``m`` output values, is
+
+    - ``i * n / m`` for the mode ``""``, the default of TensorFlow 1;
+    - ``i * (n - 1) / (m - 1)`` for ``"align_corners"`` (``i * n / m`` if m is 1);
+    - ``(i + 0.5) * n / m - 0.5`` for ``"half_pixel_centers"``, as in TensorFlow 2;
+    - the same for ``"pytorch_half_pixel"``, but the first value if m is 1.
+
+    Positions outside the input take the first or last value.
 
     Args:
-        sizes: for each such axis, its number and its new length, the axes ascending.
-        mode: how places are numbered: "", align_corners, half_pixel_centers or pytorch_half_pixel.
+        sizes: sequence of ``(axis, size)`` pairs of ints, in ascending order of the axes.
+        mode: ``""``, ``"align_corners"``, ``"half_pixel_centers"`` or ``"pytorch_half_pixel"``. Defaults to ``""``.
+
+    Input shape:
+        Any shape. The extents of the resized axes must be known when the layer is called.
+
+    Output shape:
+        The input shape with the new sizes.
     """
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
-        """Any shape; the lengths of the axes are known."""
+        """Return the resized tensor."""
         for axis, size in reversed(self.sizes):
             before = x.shape[axis]
             places = _places(before, size, self.mode)
@@ -61,15 +75,30 @@ class ResizeBilinear(_Resize):
 
 @keras.saving.register_keras_serializable(package="caffe2tf")
 class ResizeNearest(_Resize):
-    """Takes a value that is near along each of some axes.
+    """Resizes axes by the value at a position, rounded to an index.
+
+    For ``m`` output and ``n`` input values, output index ``i`` takes the value at the index
+
+    - ``floor(i * n / m)`` for the mode ``""``, the default of TensorFlow 1;
+    - ``floor(i * (n - 1) / (m - 1) + 0.5)`` for ``"align_corners"``;
+    - ``floor((i + 0.5) * n / m)`` for ``"half_pixel_centers"``, as in TensorFlow 2;
+    - ``floor((i + 0.5) * n / m - 0.5)`` for ``"half_pixel_onnx"``;
+
+    and the first or last value if that index is outside the input.
 
     Args:
-        sizes: for each such axis, its number and its new length, the axes ascending.
-        mode: how places are numbered: "", align_corners, half_pixel_centers or half_pixel_onnx.
+        sizes: sequence of ``(axis, size)`` pairs of ints, in ascending order of the axes.
+        mode: ``""``, ``"align_corners"``, ``"half_pixel_centers"`` or ``"half_pixel_onnx"``. Defaults to ``""``.
+
+    Input shape:
+        Any shape. The extents of the resized axes must be known when the layer is called.
+
+    Output shape:
+        The input shape with the new sizes.
     """
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
-        """Any shape; the lengths of the axes are known."""
+        """Return the resized tensor."""
         for axis, size in self.sizes:
             before = x.shape[axis]
             x = tf.gather(x, _nearest_places(before, size, self.mode), axis=axis)
@@ -77,14 +106,14 @@ class ResizeNearest(_Resize):
 
 
 def _scale(before: int, after: int, mode: str) -> np.float32:
-    """The distance of two places, in float32 as Caffe has it."""
+    """Return the distance between two positions, rounded to float32 as in Caffe."""
     if mode == "align_corners" and after > 1:
         return np.float32(before - 1) / np.float32(after - 1)
     return np.float32(before) / np.float32(after)
 
 
 def _places(before: int, after: int, mode: str) -> np.ndarray:
-    """Where the values of a side stand among those of a side that was ``before`` long."""
+    """Return the position of each output value among the ``before`` input values."""
     numbers = np.arange(after, dtype=np.float32)
     scale = _scale(before, after, mode)
     half = np.float32(0.5)
@@ -92,7 +121,7 @@ def _places(before: int, after: int, mode: str) -> np.ndarray:
 
 
 def _nearest_places(before: int, after: int, mode: str) -> np.ndarray:
-    """For each value of a side, the number of the value that it is."""
+    """Return the index of the input value that each output value takes."""
     numbers = np.arange(after, dtype=np.float32)
     scale = _scale(before, after, mode)
     if mode == "align_corners":

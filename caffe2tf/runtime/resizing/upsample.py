@@ -1,4 +1,4 @@
-"""Upsampling to the places from which max pooling took its values."""
+"""UpsampleByMask: puts values back where max pooling took them from (SegNet)."""
 
 from __future__ import annotations
 
@@ -10,14 +10,27 @@ __all__ = ["UpsampleByMask"]
 
 @keras.saving.register_keras_serializable(package="caffe2tf")
 class UpsampleByMask(keras.layers.Layer):
-    """Each value at the place that a mask names, and 0 elsewhere; of several for one place, the last stays.
+    """Puts each value at the position that a mask gives, and 0 elsewhere.
 
-    A place is ``row * width + column`` of its channel's output, as in the second output of MaxPoolingWithMask.
+    A position is ``row * width + column`` within the output of its channel, as in the second output of
+    `MaxPoolingWithMask`. A negative position stands for an empty window, whose value is dropped. If several values have
+    the same position, the last one in row-major order is kept, as in Caffe.
 
     Args:
-        size: rows and columns of the output; None where they follow from the input's.
-        factor: then, the output has ``n * factor + extra`` rows for n of the input: one number, or (height, width).
-        extra: likewise.
+        size: pair of ints or None. Height and width of the output. None if they follow from the input's by `factor`
+            and `extra`: ``n * factor + extra`` for an extent of ``n``. Defaults to None.
+        factor: int, or pair of ints for the height and the width. Defaults to 1.
+        extra: int, or pair of ints for the height and the width. Defaults to 0.
+
+    Input shape:
+        A list of two tensors, values and mask, both ``(N, H, W, C)``. `H` and `W` may be unknown until the layer is
+        called.
+
+    Output shape:
+        ``(N, size[0], size[1], C)``, or the height and width by the formula above.
+
+    Raises:
+        tf.errors.InvalidArgumentError: a position of the mask is beyond the output.
     """
 
     def __init__(
@@ -34,7 +47,7 @@ class UpsampleByMask(keras.layers.Layer):
         self.extra = (extra, extra) if isinstance(extra, int) else (extra[0], extra[1])
 
     def call(self, inputs: list[tf.Tensor]) -> tf.Tensor:
-        """Values and mask, both (batch, height, width, channels); (batch, rows, columns, channels) out."""
+        """Return the values at their positions."""
         x, mask = inputs
         dynamic = tf.shape(x)
         batch, channels = dynamic[0], dynamic[3]
@@ -44,7 +57,7 @@ class UpsampleByMask(keras.layers.Layer):
         tf.debugging.assert_less(tf.reduce_max(place), rows * columns, message)
         first = tf.range(batch)[:, None, None, None] * (rows * columns)
         target = tf.reshape(tf.where(place < 0, -1, (first + place) * channels + tf.range(channels)), [-1])
-        # Within a channel, positions in the input ascend in Caffe's order: the greatest is what Caffe writes last.
+        # Within a channel, the indices of the input ascend in Caffe's order: Caffe writes the greatest one last.
         own, count = tf.range(tf.size(x)), batch * rows * columns * channels
         last = tf.gather(tf.math.unsorted_segment_max(own, target, count), tf.maximum(target, 0))
         stays = tf.where(last == own, tf.reshape(x, [-1]), 0)
@@ -57,11 +70,11 @@ class UpsampleByMask(keras.layers.Layer):
         return n * self.factor[i] + self.extra[i] if self.size is None else self.size[i]
 
     def compute_output_shape(self, input_shape: list[tuple[int | None, ...]]) -> tuple[int | None, ...]:
-        """The output's extents; None where they follow from extents that are None."""
+        """Return the output shape, with None for an extent that follows from an unknown one."""
         x = input_shape[0]
         known = [n if n is None and self.size is None else self._extent(i, n or 0) for i, n in enumerate(x[1:3])]
         return (x[0], *known, x[3])
 
     def get_config(self) -> dict[str, object]:
-        """Arguments of the constructor."""
+        """Return the constructor's arguments."""
         return {**super().get_config(), "size": self.size, "factor": self.factor, "extra": self.extra}
