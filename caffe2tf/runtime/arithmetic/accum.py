@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import keras
 import numpy as np
 
-from caffe2tf.runtime.resizing.taps import ResamplingLayer, weigh_taps
+from caffe2tf.runtime.resizing.taps import ResamplingLayer, known_extents, weigh_taps
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -35,7 +35,7 @@ class ResizeAligned(ResamplingLayer):
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
         """Return the resized images."""
-        _, height, width, _ = x.shape
+        height, width = known_extents(x, (1, 2))
         rows, columns = (_neighbours(b, a) for b, a in zip((height, width), self.size, strict=True))
         return weigh_taps(weigh_taps(x, 1, rows), 2, columns)
 

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from caffe2tf.runtime.resizing.taps import ResamplingLayer, taps_around, weigh_taps
+from caffe2tf.runtime.resizing.taps import ResamplingLayer, known_extents, taps_around, weigh_taps
 
 __all__ = ["Downsample"]
 
@@ -35,7 +35,7 @@ class Downsample(ResamplingLayer):
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
         """Return the smaller images."""
-        _, height, width, _ = x.shape
+        height, width = known_extents(x, (1, 2))
         rows, columns = (_triangle_taps(b, a) for b, a in zip((height, width), self.size, strict=True))
         missing = tf.math.is_nan(x)
         known = weigh_taps(weigh_taps(tf.cast(~missing, x.dtype), 1, rows), 2, columns)

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from caffe2tf.runtime.resizing.taps import ResamplingLayer, taps_around, weigh_taps
+from caffe2tf.runtime.resizing.taps import ResamplingLayer, known_extents, taps_around, weigh_taps
 
 __all__ = ["Resample"]
 
@@ -45,7 +45,7 @@ class Resample(ResamplingLayer):
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
         """Return the resized images."""
-        _, height, width, _ = x.shape
+        height, width = known_extents(x, (1, 2))
         before, after = (height, width), self.size
         ratios = [np.float32(b) / np.float32(a) for b, a in zip(before, after, strict=True)]
         # FlowNet computes the center of a pixel with the ratio of the other axis.

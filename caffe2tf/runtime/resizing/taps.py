@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-__all__ = ["ResamplingLayer", "taps_around", "weigh_taps"]
+__all__ = ["ResamplingLayer", "known_extents", "taps_around", "weigh_taps"]
 
 
 class ResamplingLayer(keras.layers.Layer):
@@ -29,6 +29,18 @@ class ResamplingLayer(keras.layers.Layer):
     def get_config(self) -> dict[str, object]:
         """Return the constructor's arguments."""
         return {**super().get_config(), "size": self.size}
+
+
+def known_extents(x: tf.Tensor, axes: Sequence[int]) -> list[int]:
+    """Return the extents of ``x`` along ``axes``.
+
+    Raises:
+        ValueError: one of them is unknown while a function is traced.
+    """
+    extents = [x.shape[axis] for axis in axes]
+    if None in extents:
+        raise ValueError(f"the extents along the axes {tuple(axes)} must be known, not {tuple(x.shape)}")
+    return extents
 
 
 def taps_around(

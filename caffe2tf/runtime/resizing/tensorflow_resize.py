@@ -8,6 +8,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from caffe2tf.runtime.resizing.taps import known_extents
+
 __all__ = ["ResizeBilinear", "ResizeNearest"]
 
 
@@ -61,7 +63,7 @@ class ResizeBilinear(_Resize):
     def call(self, x: tf.Tensor) -> tf.Tensor:
         """Return the resized tensor."""
         for axis, size in reversed(self.sizes):
-            before = x.shape[axis]
+            (before,) = known_extents(x, (axis,))
             places = _places(before, size, self.mode)
             if self.mode == "pytorch_half_pixel" and size == 1:
                 places = np.array([-0.5], np.float32)
@@ -100,7 +102,7 @@ class ResizeNearest(_Resize):
     def call(self, x: tf.Tensor) -> tf.Tensor:
         """Return the resized tensor."""
         for axis, size in self.sizes:
-            before = x.shape[axis]
+            (before,) = known_extents(x, (axis,))
             x = tf.gather(x, _nearest_places(before, size, self.mode), axis=axis)
         return x
 

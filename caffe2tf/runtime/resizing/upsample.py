@@ -53,7 +53,7 @@ class UpsampleByMask(keras.layers.Layer):
         batch, channels = dynamic[0], dynamic[3]
         rows, columns = (self._extent(i, x.shape[i + 1] or dynamic[i + 1]) for i in (0, 1))
         place = tf.cast(mask, tf.int32)
-        message = "a mask names a place beyond the output: is it of a pooling whose input had another size?"
+        message = "the mask has a position beyond the output; it must be that of a pooling of an input of this size"
         tf.debugging.assert_less(tf.reduce_max(place), rows * columns, message)
         first = tf.range(batch)[:, None, None, None] * (rows * columns)
         target = tf.reshape(tf.where(place < 0, -1, (first + place) * channels + tf.range(channels)), [-1])

@@ -145,22 +145,6 @@ def test_what_is_emitted(parameters: str, has: str, lacks: str) -> None:
     assert "Permute" not in text
 
 
-def test_an_extent_known_at_run_time(tmp_path: Path) -> None:
-    import keras
-
-    from caffe2tf.runtime.resizing.interp import Interp
-
-    inputs = keras.Input((None, None, 3))
-    model = keras.Model(inputs, Interp(zoom=3, shrink=2)(inputs))
-    assert model.output_shape == (None, None, None, 3)
-    assert keras.Model(inputs, Interp((4, 5))(inputs)).output_shape == (None, 4, 5, 3)
-    model.save(tmp_path / "m.keras")
-    again = keras.models.load_model(tmp_path / "m.keras")
-    x = draw((2, 3, 6, 7))
-    want = interpolate(x, 7, 10).transpose(0, 2, 3, 1)
-    assert_matches(again.predict(x.transpose(0, 2, 3, 1), verbose=0), want, tolerance=1e-6)
-
-
 def test_any_batch() -> None:
     assert "batch_shape" not in source(layer("zoom_factor: 2"), (3, 2, 4, 5))
 

@@ -44,3 +44,13 @@ def test_corners_stay(rng: np.random.Generator) -> None:
     x = draw(rng, 2, 3, 4, 5)
     y = np.asarray(ResizeAligned((8, 11))(x))
     assert np.array_equal(y[:, ::7, ::10], x[:, ::2, ::3])
+
+
+def test_extents_that_must_be_known() -> None:
+    import tensorflow as tf
+
+    from caffe2tf.runtime.arithmetic.accum import ResizeAligned
+
+    traced = tf.function(ResizeAligned((2, 3)), input_signature=[tf.TensorSpec((2, None, 9, 3))])
+    with pytest.raises(ValueError, match=r"along the axes \(1, 2\) must be known, not \(2, None, 9, 3\)"):
+        traced(np.ones((2, 7, 9, 3), np.float32))
