@@ -42,13 +42,14 @@ class UpsampleByMask(keras.layers.Layer):
         **kwargs: object,
     ) -> None:
         super().__init__(**kwargs)
+        self.autocast = False  # float16 would round positions above 2048
         self.size = None if size is None else (size[0], size[1])
         self.factor = (factor, factor) if isinstance(factor, int) else (factor[0], factor[1])
         self.extra = (extra, extra) if isinstance(extra, int) else (extra[0], extra[1])
 
     def call(self, inputs: list[tf.Tensor]) -> tf.Tensor:
         """Return the values at their positions."""
-        x, mask = inputs
+        x, mask = tf.cast(inputs[0], self.compute_dtype), inputs[1]
         dynamic = tf.shape(x)
         batch, channels = dynamic[0], dynamic[3]
         rows, columns = (self._extent(i, x.shape[i + 1] or dynamic[i + 1]) for i in (0, 1))

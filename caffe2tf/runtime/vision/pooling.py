@@ -106,6 +106,12 @@ class MaxPoolingWithMask(_Pooling):
         """Two of one shape."""
         return [super().compute_output_shape(input_shape)] * 2
 
+    def compute_output_spec(self, inputs: keras.KerasTensor) -> list[keras.KerasTensor]:
+        """Return the specifications of the values and of the mask."""
+        shape = super().compute_output_shape(inputs.shape)
+        dtypes = (self.compute_dtype, keras.backend.result_type(self.compute_dtype, "float32"))
+        return [keras.KerasTensor(shape, dtype=dtype) for dtype in dtypes]
+
     def call(self, x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """(batch, height, width, channels) to two of (batch, windows down, windows across, channels)."""
         padded = self._padded(x, x.dtype.min)
@@ -114,7 +120,7 @@ class MaxPoolingWithMask(_Pooling):
         place = at // shape[3]
         row, column = place // shape[2] - self.pad[0][0], place % shape[2] - self.pad[1][0]
         mask = tf.where(top > x.dtype.min, row * tf.shape(x, tf.int64)[2] + column, -1)
-        return top, tf.cast(mask, x.dtype)
+        return top, tf.cast(mask, keras.backend.result_type(x.dtype, "float32"))  # float16 would round it above 2048
 
 
 @keras.saving.register_keras_serializable(package="caffe2tf")

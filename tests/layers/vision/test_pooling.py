@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import itertools
 import math
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
@@ -312,55 +310,3 @@ def test_infers_unknown_extents() -> None:
     assert everything.infer((2, 4, None, 9)) == ((2, 4, 1, 1), (2, 4, 1, 1))
     with pytest.raises(LayerError, match="must be known"):
         expression(everything, (2, 4, None, 9))
-
-
-OWN = ["MaxPooling", "AveragePooling", "StochasticPooling", "MaxPoolingWithMask"]
-
-
-@pytest.mark.parametrize("name", OWN)
-def test_own_layers_with_unknown_extents(name: str) -> None:
-    import keras
-    import tensorflow as tf
-
-    from caffe2tf.runtime.vision import pooling as own
-
-    pad = 0 if name == "StochasticPooling" else (1, 0)
-    method = {"AveragePooling": "AVE", "StochasticPooling": "STOCHASTIC"}.get(name, "MAX")
-    made = getattr(own, name)((3, 2), stride=(2, 3), pad=pad)
-    x = draw((2, 3, 7, 9), positive=method == "STOCHASTIC")
-    want = pool(x, method, (3, 2), (2, 3), (1, 0) if pad else (0, 0), up=True)
-    inputs = keras.Input((None, None, 3))
-    symbolic = made(inputs)
-    model = keras.Model(inputs, symbolic)
-    for k in symbolic if isinstance(symbolic, list | tuple) else [symbolic]:
-        assert tuple(k.shape) == (None, None, None, 3)
-    nhwc = tf.constant(x.transpose(0, 2, 3, 1))
-    for result in (model(nhwc), tf.function(made, input_signature=[tf.TensorSpec((None, None, None, 3))])(nhwc)):
-        arrays = result if isinstance(result, list | tuple) else [result]
-        for have, expected in zip(arrays, want, strict=False):
-            assert_matches(have.numpy().transpose(0, 3, 1, 2), expected, name)
-
-
-@pytest.mark.parametrize("name", OWN)
-def test_own_layers_are_saved_and_trained(name: str, tmp_path: Path) -> None:
-    import keras
-    import tensorflow as tf
-
-    from caffe2tf.runtime.vision import pooling as own
-
-    made = getattr(own, name)((3, 2), stride=(2, 3), round_mode="FLOOR")
-    inputs = keras.Input((7, 9, 3))
-    model = keras.Model(inputs, made(inputs))
-    model.save(tmp_path / "m.keras")
-    again = keras.models.load_model(tmp_path / "m.keras")
-    x = tf.constant(draw((2, 7, 9, 3), positive=True))
-    first, second = (m(x) for m in (model, again))
-    pairs = zip(tf.nest.flatten(first), tf.nest.flatten(second), strict=True)
-    assert all(np.array_equal(a, b) for a, b in pairs)
-    with tf.GradientTape() as tape:
-        tape.watch(x)
-        y = tf.nest.flatten(model(x))[0]
-    gradient: npt.NDArray[np.float32] = tape.gradient(y, x).numpy()
-    assert np.isfinite(gradient).all()
-    assert gradient.any()
-    assert made.supports_jit is (name != "MaxPoolingWithMask")

@@ -105,21 +105,6 @@ def test_keras_own_layers_wherever_they_fit(tmp_path: Path, words: str, source: 
     assert source in caffe2tf.convert(prototxt, None, tmp_path / "out").module.read_text(encoding="utf-8")
 
 
-def test_our_layer_and_its_shape_without_tensorflow() -> None:
-    import keras
-
-    from caffe2tf.runtime.vision.pooling import AveragePooling, MaxPooling
-
-    x = draw(2, 5, 6, 7, 3)
-    for own in (
-        MaxPooling((2, 3, 1), stride=2),
-        AveragePooling((2, 3, 3), stride=(1, 4, 4), pad=(0, 2, 2), clip=False),
-    ):
-        assert own.compute_output_shape(x.shape) == own(x).shape
-        again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(own))
-        assert_matches(again(x), own(x), tolerance=0)
-
-
 def test_unknown_extents() -> None:
     pooling = Pooling3D(method="MAX", kernel=(1, 2, 2), stride=(1, 2, 2), pad=(0, 0, 0), after=(0, 0, 0))
     assert pooling.infer((2, 3, None, 5, None)) == ((2, 3, None, 3, None),)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from dataclasses import dataclass
 from typing import Any
@@ -219,20 +218,6 @@ def test_shapes_of_unknown_extents() -> None:
     assert same.infer((2, 3, None, 7)) == ((2, 3, None, 3),)
     with pytest.raises(LayerError, match="pad_type 1, the extents of what is pooled must be known"):
         call(Pooling(method="AVE", kernel=(3, 3), same=True), (2, 3, None, 7))
-
-
-@pytest.mark.parametrize(("own", "theirs"), [*itertools.product((0, 1, 2), (0, 1))])
-def test_our_layer_and_its_shape_without_tensorflow(own: int, theirs: int) -> None:
-    import keras
-
-    from caffe2tf.runtime.vision.pooling import AveragePooling, AveragePoolingWithoutPadding, MaxPooling
-
-    cls = (MaxPooling, AveragePooling, AveragePoolingWithoutPadding)[own]
-    layer = cls((3, 2), stride=2, pad=((2, theirs), (1, 3)), round_mode="CEIL")
-    x = draw((2, 5, 6, 3), own)
-    assert layer.compute_output_shape(x.shape) == layer(x).shape
-    again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(layer))
-    assert_matches(again(x), layer(x), tolerance=0)
 
 
 @pytest.mark.parametrize(
