@@ -84,7 +84,11 @@ class _Pooling(keras.layers.Layer):
 
     def _averaged(self, x: tf.Tensor) -> tf.Tensor:
         """The sum over each window, divided by the window's size."""
-        return tf.nn.avg_pool(self._padded(x, 0), self.kernel_size, self.stride, "VALID")
+        return tf.nn.avg_pool(self._padded(x, 0), self.kernel_size, self.stride, "VALID", self._format())
+
+    def _format(self) -> str:
+        """Return TensorFlow's name of the data format; without it, 3-D pooling has no gradient in eager mode."""
+        return ("NWC", "NHWC", "NDHWC")[len(self.kernel_size) - 1]
 
 
 @keras.saving.register_keras_serializable(package="caffe2tf")
@@ -93,7 +97,8 @@ class MaxPooling(_Pooling):
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
         """(batch, spatial axes..., channels) to (batch, windows along each axis..., channels)."""
-        return tf.nn.max_pool(self._padded(x, x.dtype.min), self.kernel_size, self.stride, "VALID")
+        padded = self._padded(x, x.dtype.min)
+        return tf.nn.max_pool(padded, self.kernel_size, self.stride, "VALID", self._format())
 
 
 @keras.saving.register_keras_serializable(package="caffe2tf")

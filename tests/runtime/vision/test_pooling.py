@@ -172,3 +172,17 @@ def test_what_xla_compiles(rng: np.random.Generator) -> None:
         assert layer.supports_jit is (name != "MaxPoolingWithMask")
         if layer.supports_jit:
             assert_matches(tf.function(layer, jit_compile=True)(x), layer(x), name)
+
+
+@pytest.mark.parametrize("name", ["MaxPooling", "AveragePooling"])
+def test_the_gradient_along_three_axes_outside_a_traced_function(name: str, rng: np.random.Generator) -> None:
+    import tensorflow as tf
+
+    x, layer = tf.constant(draw(rng, 2, 3, 5, 4, 2)), made(name, {"kernel_size": (2, 3, 1), "stride": (1, 2, 3)})
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        total = tf.reduce_sum(layer(x) ** 2)
+    found = tape.gradient(total, x)
+    traced = tf.function(lambda x: tf.gradients(tf.reduce_sum(layer(x) ** 2), x)[0])
+    assert_matches(found, traced(x))
+    assert np.any(found)
