@@ -1,4 +1,4 @@
-"""Convolution with any count of spatial axes and any mixture of groups, strides and dilation, on any device."""
+"""Convolution with any number of spatial axes and any mix of groups, strides and dilation, on any device."""
 
 from __future__ import annotations
 
@@ -15,17 +15,22 @@ Extents = tuple[int | None, ...]
 
 
 class WindowLayer(keras.layers.Layer):
-    """What `Convolution` and `Deconvolution` have in common: their arguments, and how the input is taken.
+    """Base class of `Convolution`, `Deconvolution` and `LocallyConnected`.
+
+    The input is ``(batch axes..., spatial axes..., C)``. The length of `kernel_size` is the number of spatial axes.
 
     Args:
-        filters: output channels.
-        kernel_size: the window, one number for each spatial axis.
-        strides: steps along each spatial axis; 1 where left out.
-        padding: what is added to the input, or left out of the output, on both sides of each spatial axis.
-        dilation_rate: distance between the window's values along each spatial axis; 1 where left out.
-        groups: groups of channels that see each other.
-        activation: what is applied to the result.
-        use_bias: whether a bias is added.
+        filters: int. The number of output channels.
+        kernel_size: sequence of ints. The extent of the window along each spatial axis.
+        strides: sequence of ints or None. The step along each spatial axis; None stands for 1. Defaults to None.
+        padding: sequence of ints or None. The number of values added to the input, or cut off the output, on both
+            sides of each spatial axis; None stands for 0. Defaults to None.
+        dilation_rate: sequence of ints or None. The distance between the values of the window along each spatial axis;
+            None stands for 1. Defaults to None.
+        groups: int. The number of groups of channels: each group of filters reads one group of input channels.
+            Defaults to 1.
+        activation: an activation function or its name, or None. Applied to the output. Defaults to None.
+        use_bias: bool. Whether a bias is added to each output channel. Defaults to True.
     """
 
     def __init__(  # noqa: PLR0913 - Keras' own arguments
@@ -53,7 +58,7 @@ class WindowLayer(keras.layers.Layer):
         self.use_bias = use_bias
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
-        """The sum over the windows, the bias, the activation."""
+        """Return the activation of the sums over the windows plus the bias."""
         rank = len(self.kernel_size)
         x = self.sum_windows(merge_batch(inputs, rank))
         if self.use_bias:
@@ -62,13 +67,13 @@ class WindowLayer(keras.layers.Layer):
         return tf.ensure_shape(x, self.compute_output_shape(inputs.shape))
 
     def compute_output_shape(self, input_shape: Extents) -> Extents:
-        """The input's batch axes, as many values along each spatial axis as there are, and the filters."""
+        """Return the batch axes of the input, the output extent along each spatial axis, and the filters."""
         first = len(input_shape) - len(self.kernel_size) - 1
         spatial = tuple(None if n is None else self.extent(i, n) for i, n in enumerate(input_shape[first:-1]))
         return (*input_shape[:first], *spatial, self.filters)
 
     def get_config(self) -> dict[str, object]:
-        """Arguments of the constructor."""
+        """Return the constructor's arguments."""
         own = {
             "filters": self.filters,
             "kernel_size": self.kernel_size,
@@ -82,35 +87,46 @@ class WindowLayer(keras.layers.Layer):
         return {**super().get_config(), **own}
 
     def make_weights(self, kernel: Sequence[int]) -> None:
-        """Makes a kernel of that shape, and the bias."""
+        """Create a kernel of the given shape, and the bias."""
         self.kernel = self.add_weight(name="kernel", shape=kernel)
         if self.use_bias:
             self.bias = self.add_weight(name="bias", shape=(self.filters,), initializer="zeros")
 
     def sum_windows(self, x: tf.Tensor) -> tf.Tensor:
-        """The sum over the windows of ``x`` (batch, spatial axes..., channels)."""
+        """Return the sums over the windows of ``x`` (batch, spatial axes..., channels)."""
         raise NotImplementedError
 
     def extent(self, axis: int, n: int) -> int:
-        """How many values come out along spatial ``axis`` of ``n`` values."""
+        """Return the output extent along a spatial axis of ``n`` input values."""
         raise NotImplementedError
 
 
 @keras.saving.register_keras_serializable(package="caffe2tf")
 class Convolution(WindowLayer):
-    """Weighted sum over sliding windows, where Keras has no layer for it.
+    """Convolution with any number of batch and spatial axes, and any mix of groups, strides and dilation.
 
-    The input is (batch axes..., spatial axes..., channels) with any count of batch axes and of spatial axes, none
-    included. The kernel is (window..., channels / groups, filters). ``padding`` is zeros on both sides; an input that
-    is smaller than the window all the same is filled up with zeros behind it. For the arguments see `WindowLayer`.
+    ``keras.layers.Conv1D`` to ``Conv3D`` have one batch axis, at most three spatial axes, and no strides together with
+    dilation. As in Caffe, `padding` adds zeros on both sides of each spatial axis. An input that is smaller than the
+    window even so is filled up with zeros at its end. For the arguments see `WindowLayer`.
+
+    Input shape:
+        ``(N, H, W, C)``, or ``(batch axes..., spatial axes..., C)`` with one spatial axis, possibly none, for each
+        entry of `kernel_size`. Only `C` must be known when the layer is built.
+
+    Output shape:
+        The batch axes; ``(n + 2 * padding - dilation_rate * (kernel_size - 1) - 1) // strides + 1`` for each spatial
+        axis of ``n`` values, at least 1; and `filters`.
+
+    Weights:
+        `kernel`: ``(*kernel_size, C / groups, filters)``; `bias`: ``(filters,)``.
     """
 
     def build(self, input_shape: tuple[int, ...]) -> None:
-        """Makes kernel and bias."""
+        """Create the kernel and the bias."""
         self.make_weights((*self.kernel_size, input_shape[-1] // self.groups, self.filters))
 
     def sum_windows(self, x: tf.Tensor) -> tf.Tensor:
-        """The convolution of ``x`` (batch, spatial axes..., channels)."""
+        """Return the padded convolution of ``x`` (batch, spatial axes..., channels)."""
         pads = []
         for i, n in enumerate(known_shape(x)[1:-1]):
             missing = self._reach(i) + 1 - n - 2 * self.padding[i]
@@ -120,7 +136,7 @@ class Convolution(WindowLayer):
         return correlate(x, self.kernel, self.strides, self.dilation_rate, self.groups)
 
     def extent(self, axis: int, n: int) -> int:
-        """The window's places along spatial ``axis``."""
+        """Return the number of windows along a spatial axis of ``n`` values."""
         return max(n + 2 * self.padding[axis] - self._reach(axis) - 1, 0) // self.strides[axis] + 1
 
     def _reach(self, axis: int) -> int:
@@ -128,22 +144,22 @@ class Convolution(WindowLayer):
 
 
 def merge_batch(x: tf.Tensor, rank: int) -> tf.Tensor:
-    """``x`` with all axes before its last ``rank + 1`` made one."""
+    """Return ``x`` with all axes before the last ``rank + 1`` merged into one."""
     lead = len(x.shape) - rank - 1
     return x if lead == 1 else tf.reshape(x, (-1, *known_shape(x)[lead:]))
 
 
 def split_batch(x: tf.Tensor, like: tf.Tensor, rank: int) -> tf.Tensor:
-    """Undoes `merge_batch`, the merged axes being those of ``like``."""
+    """Undo `merge_batch`: split the first axis of ``x`` into the batch axes of ``like``."""
     lead = len(like.shape) - rank - 1
     return x if lead == 1 else tf.reshape(x, (*known_shape(like)[:lead], *known_shape(x)[1:]))
 
 
 def pad_spatial(x: tf.Tensor, pads: Sequence[tuple[int, int]]) -> tf.Tensor:
-    """``x`` (batch, spatial..., channels) with zeros before and after each spatial axis."""
+    """Return ``x`` (batch, spatial..., channels) with zeros before and after each spatial axis."""
     if len(pads) <= 4:
         return tf.pad(x, [(0, 0), *pads, (0, 0)])
-    for axis, pair in enumerate(pads, start=1):  # TensorFlow pads no more than 6 axes
+    for axis, pair in enumerate(pads, start=1):  # tf.pad takes at most 6 axes
         before, after = known_shape(x)[:axis], known_shape(x)[axis + 1 :]
         rows = tf.reshape(x, (math.prod(before), known_shape(x)[axis], math.prod(after)))
         x = tf.reshape(tf.pad(rows, ((0, 0), pair, (0, 0))), (*before, -1, *after))
@@ -151,7 +167,7 @@ def pad_spatial(x: tf.Tensor, pads: Sequence[tuple[int, int]]) -> tf.Tensor:
 
 
 def known_shape(x: tf.Tensor) -> list[int | tf.Tensor]:
-    """The extents of ``x``: numbers where they are known, else scalar tensors."""
+    """Return the extents of ``x``: ints where they are known, scalar tensors elsewhere."""
     dynamic = tf.shape(x)
     return [dynamic[i] if n is None else n for i, n in enumerate(x.shape)]
 
@@ -159,16 +175,16 @@ def known_shape(x: tf.Tensor) -> list[int | tf.Tensor]:
 def correlate(
     x: tf.Tensor, kernel: tf.Tensor, strides: Sequence[int], dilations: Sequence[int], groups: int
 ) -> tf.Tensor:
-    """The convolution of ``x`` (batch, spatial..., channels) without padding.
+    """Return the convolution of ``x`` (batch, spatial..., channels) without padding.
 
-    What a stride and a dilation have in common is a coarser grid: the input's values between its points are left out
-    first. TensorFlow computes what remains, where it can (and can differentiate it on a CPU); else it is a sum over
-    the window of matrix products.
+    A common divisor of stride and dilation means that only every so many values of the input are read: those are
+    sliced first. What remains is a single TensorFlow operation if there is one that has a gradient on a CPU, and a sum
+    of matrix products over the places of the window otherwise.
     """
     grid, steps, gaps = [], [], []
     x, strides = without_idle_strides(x, kernel, strides, dilations)
     for axis, (k, s, d) in enumerate(zip(kernel.shape[:-2], strides, dilations, strict=True)):
-        if d == 0:  # every value of the window at one place
+        if d == 0:  # all values of the window read the same place
             kernel = tf.reduce_sum(kernel, axis, keepdims=True)
         common = s if d == 0 or k == 1 else math.gcd(s, d)
         grid.append(common)
@@ -194,10 +210,10 @@ def correlate(
 def without_idle_strides(
     x: tf.Tensor, kernel: tf.Tensor, strides: Sequence[int], dilations: Sequence[int]
 ) -> tuple[tf.Tensor, list[int]]:
-    """``x`` without what no window reaches, and strides of 1, along axes on which the window has a single place.
+    """Return ``x`` cut to the window, and a stride of 1, along axes that hold only one window.
 
-    Over an image of one channel whose windows have one column and several rows, oneDNN takes the columns' stride for
-    that of the rows, and reads what lies behind the image.
+    The stride has no effect there, but oneDNN has a defect: in an image of one channel whose windows have one column
+    and several rows, it uses the columns' stride for the rows, and reads memory beyond the image.
     """
     part, steps = [slice(None)], []
     for n, k, s, d in zip(x.shape[1:-1], kernel.shape[:-2], strides, dilations, strict=True):
@@ -209,7 +225,7 @@ def without_idle_strides(
 
 
 def mix_channels(x: tf.Tensor, weight: tf.Tensor, groups: int) -> tf.Tensor:
-    """``x`` (..., channels) times ``weight`` (channels / groups, filters), group by group."""
+    """Return ``x`` (..., channels) times ``weight`` (channels / groups, filters), group by group."""
     if groups == 1:
         return tf.tensordot(x, weight, 1)
     each, filters = weight.shape

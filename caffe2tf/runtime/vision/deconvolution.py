@@ -1,4 +1,4 @@
-"""Deconvolution (transposed convolution) with any count of spatial axes, groups, strides and dilation."""
+"""Deconvolution (transposed convolution) with any number of spatial axes, groups, strides and dilation."""
 
 from __future__ import annotations
 
@@ -15,25 +15,35 @@ __all__ = ["Deconvolution"]
 
 @keras.saving.register_keras_serializable(package="caffe2tf")
 class Deconvolution(WindowLayer):
-    """The transpose of a convolution, where Keras has no layer for it: every input value adds a window to the output.
+    """Transposed convolution with any number of batch and spatial axes, and any mix of groups, strides and dilation.
 
-    The input is (batch axes..., spatial axes..., channels) with any count of batch axes and of spatial axes, none
-    included. The kernel is (window..., filters / groups, channels). ``strides`` are distances between windows in the
-    output, ``padding`` is how many output values are left out on both sides of each spatial axis: an output extent is
-    ``strides * (n - 1) + dilation_rate * (kernel_size - 1) + 1 - 2 * padding``. For the other arguments see
-    `WindowLayer`.
+    Each input value adds the kernel, multiplied by it, to a window of the output. `strides` are the distances between
+    these windows, and `padding` is the number of values that are cut off the output on both sides of each spatial axis.
+    ``keras.layers.Conv2DTranspose`` and its relatives have no groups, and no strides together with dilation. For the
+    arguments see `WindowLayer`.
+
+    Input shape:
+        ``(N, H, W, C)``, or ``(batch axes..., spatial axes..., C)`` with one spatial axis, possibly none, for each
+        entry of `kernel_size`. Only `C` must be known when the layer is built.
+
+    Output shape:
+        The batch axes; ``strides * (n - 1) + dilation_rate * (kernel_size - 1) + 1 - 2 * padding`` for each spatial
+        axis of ``n`` values; and `filters`.
+
+    Weights:
+        `kernel`: ``(*kernel_size, filters / groups, C)``; `bias`: ``(filters,)``.
     """
 
     def build(self, input_shape: tuple[int, ...]) -> None:
-        """Makes kernel and bias."""
+        """Create the kernel and the bias."""
         self.make_weights((*self.kernel_size, self.filters // self.groups, input_shape[-1]))
 
     def sum_windows(self, x: tf.Tensor) -> tf.Tensor:
-        """The deconvolution of ``x`` (batch, spatial axes..., channels)."""
+        """Return the deconvolution of ``x`` (batch, spatial axes..., channels)."""
         return transposed_correlate(x, self.kernel, self.strides, self.padding, self.dilation_rate, self.groups)
 
     def extent(self, axis: int, n: int) -> int:
-        """All windows together, less the padding."""
+        """Return the extent of all windows together, less the padding."""
         reach = self.dilation_rate[axis] * (self.kernel_size[axis] - 1)
         return self.strides[axis] * (n - 1) + reach + 1 - 2 * self.padding[axis]
 
@@ -46,15 +56,16 @@ def transposed_correlate(
     dilations: Sequence[int],
     groups: int,
 ) -> tf.Tensor:
-    """The transposed convolution of ``x`` (batch, spatial..., channels), in as many steps as the input has values.
+    """Return the transposed convolution of ``x`` (batch, spatial..., channels), as a convolution without a stride.
 
-    Along an axis of stride s, output values s apart are a convolution of the input by every s-th value of the window.
-    So one convolution with s times as many filters gives all of them, and they are put side by side. What stride and
-    dilation have in common is left out of both; zeros go between the results in the end.
+    Along an axis of stride s, output values that are s apart are a convolution of the input by every s-th value of the
+    window. One convolution with s times as many filters computes all of them, one phase for each offset, and the phases
+    are interleaved. A common divisor of stride and dilation is removed from both, and zeros are inserted between the
+    results.
     """
     stretch, steps, gaps = [], [], []
     for axis, (s, d) in enumerate(zip(strides, dilations, strict=True)):
-        if d == 0:  # every value of the window at one place
+        if d == 0:  # all values of the window read the same place
             kernel = tf.reduce_sum(kernel, axis, keepdims=True)
         single = kernel.shape[axis] == 1
         common = s if single else math.gcd(s, d)
@@ -79,12 +90,12 @@ def transposed_correlate(
 
 
 def by_phase(kernel: tf.Tensor, steps: Sequence[int], groups: int) -> tf.Tensor:
-    """A kernel (window..., filters / groups, channels) as that of the convolution in `transposed_correlate`.
+    """Return a kernel (window..., filters / groups, channels) as that of the convolution in `transposed_correlate`.
 
-    It is (windows..., channels / groups, filters of all phases): group by group, in each phase by phase.
+    Its shape is (windows..., channels / groups, filters of all phases). Filters are ordered by group, then by phase.
     """
     rank = len(steps)
-    for axis, step in enumerate(steps):  # TensorFlow reverses no more than 8 axes
+    for axis, step in enumerate(steps):  # tf.reverse takes at most 8 axes
         shape = kernel.shape
         count = -(-shape[axis] // step)
         rows = tf.reshape(kernel, (math.prod(shape[:axis]), shape[axis], -1))
@@ -101,7 +112,7 @@ def by_phase(kernel: tf.Tensor, steps: Sequence[int], groups: int) -> tf.Tensor:
 
 
 def side_by_side(x: tf.Tensor, steps: Sequence[int], groups: int) -> tf.Tensor:
-    """``x`` (batch, spatial..., groups * phases * filters) with the phases between each other's values."""
+    """Return ``x`` (batch, spatial..., groups * phases * filters) with the phases interleaved."""
     rank = len(steps)
     if max(steps, default=1) == 1:
         return x
@@ -114,7 +125,7 @@ def side_by_side(x: tf.Tensor, steps: Sequence[int], groups: int) -> tf.Tensor:
 
 
 def insert_zeros(x: tf.Tensor, axis: int, step: int) -> tf.Tensor:
-    """``x`` with its values along ``axis`` ``step`` apart, and zeros between them, none after the last."""
+    """Return ``x`` with ``step - 1`` zeros between neighboring values along ``axis``."""
     if step == 1:
         return x
     shape = known_shape(x)

@@ -1,4 +1,4 @@
-"""FlowWarp: an image, fetched from where a flow points."""
+"""FlowWarp: warps an image by an optical flow."""
 
 from __future__ import annotations
 
@@ -12,10 +12,21 @@ __all__ = ["FlowWarp"]
 
 @keras.saving.register_keras_serializable(package="caffe2tf")
 class FlowWarp(keras.layers.Layer):
-    """For each pixel, the image's value at that pixel plus the flow there, bilinearly interpolated; channels last.
+    """Warps images by an optical flow: ``output[y, x] = image[y + flow_y[y, x], x + flow_x[y, x]]``.
+
+    The image is interpolated bilinearly between pixels. As in FlowNet, a position is inside the image from 0 up to the
+    height or width, exclusive; between the last pixel and that border, the last pixel is used.
 
     Args:
-        fill_value: ZERO or NOT_A_NUMBER: what there is where the flow leads out of the image.
+        fill_value: ``"ZERO"`` or ``"NOT_A_NUMBER"``. The output where the flow leaves the image or is NaN. Defaults to
+            ``"ZERO"``.
+
+    Input shape:
+        A list of two tensors: the images ``(N, H, W, C)``, and the flow ``(N, H, W, 2)`` in pixels, along the width
+        (channel 0) and the height (channel 1). All extents but `N` must be known when the layer is called.
+
+    Output shape:
+        ``(N, H, W, C)``.
     """
 
     def __init__(self, fill_value: str = "ZERO", **kwargs: object) -> None:
@@ -23,13 +34,13 @@ class FlowWarp(keras.layers.Layer):
         self.fill_value = fill_value
 
     def call(self, inputs: Sequence[tf.Tensor]) -> tf.Tensor:
-        """The image, and a flow of two channels: along the width and along the height, in pixels."""
+        """Return the warped images."""
         image, flow = inputs
         _, height, width, channels = image.shape
         x = flow[..., 0] + tf.range(width, dtype=flow.dtype)
         y = flow[..., 1] + tf.range(height, dtype=flow.dtype)[:, None]
         inside = (x >= 0) & (y >= 0) & (x < width) & (y < height)
-        x, y = (tf.where(inside, at, 0) for at in (x, y))  # no index is made of what is not a number
+        x, y = (tf.where(inside, at, 0) for at in (x, y))  # NaN must not become an index
         left, top = tf.cast(x, tf.int32), tf.cast(y, tf.int32)
         right, bottom = tf.minimum(left + 1, width - 1), tf.minimum(top + 1, height - 1)
         alpha, beta = ((at - tf.floor(at))[..., None] for at in (x, y))
@@ -49,9 +60,9 @@ class FlowWarp(keras.layers.Layer):
         return tf.where(inside[..., None], warped, tf.constant(fill, warped.dtype))
 
     def compute_output_shape(self, input_shape: Sequence[tuple[int | None, ...]]) -> tuple[int | None, ...]:
-        """The image's."""
+        """Return the shape of the images."""
         return tuple(input_shape[0])
 
     def get_config(self) -> dict[str, object]:
-        """Arguments of the constructor."""
+        """Return the constructor's arguments."""
         return {**super().get_config(), "fill_value": self.fill_value}

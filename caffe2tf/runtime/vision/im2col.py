@@ -1,4 +1,4 @@
-"""The values under a sliding window, unfolded."""
+"""Im2col: the values of sliding windows as channels."""
 
 from __future__ import annotations
 
@@ -13,16 +13,28 @@ __all__ = ["Im2col"]
 
 @keras.saving.register_keras_serializable(package="caffe2tf")
 class Im2col(keras.layers.Layer):
-    """For each place of a sliding window, the values under it, as channels.
+    """Returns the values of each sliding window as channels.
 
-    (..., spatial axes, channels) to (..., windows along each spatial axis, channels * kernel values): the kernel's
-    values of the first channel, in row-major order, then those of the second, and so on. Outside the input is 0.
+    The channels of the output are, as in Caffe, the window's values of the first input channel in row-major order, then
+    those of the second, and so on. ``tf.image.extract_patches`` orders them by place first, and takes two spatial axes
+    only.
 
     Args:
-        kernel_size: the window's extent along each spatial axis; their count tells how many there are.
-        stride: steps between windows.
-        pad: zeros on either side of the input.
-        dilation: steps between the window's values.
+        kernel_size: sequence of ints. The extent of the window along each spatial axis; its length is the number of
+            spatial axes.
+        stride: sequence of ints or None. The step between windows; None stands for 1. Defaults to None.
+        pad: sequence of ints or None. The zeros on both sides of each spatial axis; None stands for 0. Defaults to
+            None.
+        dilation: sequence of ints or None. The step between the values of a window; None stands for 1. Defaults to
+            None.
+
+    Input shape:
+        ``(N, H, W, C)``, or ``(..., spatial axes, C)``.
+
+    Output shape:
+        ``(N, rows, columns, C * kernel_size[0] * kernel_size[1])``, or the same with other numbers of axes. There are
+        ``(n + 2 * pad - dilation * (kernel_size - 1) - 1) // stride + 1`` windows along a spatial axis of ``n`` values,
+        at least 1.
     """
 
     def __init__(
@@ -42,19 +54,19 @@ class Im2col(keras.layers.Layer):
         self.dilation = tuple(dilation or (1,) * rank)
 
     def get_config(self) -> dict[str, object]:
-        """Arguments of the constructor."""
+        """Return the constructor's arguments."""
         own = {"kernel_size": self.kernel_size, "stride": self.stride, "pad": self.pad, "dilation": self.dilation}
         return {**super().get_config(), **own}
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        """One place for each window; None where the input's extent is None."""
+        """Return the output shape, with None for an extent that follows from an unknown one."""
         first = len(input_shape) - len(self.kernel_size) - 1
         windows = (None if n is None else self._windows(i, n) for i, n in enumerate(input_shape[first:-1]))
         channels = None if input_shape[-1] is None else input_shape[-1] * self._values()
         return (*input_shape[:first], *windows, channels)
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
-        """(..., spatial axes, channels) to (..., windows, channels * kernel values)."""
+        """Return the values of the windows."""
         first = x.shape.rank - len(self.kernel_size) - 1
         extents = [tf.shape(x)[a] if x.shape[a] is None else x.shape[a] for a in range(first, x.shape.rank - 1)]
         windows = [self._windows(i, n) for i, n in enumerate(extents)]
@@ -70,13 +82,13 @@ class Im2col(keras.layers.Layer):
         return tf.reshape(columns, tf.concat([shape[:-2], [shape[-2] * shape[-1]]], 0))
 
     def _taken(self, x: tf.Tensor, first: int, offset: Sequence[int], windows: Sequence[int | tf.Tensor]) -> tf.Tensor:
-        """The value at ``offset`` of every window."""
+        """Return the value at ``offset`` of each window."""
         along = zip(offset, self.stride, windows, strict=True)
         places = [slice(o, o + (count - 1) * s + 1, s) for o, s, count in along]
         return x[(*(slice(None),) * first, *places)]
 
     def _windows(self, i: int, extent: int | tf.Tensor) -> int | tf.Tensor:
-        """How many windows stand along spatial axis ``i``; one at least, even where it is larger than the input."""
+        """Return the number of windows along spatial axis ``i``: at least 1, even if the window exceeds the input."""
         free = extent + 2 * self.pad[i] - self._extent(i)
         count = free // self.stride[i] + 1
         return max(count, 1) if isinstance(count, int) else tf.maximum(count, 1)

@@ -1,4 +1,4 @@
-"""LocallyConnected: a convolution with weights of their own for each place of its output."""
+"""LocallyConnected: a convolution whose weights differ from pixel to pixel."""
 
 from __future__ import annotations
 
@@ -14,16 +14,26 @@ __all__ = ["LocallyConnected"]
 
 @keras.saving.register_keras_serializable(package="caffe2tf")
 class LocallyConnected(WindowLayer):
-    """Weighted sum over sliding windows, whose weights differ from place to place.
+    """Convolution over images in which each output pixel has its own weights.
 
-    The input is (batch, height, width, channels), the kernel (places down, places across, window..., channels / groups,
-    filters), the bias (places down, places across, filters). For the other arguments see `WindowLayer`.
+    Keras 3 has no such layer. `padding` adds zeros on both sides of each spatial axis.
 
     Args:
-        filters: output channels.
-        kernel_size: the window's height and width.
-        shared_bias: whether all places have one bias, of shape (filters).
-        **kwargs: see `WindowLayer`.
+        filters: int. The number of output channels.
+        kernel_size: pair of ints. Height and width of the window.
+        shared_bias: bool. Whether all output pixels share one bias. Defaults to False.
+        **kwargs: the other arguments of `WindowLayer`.
+
+    Input shape:
+        ``(N, H, W, C)``. All but `N` must be known when the layer is built.
+
+    Output shape:
+        ``(N, rows, columns, filters)``, where each of `rows` and `columns` is
+        ``(n + 2 * padding - dilation_rate * (kernel_size - 1) - 1) // strides + 1`` for an extent of ``n``.
+
+    Weights:
+        `kernel`: ``(rows, columns, *kernel_size, C / groups, filters)``; `bias`: ``(rows, columns, filters)``, or
+        ``(filters,)`` if it is shared.
     """
 
     def __init__(
@@ -33,7 +43,7 @@ class LocallyConnected(WindowLayer):
         self.shared_bias = shared_bias
 
     def build(self, input_shape: tuple[int, ...]) -> None:
-        """Makes kernel and bias for an input of known height, width and channels."""
+        """Create the kernel and the bias for an input of known height, width and channels."""
         places = tuple(self.extent(i, n) for i, n in enumerate(input_shape[1:3]))
         kernel = (*places, *self.kernel_size, input_shape[-1] // self.groups, self.filters)
         self.kernel = self.add_weight(name="kernel", shape=kernel)
@@ -42,7 +52,7 @@ class LocallyConnected(WindowLayer):
             self.bias = self.add_weight(name="bias", shape=bias, initializer="zeros")
 
     def sum_windows(self, x: tf.Tensor) -> tf.Tensor:
-        """One matrix product for each place: the values under its window with its weights."""
+        """Return the products of the values of each window of ``x`` (N, H, W, C) and its weights."""
         x = pad_spatial(x, [(p, p) for p in self.padding])
         sizes, steps, gaps = ((1, *pair, 1) for pair in (self.kernel_size, self.strides, self.dilation_rate))
         values = tf.image.extract_patches(x, sizes, steps, gaps, "VALID")
@@ -55,10 +65,10 @@ class LocallyConnected(WindowLayer):
         return tf.reshape(y, (*known_shape(y)[:3], filters))
 
     def extent(self, axis: int, n: int) -> int:
-        """The window's places down or across."""
+        """Return the number of windows along a spatial axis of ``n`` values."""
         reach = self.dilation_rate[axis] * (self.kernel_size[axis] - 1)
         return (n + 2 * self.padding[axis] - reach - 1) // self.strides[axis] + 1
 
     def get_config(self) -> dict[str, object]:
-        """Arguments of the constructor."""
+        """Return the constructor's arguments."""
         return {**super().get_config(), "shared_bias": self.shared_bias}
