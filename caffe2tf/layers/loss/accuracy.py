@@ -1,4 +1,4 @@
-"""Accuracy: the share of predictions that are right."""
+"""Accuracy: the share of correct predictions."""
 
 from __future__ import annotations
 
@@ -24,17 +24,25 @@ __all__ = ["Accuracy"]
 @register("Accuracy")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Accuracy(Loss):
-    """The share of labels whose class is among the `top_k` with the highest scores.
+    """The share of predictions whose true class has one of the `top_k` highest scores.
 
-    A class of the same score counts as higher. A second top has the share for each class, 0 for a class without labels.
+    - Ties count against the prediction: it is correct if at most `top_k` classes, the true class among them, score at
+      least as high as the true class.
+    - The second top holds the accuracy for each true class.
+    - A share is 0 if there is no label to count.
 
-    | parameter | default | meaning |
+    | parameter (``accuracy_param``) | default | meaning |
     |---|---|---|
-    | top_k | 1 | how many classes may score as high |
-    | axis | 1 | the axis of the classes; may be negative |
-    | ignore_label | none | labels of this value do not count |
+    | top_k | 1 | number of highest scores that are correct; at most the number of classes |
+    | axis | 1 | the axis of the classes; negative numbers count from the end |
+    | ignore_label | none | predictions with this label do not count |
 
-    A label that names no class gives NaN; Caffe reads past the end of the scores.
+    Bottoms: scores, such as (N, C, H, W), and labels, one for each prediction, such as (N, 1, H, W). Tops: a scalar,
+    and optionally (C). Trained blobs: none.
+
+    Deviations: a label that names no class gives NaN; Caffe reads past the end of the scores.
+
+    Source: ``src/caffe/layers/accuracy_layer.cpp``.
     """
 
     tops: ClassVar[tuple[int, int | None]] = (1, 2)
@@ -45,34 +53,34 @@ class Accuracy(Loss):
 
     @classmethod
     def read(cls, proto: LayerProto) -> Self:
-        """Parameters."""
+        """Read ``accuracy_param``."""
         p = proto.message.accuracy_param
         ignored = p.ignore_label if p.HasField("ignore_label") else None
         return cls(top_k=p.top_k, axis=p.axis, ignore_label=ignored)
 
     def infer(self, *inputs: Shape) -> tuple[Shape, ...]:
-        """A scalar, and one value for each class."""
+        """Return the shapes of the accuracy and of the accuracy for each class."""
         scores, labels = inputs
         axis = self._axis(scores)
         check_labels(scores, labels, axis)
         classes = scores[axis]
         if classes is not None and self.top_k > classes:
-            raise LayerError(f"accuracy_param.top_k ({self.top_k}) must not be above the number of classes ({classes})")
+            raise LayerError(f"accuracy_param.top_k ({self.top_k}) must be at most the number of classes, {classes}")
         return (), (classes,)
 
     def trace_batch(self, batched: Sequence[bool], inputs: Sequence[Shape], outputs: Sequence[Shape]) -> Batch:
-        """Unless the classes are along axis 0."""
+        """Keep the batch unless the classes are along axis 0."""
         return Loss.trace_batch(self, batched, inputs, outputs) if self._axis(inputs[0]) != 0 else Batch.FIXED
 
     def arrange(self, inputs: Sequence[Value], outputs: Sequence[Value]) -> Arrangement:
-        """Scores and labels whose places follow each other in the same order."""
+        """Use layouts in which the positions of scores and of labels have the same order."""
         scores = layout_by_class(inputs[0], self._axis(inputs[0].shape))
         return Arrangement(
             inputs=(scores, layout_in_order(inputs[1])), outputs=tuple(Layout.plain(v.rank) for v in outputs)
         )
 
     def emit(self, ctx: Context, *inputs: Value) -> Expr:
-        """A layer of our own."""
+        """Emit a runtime layer: Keras' metrics are not layers, and treat ties differently."""
         at = inputs[0].layout.tensor_axis(self._axis(inputs[0].shape))
         return runtime(
             "Accuracy",

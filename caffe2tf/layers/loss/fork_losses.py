@@ -1,4 +1,4 @@
-"""Losses and metrics of forks: left out of every network, since none is needed to use one."""
+"""Losses and metrics of forks, which are left out of every converted network."""
 
 from __future__ import annotations
 
@@ -28,9 +28,15 @@ __all__ = ["AnchorTarget", "BoxAnnotator", "DetectionEvaluate", "ForkLoss", "Mul
 )
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ForkLoss(Loss):
-    """A loss or a metric of a fork. It is always left out, with a note: it serves training or testing.
+    """A loss or a metric of a fork. It is always left out, with a note, as it serves training or testing.
 
-    So is a layer of any other type whose name ends in ``Loss``.
+    The same holds for a layer of any unknown type whose name ends in ``Loss``.
+
+    Parameters: ignored.
+
+    Bottoms: one or more. Tops: any number, all taken for scalars. Trained blobs: none.
+
+    Source: forks for YOLO (github.com/eric612/MobileNet-YOLO) and for segmentation; BVLC has no such layers.
     """
 
     bottoms: ClassVar[tuple[int, int | None]] = (1, None)
@@ -38,35 +44,48 @@ class ForkLoss(Loss):
     computable: ClassVar[bool] = False
 
     type: str
-    count: int = 1
+    count: int = 1  # of tops
 
     @classmethod
     def read(cls, proto: LayerProto) -> Self:
-        """Nothing of its parameters."""
+        """Read the type and the number of tops; ignore the parameters."""
         return cls(type=proto.type, count=max(1, len(proto.tops)))
 
     def infer(self, *inputs: Shape) -> tuple[Shape, ...]:
-        """Scalars."""
+        """Return a scalar for each top."""
         del inputs
         return ((),) * self.count
 
     def type_name(self) -> str:
-        """The type that the definition states."""
+        """Return the type in the definition."""
         return self.type
 
 
 @register("AccuracyRegression", "LabelsequenceAccuracy", "CTCGreedyDecoder", "TripletAccuracy")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OtherMetric(ForkLoss):
-    """A metric of a fork. It is always left out, with a note."""
+    """A metric of a fork. It is always left out, with a note.
+
+    Parameters: ignored.
+
+    Bottoms: one or more. Tops: any number, all taken for scalars. Trained blobs: none.
+
+    Source: forks for regression and for text recognition; BVLC has no such layers.
+    """
 
 
 @register("MultiBoxLoss")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MultiBoxLoss(ForkLoss):
-    """SSD's loss on box offsets, scores, prior boxes and true boxes. It is always left out, with a note.
+    """SSD's loss of box offsets and scores. It is always left out, with a note.
 
-    Put a DetectionOutput layer in its place, as SSD's own deploy definitions do, to detect with the network.
+    For detections, replace it by a DetectionOutput layer, as SSD's own deploy definitions do.
+
+    Parameters: ignored.
+
+    Bottoms: offsets, scores, prior boxes and true boxes. Tops: any number, all taken for scalars. Trained blobs: none.
+
+    Source: ``src/caffe/layers/multibox_loss_layer.cpp`` of github.com/weiliu89/caffe.
     """
 
     bottoms: ClassVar[tuple[int, int | None]] = (4, 4)
@@ -76,12 +95,21 @@ class MultiBoxLoss(ForkLoss):
 @register("DetectionEvaluate")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DetectionEvaluate(ForkLoss):
-    """SSD's comparison of detections with true boxes. It is always left out, with a note."""
+    """SSD's comparison of detections with true boxes. It is always left out, with a note.
+
+    Parameters: ignored.
+
+    Bottoms: detections and true boxes. Tops: (1, 1, R, 5); the number R of rows is known only at run time. Trained
+    blobs: none.
+
+    Source: ``src/caffe/layers/detection_evaluate_layer.cpp`` of SSD's forks, such as
+    github.com/openvinotoolkit/training_toolbox_caffe.
+    """
 
     bottoms: ClassVar[tuple[int, int | None]] = (2, 2)
 
     def infer(self, *inputs: Shape) -> tuple[Shape, ...]:
-        """A row of five values for each box and each class."""
+        """Return (1, 1, R, 5): a row for each class and each detection."""
         del inputs
         return ((1, 1, None, 5),) * self.count
 
@@ -89,27 +117,44 @@ class DetectionEvaluate(ForkLoss):
 @register("BoxAnnotatorOHEM")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BoxAnnotator(ForkLoss):
-    """R-FCN's choice of hard examples: labels and weights for the losses. It is always left out, with a note."""
+    """R-FCN's choice of hard examples for its losses. It is always left out, with a note.
+
+    Parameters: ignored.
+
+    Bottoms: boxes (R, 5), the loss of each box, labels, and weights of the box losses. Tops: labels and weights of the
+    shapes of the last two bottoms. Trained blobs: none.
+
+    Source: ``src/caffe/layers/box_annotator_ohem_layer.cpp`` of github.com/daijifeng001/caffe-rfcn.
+    """
 
     bottoms: ClassVar[tuple[int, int | None]] = (4, 4)
     tops: ClassVar[tuple[int, int | None]] = (2, 2)
     first_target: ClassVar[int] = 0
 
     def infer(self, *inputs: Shape) -> tuple[Shape, ...]:
-        """Those of the labels and of the weights."""
+        """Return the shapes of the labels and of the weights."""
         return inputs[2], inputs[3]
 
 
 @register("Python:rpn.anchor_target_layer.AnchorTargetLayer")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnchorTarget(ForkLoss):
-    """Faster R-CNN's labels and box targets of its anchors, for the losses. It is always left out, with a note."""
+    """Faster R-CNN's labels and box targets for its anchors. It is always left out, with a note.
+
+    Parameters: ignored.
+
+    Bottoms: scores (1, 2A, H, W) of A anchors, true boxes, size and scale of the image, and the image. Tops: labels
+    (1, 1, A * H, W), box targets (1, 4A, H, W), and their weights inside and outside the loss, of the same shape.
+    Trained blobs: none.
+
+    Source: ``lib/rpn/anchor_target_layer.py`` of github.com/rbgirshick/py-faster-rcnn.
+    """
 
     bottoms: ClassVar[tuple[int, int | None]] = (4, 4)
     tops: ClassVar[tuple[int, int | None]] = (4, 4)
 
     def infer(self, *inputs: Shape) -> tuple[Shape, ...]:
-        """Labels 1 x 1 x AH x W; targets and their two weights 1 x 4A x H x W; A is half the channels of the scores."""
+        """Return the shapes of the labels, the targets and their two weights."""
         if len(inputs[0]) != 4:
             raise LayerError(f"the scores must have 4 axes, not {len(inputs[0])}")
         _, channels, height, width = inputs[0]

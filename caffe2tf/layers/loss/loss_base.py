@@ -1,4 +1,4 @@
-"""What losses and metrics have in common."""
+"""Base class of losses and metrics, their checks, and the layouts in which they compare blobs."""
 
 from __future__ import annotations
 
@@ -27,13 +27,14 @@ __all__ = [
 
 
 class Loss(Layer):
-    """A loss or a metric: computed where asked for, left out of a converted network otherwise.
+    """A loss or a metric. It is left out of a converted network unless losses are requested.
 
-    Its first top is a scalar, of which a loss without tops has one too.
+    The first top is usually a scalar. Caffe adds it to a loss that has no tops in the definition.
 
     Class attributes:
-        first_target: index of the first bottom that holds targets (labels), which nothing else may need.
-        computable: whether it can be computed at all; one that cannot is left out even where losses are asked for.
+        first_target: index of the first bottom that holds targets, such as labels. Whatever only computes targets is
+            left out together with the loss.
+        computable: whether caffe2tf can compute the layer. If not, it is left out even if losses are requested.
     """
 
     bottoms: ClassVar[tuple[int, int | None]] = (2, 2)
@@ -45,28 +46,37 @@ class Loss(Layer):
     __slots__ = ()
 
     def activation(self) -> Layer | None:
-        """The activation that the loss applies to its first bottom, for use without it; None where it has none."""
+        """Return the activation inside the loss, which replaces the loss in a deployed network; None if it has none."""
         return None
 
     def type_name(self) -> str:
-        """Caffe's name of its type."""
+        """Return Caffe's name of the layer type."""
         return type_of(type(self))
 
     def trace_batch(self, batched: Sequence[bool], inputs: Sequence[Shape], outputs: Sequence[Shape]) -> Batch:
-        """A loss sums over a batch of any size, which must be the same for all that it reads."""
+        """Take a batch of any size if all bottoms have the same one."""
         del outputs
         return Batch.kept_if(all(batched) and same_batch(*inputs))
 
     def emit(self, ctx: Context, *inputs: Value) -> Expr | tuple[Expr, ...]:
-        """What a loss that is not `computable` answers; it is never asked, for `caffe2tf.passes` leaves it out."""
+        """Refuse. Computable losses override this; `caffe2tf.passes.drop_losses` removes all others."""
         del ctx, inputs
-        raise LayerUnsupportedError("it serves training, and is not computed")
+        raise LayerUnsupportedError("computing this loss is not supported")
 
 
 def class_axis(axis: int, shape: Shape, field: str) -> int:
-    """The axis of the classes, counted from the front; raises LayerError where a blob of ``shape`` has no such axis."""
+    """Return the axis of the classes, counted from the front.
+
+    Args:
+        axis: the parameter; negative numbers count from the end.
+        shape: shape of the scores.
+        field: name of the parameter, for the message.
+
+    Raises:
+        LayerError: the scores have no such axis.
+    """
     if not shape:
-        raise LayerError(f"{field}: a blob without axes has none for the classes")
+        raise LayerError(f"{field}: the scores must have at least one axis")
     try:
         return canonical_axis(axis, len(shape))
     except ValueError as e:
@@ -74,16 +84,29 @@ def class_axis(axis: int, shape: Shape, field: str) -> int:
 
 
 def check_first_axes(inputs: Sequence[Shape]) -> None:
-    """Caffe's rule for every loss: predictions and targets have the same first extent."""
+    """Check Caffe's rule for every loss: predictions and targets have the same extent along axis 0.
+
+    Raises:
+        LayerError: the extents differ, or a blob has no axes.
+    """
     if not (inputs[0] and inputs[1]):
-        raise LayerError("a loss takes blobs with at least one axis")
+        raise LayerError("a loss requires bottoms of at least one axis")
     first, second = inputs[0][0], inputs[1][0]
     if first is not None and second is not None and first != second:
-        raise LayerError(f"predictions and labels must have the same first extent: {first} and {second} are given")
+        raise LayerError(f"predictions and targets must have the same extent along axis 0, not {first} and {second}")
 
 
 def check_labels(scores: Shape, labels: Shape, axis: int) -> None:
-    """Caffe's rule for labels that name classes: one for each index of the other axes of the scores."""
+    """Check Caffe's rule for class labels: there is one for each position along the other axes of the scores.
+
+    Args:
+        scores: shape of the scores.
+        labels: shape of the labels.
+        axis: the axis of the classes, counted from the front.
+
+    Raises:
+        LayerError: there are more or fewer labels.
+    """
     wanted, have = count(scores[:axis] + scores[axis + 1 :]), count(labels)
     if wanted is not None and have is not None and wanted != have:
         raise LayerError(
@@ -93,14 +116,18 @@ def check_labels(scores: Shape, labels: Shape, axis: int) -> None:
 
 
 def legacy_extent(shape: Shape, index: int) -> int | None:
-    """The extent of what was once num, channels, height or width: 1 for an axis that is not there."""
+    """Return Caffe's old num (0), channels (1), height (2) or width (3) of a shape: 1 for a missing axis.
+
+    Raises:
+        LayerError: there are more than 4 axes.
+    """
     if len(shape) > 4:
-        raise LayerError(f"the layer takes blobs of at most 4 axes, not {format_shape(shape)}")
+        raise LayerError(f"each bottom must have at most 4 axes, not {format_shape(shape)}")
     return shape[index] if index < len(shape) else 1
 
 
 def layout_in_order(value: Value) -> Layout:
-    """The layout of ``value`` where its tensor, read as one row, is in Caffe's order; else Caffe's own layout."""
+    """Return the present layout of `value` if its tensor, flattened, is in Caffe's order; else Caffe's own layout."""
     layout = value.layout
     long = [a for a in layout.axes if value.shape[a] != 1]
     if layout.blocks or long != sorted(long) or layout.axes[:1] != (0,):
@@ -109,14 +136,14 @@ def layout_in_order(value: Value) -> Layout:
 
 
 def layout_by_class(value: Value, axis: int) -> Layout:
-    """The layout of ``value`` where the axes besides ``axis`` are in Caffe's order; else Caffe's own layout."""
+    """Return the present layout of `value` if all axes but `axis` are in Caffe's order; else Caffe's own layout."""
     layout = value.layout
     others = [a for a in layout.axes if a != axis]
     return Layout.plain(value.rank) if layout.blocks or others != sorted(others) else layout
 
 
 def layouts_of_pair(first: Value, second: Value) -> tuple[Layout, Layout]:
-    """Layouts in which equal places of two tensors, each read as one row, hold what belongs together."""
+    """Return layouts in which two tensors, flattened, hold corresponding values at the same index."""
     if first.shape == second.shape:
         layout = agreed_layout((first, second))
         layout = layout if layout.axes[:1] == (0,) else Layout.plain(first.rank)

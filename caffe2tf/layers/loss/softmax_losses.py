@@ -1,4 +1,4 @@
-"""Losses on the softmax of scores: SoftmaxWithLoss, InfogainLoss."""
+"""SoftmaxWithLoss and InfogainLoss: losses on the softmax of scores."""
 
 from __future__ import annotations
 
@@ -31,7 +31,13 @@ __all__ = ["InfogainLoss", "SoftmaxWithLoss"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _SoftmaxLoss(Loss):
-    """A loss on the softmax of its first bottom, with labels that name classes."""
+    """Base class of losses on the softmax of scores, with labels that are class indices.
+
+    Attributes:
+        axis: the axis of the classes; negative numbers count from the end.
+        ignore_label: predictions with this label do not count; None if all count.
+        normalization: name of Caffe's mode.
+    """
 
     tops: ClassVar[tuple[int, int | None]] = (0, 2)
     axis_field: ClassVar[str] = "softmax_param.axis"
@@ -41,23 +47,23 @@ class _SoftmaxLoss(Loss):
     normalization: str
 
     def infer(self, *inputs: Shape) -> tuple[Shape, ...]:
-        """A scalar, and the probabilities."""
+        """Return the shapes of the loss and of the probabilities."""
         check_first_axes(inputs)
         check_labels(inputs[0], inputs[1], self._axis(inputs[0]))
         return (), inputs[0]
 
     def trace_batch(self, batched: Sequence[bool], inputs: Sequence[Shape], outputs: Sequence[Shape]) -> Batch:
-        """Unless the classes are along axis 0."""
+        """Keep the batch unless the classes are along axis 0."""
         return Loss.trace_batch(self, batched, inputs, outputs) if self._axis(inputs[0]) != 0 else Batch.FIXED
 
     def arrange(self, inputs: Sequence[Value], outputs: Sequence[Value]) -> Arrangement:
-        """Scores and labels whose places follow each other in the same order; probabilities as the scores."""
+        """Use layouts in which the positions of scores and of labels have the same order."""
         scores = layout_by_class(inputs[0], self._axis(inputs[0].shape))
         others = tuple(layout_in_order(v) for v in inputs[1:])
         return Arrangement(inputs=(scores, *others), outputs=(Layout.plain(0), scores)[: len(outputs)])
 
     def activation(self) -> Layer | None:
-        """The softmax."""
+        """Return a Softmax."""
         return Softmax(axis=self.axis)
 
     def _axis(self, scores: Shape) -> int:
@@ -79,23 +85,30 @@ class _SoftmaxLoss(Loss):
 @register("SoftmaxWithLoss")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SoftmaxWithLoss(_SoftmaxLoss):
-    """``sum of -log(p) / normalizer``, p being the softmax of the scores at the class of the label.
+    """``loss = sum(-log(p[label])) / normalizer``, where p is the softmax of the scores.
 
-    A second top holds the softmax.
+    - p is bounded below by the smallest normal float32 number, so that a prediction costs at most 87.34.
+    - The normalizer is at least 1.
+    - In a converted network that leaves losses out, the layer becomes a Softmax.
 
     | parameter | default | meaning |
     |---|---|---|
-    | softmax_param.axis | 1 | the axis of the classes; may be negative |
-    | loss_param.ignore_label | none | labels of this value do not count |
-    | loss_param.normalization | VALID | FULL: all labels; VALID: those that count; BATCH_SIZE: axes before; NONE: 1 |
-    | loss_param.normalize | none | old form: true is VALID, false BATCH_SIZE |
+    | softmax_param.axis | 1 | the axis of the classes; negative numbers count from the end |
+    | loss_param.ignore_label | none | predictions with this label do not count |
+    | loss_param.normalization | VALID | divide by the number of predictions (FULL), of those that count (VALID), of items along the axes before the classes (BATCH_SIZE), or by 1 (NONE) |
+    | loss_param.normalize | none | old form, read if `normalization` is absent: true for VALID, false for BATCH_SIZE |
 
-    A label that names no class gives NaN; Caffe reads past the end of the probabilities.
-    """
+    Bottoms: scores, such as (N, C, H, W), and labels, one for each prediction, such as (N, 1, H, W). Tops: a scalar,
+    and optionally the probabilities, of the shape of the scores. Trained blobs: none.
+
+    Deviations: a label that names no class gives NaN; Caffe reads past the end of the probabilities.
+
+    Source: ``src/caffe/layers/softmax_loss_layer.cpp``.
+    """  # noqa: E501 - a row of a table
 
     @classmethod
     def read(cls, proto: LayerProto) -> Self:
-        """Parameters."""
+        """Read ``softmax_param`` and ``loss_param``."""
         p = proto.message.loss_param
         mode = p.NormalizationMode.Name(p.normalization)
         if p.HasField("normalize") and not p.HasField("normalization"):
@@ -107,26 +120,34 @@ class SoftmaxWithLoss(_SoftmaxLoss):
         )
 
     def emit(self, ctx: Context, *inputs: Value) -> Expr:
-        """A layer of our own."""
+        """Emit a runtime layer: Keras' SparseCategoricalCrossentropy is not a layer, and has other normalizations."""
         return runtime("SoftmaxWithLoss", **self._arguments(ctx))(*inputs)
 
 
 @register("InfogainLoss")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InfogainLoss(_SoftmaxLoss):
-    """``sum of -H[label, k] * log(max(p[k], 1e-20)) over classes k / normalizer``, p being the softmax of the scores.
+    """``loss = sum(-H[label, k] * log(max(p[k], 1e-20))) / normalizer`` over all classes k and all predictions.
 
-    The matrix H (classes, classes) is the third bottom. A second top holds the softmax.
+    - p is the softmax of the scores; the matrix H weighs the classes.
+    - The normalizer is at least 1.
+    - In a converted network that leaves losses out, the layer becomes a Softmax.
 
     | parameter | default | meaning |
     |---|---|---|
-    | axis | 1 | the axis of the classes; may be negative |
-    | source | none | file that holds H where there is no third bottom |
-    | loss_param.ignore_label | none | labels of this value do not count |
-    | loss_param.normalization | VALID | FULL: all labels; VALID: those that count; BATCH_SIZE: axes before; NONE: 1 |
+    | infogain_loss_param.axis | 1 | the axis of the classes; negative numbers count from the end |
+    | infogain_loss_param.source | none | file of H; required unless there is a third bottom |
+    | loss_param.ignore_label | none | predictions with this label do not count |
+    | loss_param.normalization | VALID | divide by the number of predictions (FULL), of those that count (VALID), of items along the axes before the classes (BATCH_SIZE), or by 1 (NONE) |
 
-    A label that names no class gives NaN. H is not read from a file: with `source` the loss can only be left out.
-    """
+    Bottoms: scores, such as (N, C, H, W), labels, one for each prediction, such as (N, 1, H, W), and optionally H,
+    (C, C). Tops: a scalar, and optionally the probabilities, of the shape of the scores. Trained blobs: none.
+
+    Deviations: a label that names no class gives NaN; Caffe reads past the end of the matrix. H is not read from a
+    file: with `source`, the loss can only be left out.
+
+    Source: ``src/caffe/layers/infogain_loss_layer.cpp``.
+    """  # noqa: E501 - a row of a table
 
     bottoms: ClassVar[tuple[int, int | None]] = (2, 3)
     axis_field: ClassVar[str] = "infogain_loss_param.axis"
@@ -135,12 +156,12 @@ class InfogainLoss(_SoftmaxLoss):
 
     @classmethod
     def read(cls, proto: LayerProto) -> Self:
-        """Parameters."""
+        """Read ``infogain_loss_param`` and ``loss_param``."""
         p, loss = proto.message.infogain_loss_param, proto.message.loss_param
         if loss.HasField("normalize"):
-            raise LayerError("loss_param.normalize is not for InfogainLoss; give loss_param.normalization instead")
+            raise LayerError("InfogainLoss does not take loss_param.normalize; use loss_param.normalization")
         if len(proto.bottoms) < 3 and not p.HasField("source"):
-            raise LayerError("infogain_loss_param.source must name the file of the matrix, or a third bottom give it")
+            raise LayerError("the matrix is required: as a third bottom, or as a file in infogain_loss_param.source")
         return cls(
             axis=p.axis,
             ignore_label=loss.ignore_label if loss.HasField("ignore_label") else None,
@@ -149,7 +170,7 @@ class InfogainLoss(_SoftmaxLoss):
         )
 
     def infer(self, *inputs: Shape) -> tuple[Shape, ...]:
-        """A scalar, and the probabilities."""
+        """Return the shapes of the loss and of the probabilities."""
         tops = _SoftmaxLoss.infer(self, *inputs)
         classes = inputs[0][self._axis(inputs[0])]
         have = count(inputs[2]) if len(inputs) > 2 else None
@@ -158,14 +179,14 @@ class InfogainLoss(_SoftmaxLoss):
         return tops
 
     def trace_batch(self, batched: Sequence[bool], inputs: Sequence[Shape], outputs: Sequence[Shape]) -> Batch:
-        """Not with a matrix, whose axis 0 is no batch."""
+        """Fix the batch size if there is a matrix, as axis 0 of the matrix is not the batch."""
         return _SoftmaxLoss.trace_batch(self, batched, inputs, outputs) if len(inputs) < 3 else Batch.FIXED
 
     def emit(self, ctx: Context, *inputs: Value) -> Expr:
-        """A layer of our own."""
+        """Emit a runtime layer; Keras has no such loss."""
         if len(inputs) < 3:
             raise LayerUnsupportedError(
-                f"the matrix of InfogainLoss is not read from a file ({self.source!r}); "
+                f"reading the matrix of an InfogainLoss from a file ({self.source!r}) is not supported; "
                 f"give it as a third bottom, or leave losses out"
             )
         return runtime("InfogainLoss", **self._arguments(ctx))(*inputs)

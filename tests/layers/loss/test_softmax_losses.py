@@ -1,4 +1,4 @@
-"""SoftmaxWithLoss, InfogainLoss: recordings of Caffe, and every parameter against loops in Caffe's order."""
+"""SoftmaxWithLoss and InfogainLoss: recordings of Caffe, and every parameter against loops in Caffe's order."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from caffe2tf.errors import Caffe2TFError, UnsupportedError
 from caffe2tf.ir.layer import Batch
 from caffe2tf.layers.activation.softmax import Softmax
 from caffe2tf.layers.loss.softmax_losses import SoftmaxWithLoss
+from tests.builders import layer
 from tests.layers.emitted import emitted
 from tests.layers.oracle import Array, assert_matches, check_recorded, recorded, run_layer
 
@@ -26,7 +27,7 @@ def softmax(x: Array, axis: int) -> Array:
 def expected(
     x: Array, labels: Array, axis: int, mode: str, ignored: int | None, matrix: Array | None = None
 ) -> tuple[float, Array]:
-    """Loops over Caffe's outer, inner and class indices."""
+    """Return the loss and the probabilities, by loops over Caffe's outer, inner and class indices."""
     p = softmax(x, axis)
     axis %= x.ndim
     outer, classes, inner = math.prod(x.shape[:axis]), x.shape[axis], math.prod(x.shape[axis + 1 :])
@@ -46,9 +47,8 @@ def expected(
     return total / max(1, by), p
 
 
-def layer(type_: str, parameters: str = "", *, bottoms: str = "xy", tops: int = 1) -> str:
-    names = " ".join(f'bottom: "{b}"' for b in bottoms) + " " + " ".join(['top: "loss"', 'top: "p"'][:tops])
-    return f'layer {{ name: "out" type: "{type_}" {names} {parameters} }}'
+def loss_layer(type_: str, parameters: str = "", *, bottoms: str = "xy", tops: int = 1) -> str:
+    return layer(type_, "out", bottoms, ["loss", "p"][:tops], parameters)
 
 
 def draw(rng: np.random.Generator, shape: Shape, axis: int, labels: Shape) -> tuple[Array, Array]:
@@ -95,7 +95,7 @@ def test_softmax_loss(
     if ignored == 255:
         y.reshape(-1)[::3] = 255
     text = f"loss_param {{ {parameters} }} softmax_param {{ axis: {axis} }}"
-    out = run_layer(layer("SoftmaxWithLoss", text, tops=2), {"x": x, "y": y})
+    out = run_layer(loss_layer("SoftmaxWithLoss", text, tops=2), {"x": x, "y": y})
     want, p = expected(x, y, axis, mode, ignored)
     assert out["loss"].shape == ()
     assert_matches(out["loss"], want)
@@ -113,94 +113,105 @@ def test_infogain_loss(
     x, y = draw(rng, shape, axis, labels)
     matrix = rng.standard_normal((1, 1, shape[axis], shape[axis])).astype(np.float32)
     text = f"loss_param {{ {parameters} }} infogain_loss_param {{ axis: {axis} }}"
-    out = run_layer(layer("InfogainLoss", text, bottoms="xyh", tops=2), {"x": x, "y": y, "h": matrix})
+    out = run_layer(loss_layer("InfogainLoss", text, bottoms="xyh", tops=2), {"x": x, "y": y, "h": matrix})
     want, p = expected(x, y, axis, mode, ignored, matrix)
     assert_matches(out["loss"], want)
     assert_matches(out["p"], p)
 
 
-def test_what_is_almost_impossible_costs_no_more_than_the_smallest_number() -> None:
+def test_probabilities_are_bounded_below() -> None:
     x = np.array([[300, 0, -5], [1, 2, 3]], np.float32)
     y = np.array([1, 0], np.float32)
-    have = run_layer(layer("SoftmaxWithLoss"), {"x": x, "y": y})["loss"]
+    have = run_layer(loss_layer("SoftmaxWithLoss"), {"x": x, "y": y})["loss"]
     assert_matches(have, expected(x, y, 1, "VALID", None)[0])
     identity = np.eye(3, dtype=np.float32)
-    have = run_layer(layer("InfogainLoss", bottoms="xyh"), {"x": x, "y": y, "h": identity})["loss"]
+    have = run_layer(loss_layer("InfogainLoss", bottoms="xyh"), {"x": x, "y": y, "h": identity})["loss"]
     assert_matches(have, expected(x, y, 1, "VALID", None, identity)[0])
 
 
-def test_what_is_certain_costs_nothing() -> None:
+def test_a_certain_prediction_costs_nothing() -> None:
     scores = np.stack([np.zeros(40), np.full(40, -60.0)], axis=1).astype(np.float32)
-    text = layer("SoftmaxWithLoss", "loss_param { normalization: NONE }")
+    text = loss_layer("SoftmaxWithLoss", "loss_param { normalization: NONE }")
     assert run_layer(text, {"x": scores, "y": np.zeros(40)})["loss"] == 0
 
 
-def test_everything_ignored() -> None:
+def test_the_loss_is_zero_if_all_labels_are_ignored() -> None:
     fed = {"x": np.ones((2, 3), np.float32), "y": np.full(2, 9, np.float32)}
-    assert run_layer(layer("SoftmaxWithLoss", "loss_param { ignore_label: 9 }"), fed)["loss"] == 0
+    assert run_layer(loss_layer("SoftmaxWithLoss", "loss_param { ignore_label: 9 }"), fed)["loss"] == 0
 
 
 @pytest.mark.parametrize("label", [-1, 3])
-def test_a_label_that_names_no_class(label: int) -> None:
+def test_a_label_without_a_class_gives_nan(label: int) -> None:
     fed = {"x": np.ones((2, 3), np.float32), "y": np.array([1, label], np.float32), "h": np.eye(3, dtype=np.float32)}
-    assert np.isnan(run_layer(layer("SoftmaxWithLoss"), {n: fed[n] for n in "xy"})["loss"])
-    assert np.isnan(run_layer(layer("InfogainLoss", bottoms="xyh"), fed)["loss"])
+    assert np.isnan(run_layer(loss_layer("SoftmaxWithLoss"), {n: fed[n] for n in "xy"})["loss"])
+    assert np.isnan(run_layer(loss_layer("InfogainLoss", bottoms="xyh"), fed)["loss"])
 
 
-def test_of_images_without_transposes() -> None:
-    pool = 'layer { name: "pool" type: "Pooling" bottom: "data" top: "x" pooling_param { kernel_size: 2 } }'
-    source = emitted(pool + layer("SoftmaxWithLoss"), {"data": (2, 3, 5, 6), "y": (2, 1, 4, 5)}, keep_losses=True)
+def test_scores_of_images_are_not_transposed() -> None:
+    pool = layer("Pooling", "pool", ["data"], ["x"], "pooling_param { kernel_size: 2 }")
+    source = emitted(pool + loss_layer("SoftmaxWithLoss"), {"data": (2, 3, 5, 6), "y": (2, 1, 4, 5)}, keep_losses=True)
     assert "Permute" not in source
     assert 'SoftmaxWithLoss(name="out")' in source
     assert 'keras.Input((5, 6, 3), name="data")' in source
 
 
-def test_what_remains_when_it_is_left_out() -> None:
+def test_a_softmax_remains_if_the_loss_is_left_out() -> None:
     shapes = {"x": (2, 3, 4, 5), "y": (2, 1, 4, 5)}
-    source = emitted(layer("SoftmaxWithLoss"), shapes)
+    source = emitted(loss_layer("SoftmaxWithLoss"), shapes)
     assert "layers.Softmax(" in source
     assert "SoftmaxWithLoss(" not in source
-    made = SoftmaxWithLoss(axis=2, ignore_label=None, normalization="VALID")
-    assert made.activation() == Softmax(axis=2)
-    assert (
-        SoftmaxWithLoss(axis=0, ignore_label=None, normalization="VALID").trace_batch(
-            [True, True], [(4, 5), (4,)], [()]
-        )
-        is Batch.FIXED
-    )
+    loss = SoftmaxWithLoss(axis=2, ignore_label=None, normalization="VALID")
+    assert loss.activation() == Softmax(axis=2)
 
 
-def test_matrix_in_a_file(rng: np.random.Generator) -> None:
-    """The loss can be left out, but not computed."""
-    text = layer("InfogainLoss", 'infogain_loss_param { source: "matrix.binaryproto" }')
+def test_classes_along_axis_0_fix_the_batch() -> None:
+    loss = SoftmaxWithLoss(axis=0, ignore_label=None, normalization="VALID")
+    assert loss.trace_batch([True, True], [(4, 5), (4,)], [()]) is Batch.FIXED
+
+
+def test_the_matrix_cannot_be_read_from_a_file(rng: np.random.Generator) -> None:
+    """Such a loss can be left out, but not computed."""
+    text = loss_layer("InfogainLoss", 'infogain_loss_param { source: "matrix.binaryproto" }')
     assert "layers.Softmax(" in emitted(text, {"x": (4, 6), "y": (4,)})
     x, y = draw(rng, (4, 6), 1, (4,))
-    with pytest.raises(UnsupportedError, match=r"not read from a file \('matrix.binaryproto'\)"):
+    with pytest.raises(UnsupportedError, match=r"from a file \('matrix.binaryproto'\) is not supported"):
         run_layer(text, {"x": x, "y": y})
 
 
 @pytest.mark.parametrize(
     ("text", "shapes", "message"),
     [
-        (layer("SoftmaxWithLoss"), ((3, 4), (2,)), "same first extent: 3 and 2"),
-        (layer("SoftmaxWithLoss"), ((3, 4), (3, 2)), r"one label for each prediction: 3 \(3x4 without axis 1\), not 6"),
-        (layer("SoftmaxWithLoss"), ((3, 4, 5), (3,)), r"one label for each prediction: 15"),
-        (layer("SoftmaxWithLoss", "softmax_param { axis: 2 }"), ((3, 4), (3,)), "softmax_param.axis: axis 2 is out of"),
+        (loss_layer("SoftmaxWithLoss"), ((3, 4), (2,)), "same extent along axis 0, not 3 and 2"),
         (
-            layer("InfogainLoss", "infogain_loss_param { axis: 2 }", bottoms="xyh"),
+            loss_layer("SoftmaxWithLoss"),
+            ((3, 4), (3, 2)),
+            r"one label for each prediction: 3 \(3x4 without axis 1\), not 6",
+        ),
+        (loss_layer("SoftmaxWithLoss"), ((3, 4, 5), (3,)), r"one label for each prediction: 15"),
+        (
+            loss_layer("SoftmaxWithLoss", "softmax_param { axis: 2 }"),
+            ((3, 4), (3,)),
+            "softmax_param.axis: axis 2 is out of",
+        ),
+        (
+            loss_layer("InfogainLoss", "infogain_loss_param { axis: 2 }", bottoms="xyh"),
             ((3, 4), (3,), (4, 4)),
             "infogain_loss_param.axis: axis 2 is out of",
         ),
-        (layer("InfogainLoss", bottoms="xyh"), ((3, 4), (3,), (3, 4)), "matrix must have 4 x 4 values, not 12"),
-        (layer("InfogainLoss"), ((3, 4), (3,)), "infogain_loss_param.source must name the file"),
+        (loss_layer("InfogainLoss", bottoms="xyh"), ((3, 4), (3,), (3, 4)), "matrix must have 4 x 4 values, not 12"),
         (
-            layer("InfogainLoss", "loss_param { normalize: true }", bottoms="xyh"),
+            loss_layer("InfogainLoss"),
+            ((3, 4), (3,)),
+            "the matrix is required: as a third bottom, or as a file in infogain_loss_param.source",
+        ),
+        (
+            loss_layer("InfogainLoss", "loss_param { normalize: true }", bottoms="xyh"),
             ((3, 4), (3,), (4, 4)),
-            "loss_param.normalize is not for InfogainLoss",
+            "InfogainLoss does not take loss_param.normalize",
         ),
     ],
 )
-def test_rules(text: str, shapes: tuple[Shape, ...], message: str) -> None:
+def test_errors(text: str, shapes: tuple[Shape, ...], message: str) -> None:
     fed = {n: np.zeros(s, np.float32) for n, s in zip("xyh", shapes, strict=False)}
     with pytest.raises(Caffe2TFError, match=message):
         run_layer(text, fed)
