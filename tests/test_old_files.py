@@ -188,7 +188,7 @@ def test_both_generations_in_one_definition(
     text = tmp_path / "mixed.prototxt"
     text.write_text(INPUT + "\nlayers".join(old[:10]) + "\n" + "".join(f"layer {layer}\n" for layer in new[8:]))
     definition = read_network(text)
-    assert any("mixes" in str(note) for note in definition.notes)
+    assert any("both `layers` and `layer`" in str(note) for note in definition.notes)
     same(caffe2tf.run(text, files / "v1.caffemodel", {"x": x}), expected)
     net = whole("v1", trained)
     for layer in whole("v2", trained).layer[9:]:

@@ -1,4 +1,4 @@
-"""Caffe's files: definitions of any age to one modern form, and weights as lazily mapped arrays."""
+"""Readers of Caffe's files: definitions of any age in one modern form, and weights as memory-mapped arrays."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ __all__ = [
     "write_prototxt",
 ]
 
-# What a conversion seldom needs is imported when it is asked for: it brings protobuf's text format along.
+# Imported on first use: most conversions do not need them, and some are slow to import.
 _LATE = {
     "Upgraded": "rewrite",
     "format_prototxt": "write",

@@ -1,4 +1,4 @@
-"""A binary NetParameter into a message, keeping what the schema does not know."""
+"""Reader of binary networks that keeps what the schema does not know."""
 
 from __future__ import annotations
 
@@ -20,11 +20,18 @@ from caffe2tf.proto import caffe_pb2
 
 __all__ = ["read_binary"]
 
-_LONGEST = 64  # bytes of an unknown field that are shown
+_LONGEST = 64  # bytes of an unknown field to show
 
 
 def read_binary(file: MappedFile, name: str) -> tuple[caffe_pb2.NetParameter, tuple[UnknownField, ...]]:
-    """The network without its blobs, and what the schema does not know of it; `name` is the file's, for positions.
+    """Read a binary NetParameter.
+
+    Args:
+        file: The file.
+        name: The name of the file for positions.
+
+    Returns:
+        The network without its blobs, and the fields that the schema does not know.
 
     Raises:
         ParseError: The file is damaged.
@@ -37,18 +44,18 @@ def read_binary(file: MappedFile, name: str) -> tuple[caffe_pb2.NetParameter, tu
     except UnicodeDecodeError:
         raise ParseError(f"{name}: the file has {NOT_UTF8}; {UNSET_PYTHON}") from None
     except DecodeError:
-        raise ParseError(f"{name}: the file is damaged: copy or download it again") from None
+        raise ParseError(f"{name}: the file is damaged; copy or download it again") from None
     return net, tuple(_walk(net, "", Position(name)))
 
 
 def _walk(message: Message, prefix: str, where: Position) -> Iterator[UnknownField]:
-    """Unknown fields of `message` and of all in it; strings that are not UTF-8 are repaired on the way."""
+    """Yield the unknown fields of `message` and of all messages in it; repair strings that are not UTF-8."""
     fields = message.DESCRIPTOR.fields_by_number
     unknown_fields: Iterable[Any] = UnknownFieldSet(message)  # type: ignore[assignment]  # its stub lacks __iter__
     for unknown in unknown_fields:
         known = fields.get(unknown.field_number)
-        # A known enum among the unknown has a value that the schema lacks; any other known number is a fork's own use
-        # of it, with another type.
+        # An unknown field with the number of a known enum holds a value that the enum lacks. With any other known
+        # number, a fork uses the number for a field of another type.
         last = known.name if known and known.enum_type else f"#{unknown.field_number}"
         yield UnknownField(path=prefix + last, value=_shown(unknown.data), where=where)
     for field, value in message.ListFields():
@@ -63,17 +70,17 @@ def _walk(message: Message, prefix: str, where: Position) -> Iterator[UnknownFie
 
 
 def _shown(data: object) -> int | str:
-    """A number as such, a short text as text, other bytes in hexadecimal; groups, which no Caffe wrote, by name."""
+    """Return an unknown value for display: a number, printable text, or the first bytes in hexadecimal."""
     if isinstance(data, int):
         return data
     if not isinstance(data, bytes):
-        return "(group)"
+        return "(group)"  # Caffe never wrote groups
     text = data[:_LONGEST].decode("latin-1")
     return text if text.isascii() and text.isprintable() else data[:_LONGEST].hex()
 
 
 def _repair(message: Message, field: FieldDescriptor) -> None:
-    """Replaces bytes, which is how protobuf hands over a string that is not UTF-8, by the string they mean."""
+    """Replace bytes by text: protobuf returns a string that is not UTF-8 as bytes."""
     value = getattr(message, field.name)
     if is_repeated(field):
         if any(isinstance(item, bytes) for item in value):

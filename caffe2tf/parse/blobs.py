@@ -1,4 +1,4 @@
-"""Trained blobs: arrays that stay in the mapped file until they are used."""
+"""Trained blobs as views of memory-mapped files."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _DTYPES: Final[dict[int, np.dtype[Any]]] = {
     _DATA[0]: np.dtype("<f4"),
     _DOUBLE_DATA[0]: np.dtype("<f8"),
 }
-_C3D_WIDTH: Final = (5, VARINT)  # where every other Caffe has its values, C3D 1.0 has the last extent
+_C3D_WIDTH: Final = (5, VARINT)  # C3D 1.0 has the last extent here; all other Caffes have the values
 _C3D_DATA: Final = 6
 _RAW_DATA: Final = tag(caffe_pb2.BlobProto, "raw_data")
 _RAW_DTYPES: Final[dict[int, np.dtype[Any]]] = {
@@ -43,17 +43,17 @@ _VALUES: Final = {_DATA, _DOUBLE_DATA, (_DATA[0], DELIMITED), (_DOUBLE_DATA[0], 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Pages:
-    """Bytes [start, stop) of a mapped file."""
+    """Bytes [start, stop) of a memory-mapped file."""
 
     map: mmap.mmap = field(repr=False)
     start: int
     stop: int
 
     def release(self, start: int, stop: int) -> None:
-        """Give bytes [start, stop) of the file back to the system, in whole pages and none beyond this run.
+        """Return bytes [start, stop) of the file to the system, in whole pages that lie within these bytes.
 
-        The range grows down to a page boundary, so that ranges released one after another leave nothing between
-        them. What is read again later comes from the file again.
+        The start is rounded down to a page boundary, so that no page between adjacent ranges is left out. Values that
+        are read later are read from the file again.
         """
         if self.map.closed or not hasattr(mmap, "MADV_DONTNEED"):
             return
@@ -70,12 +70,12 @@ class Blob:
 
     Attributes:
         shape: Extents as the file gives them; () for a scalar.
-        legacy: The file gives num, channels, height and width, so vectors and matrices have leading ones.
-        data: The values, flat, read-only, float32, float64, or (NVIDIA's Caffe alone) float16: a view of the file
-            wherever it allows one.
-        absent: The file leaves this blob out, because another layer that shares it holds it (HDF5 only); `shape`
-            is (0,) then.
-        pages: Where the values are mapped; None where they are not.
+        legacy: Whether the file gives num, channels, height and width, so that vectors and matrices have leading ones.
+        data: The values, flat and read-only, as float32, float64 or (only from NVIDIA's Caffe) float16; a view of the
+            file if possible.
+        absent: Whether the file leaves this blob out because another layer that shares it holds it (only in HDF5).
+            Then `shape` is (0,).
+        pages: The part of the file that holds the values; None if they are not memory-mapped.
     """
 
     shape: tuple[int, ...]
@@ -85,16 +85,16 @@ class Blob:
     pages: Pages | None = field(default=None, repr=False)
 
     def array(self) -> npt.NDArray[Any]:
-        """`data` in `shape`; still a view."""
+        """Return `data` in `shape`, without a copy."""
         return self.data.reshape(self.shape)
 
     def release(self) -> None:
-        """Give the pages that hold nothing but this blob back to the system; the data stays readable."""
+        """Return the pages that hold only this blob to the system; the data stays readable."""
         if self.pages is not None:
             self.pages.release(self.pages.start, self.pages.stop)
 
     def release_range(self, start_element: int, stop_element: int) -> None:
-        """Give back the pages of the flat elements [start, stop), as a writer that goes through the blob does."""
+        """Return the pages of elements [start_element, stop_element) of `data` to the system."""
         if self.pages is not None:
             step = self.data.strides[0]
             first = self.pages.start
@@ -102,7 +102,7 @@ class Blob:
 
 
 def check_shape(shape: Sequence[int]) -> int:
-    """The number of values in a blob of this shape; raises ValueError for a shape that Caffe refuses."""
+    """Return the number of values in a blob of this shape; raise ValueError if Caffe does not allow the shape."""
     if len(shape) > _MAX_AXES:
         raise ValueError(f"it has {len(shape)} axes, and Caffe allows {_MAX_AXES}")
     count = 1
@@ -116,9 +116,9 @@ def check_shape(shape: Sequence[int]) -> int:
 
 
 def view(buffer: bytes | mmap.mmap, dtype: np.dtype[Any], start: int, elements: int, step: int) -> npt.NDArray[Any]:
-    """A read-only array of the values that lie every ``step`` bytes from ``start`` on, without a copy."""
+    """Return a read-only array of values that are ``step`` bytes apart, from byte ``start`` on, without a copy."""
     size = dtype.itemsize + (elements - 1) * step if elements else 0
-    # Of NumPy's ways, only frombuffer keeps the map from being closed under the array.
+    # Unlike other constructors, frombuffer keeps the map open as long as the array exists.
     held = np.frombuffer(buffer, np.uint8, size, start if size else 0)
     data = np.ndarray((elements,), dtype, held, 0, (step,))
     data.flags.writeable = False
@@ -126,7 +126,7 @@ def view(buffer: bytes | mmap.mmap, dtype: np.dtype[Any], start: int, elements: 
 
 
 def read_blob(wire: Wire, start: int, stop: int) -> Blob:
-    """The blob whose BlobProto is at bytes [start, stop).
+    """Read the blob whose BlobProto is at bytes [start, stop).
 
     Raises:
         WireError: The message is malformed, or the values do not fill the shape exactly.
@@ -144,9 +144,9 @@ def read_blob(wire: Wire, start: int, stop: int) -> Blob:
         elif (item.number, item.wire) in _VALUES:
             values[item.number].append(_run(item))
         elif item.number in _DIFFS:
-            _run(item)  # not used, but protobuf refuses the file where it is malformed
+            _run(item)  # not used, but protobuf refuses a file in which it is malformed
         elif (item.number, item.wire) == _RAW_DATA:
-            raw = item  # of a field that is given twice, protobuf keeps the last
+            raw = item  # if a field is given twice, protobuf keeps the last one
         else:
             unknown.add(item.number)
     proto = _header(wire, header)
@@ -159,7 +159,7 @@ def read_blob(wire: Wire, start: int, stop: int) -> Blob:
 
 
 def _read_c3d(wire: Wire, items: list[Field], start: int) -> Blob:
-    """A blob of C3D 1.0, whose five extents take the numbers 1 to 5, so that its values come one number later."""
+    """Read a blob of C3D 1.0: fields 1 to 5 are its five extents, and field 6 holds the values."""
     extents = {item.number: wire.varint(item.start, item.stop)[0] for item in items if item.wire == VARINT}
     shape = tuple(extents.get(number, 0) for number in range(1, 6))
     runs = [run for run in (_run(item) for item in items if item.number == _C3D_DATA) if run.elements]
@@ -180,30 +180,30 @@ def _blob(wire: Wire, shape: tuple[int, ...], runs: list[Field], dtype: np.dtype
 
 
 def _values(values: dict[int, list[Field]]) -> tuple[list[Field], np.dtype[Any]]:
-    """The runs of values that count: Caffe looks at `data` only where there is no `double_data`."""
+    """Return the runs of values to use: Caffe uses `data` only if there is no `double_data`."""
     double = any(run.elements for run in values[_DOUBLE_DATA[0]])
     number = _DOUBLE_DATA[0] if double else _DATA[0]
     return [run for run in values[number] if run.elements], _DTYPES[number]
 
 
 def _raw(proto: caffe_pb2.BlobProto, item: Field, wanted: int) -> tuple[list[Field], np.dtype[Any]]:
-    """Values that NVIDIA's Caffe stored as the bytes of its memory, looked at where there are no others."""
+    """Return the values that NVIDIA's Caffe stored as raw bytes; they are used if there are no other values."""
     mend = "save the network again with NVIDIA's Caffe, as FLOAT16, FLOAT or DOUBLE"
     if not proto.HasField("raw_data_type"):
         raise WireError("raw values (raw_data) of no known type (raw_data_type)", item.tag, mend=mend)
     dtype = _RAW_DTYPES.get(proto.raw_data_type)
     if dtype is None:
         name = caffe_pb2.BlobType.Name(proto.raw_data_type)
-        raise WireError(f"raw values (raw_data) of type {name}, in which no layer computes", item.tag, mend=mend)
+        raise WireError(f"raw values (raw_data) of type {name}, which no layer uses", item.tag, mend=mend)
     size = item.stop - item.start
     if size != wanted * dtype.itemsize:
-        what = f"{size} bytes of raw values (raw_data), where {wanted} values of {dtype.itemsize} bytes belong"
+        what = f"{size} bytes of raw values (raw_data), not {wanted} values of {dtype.itemsize} bytes"
         raise WireError(what, item.tag)
     return ([item._replace(elements=wanted, step=dtype.itemsize)] if wanted else []), dtype
 
 
 def _run(item: Field) -> Field:
-    """A packed array as a run of its elements; an unpacked one is a run already."""
+    """Return a packed array as a run of elements; an unpacked one already is a run."""
     if item.wire != DELIMITED:
         return item
     size = _DIFFS.get(item.number) or _DTYPES[item.number].itemsize
@@ -214,7 +214,7 @@ def _run(item: Field) -> Field:
 
 
 def _header(wire: Wire, header: list[Field]) -> caffe_pb2.BlobProto:
-    """All of a blob but its values."""
+    """Parse everything in a blob except its values."""
     size = sum(item.stop - item.start for item in header)
     if size > _SHAPE_LIMIT:
         raise WireError(f"{size} bytes of shape", header[0].tag)
@@ -235,10 +235,10 @@ def _check_count(shape: tuple[int, ...], found: int, unknown: set[int], start: i
     wanted = check_shape(shape)
     if found == wanted:
         return
-    what = f"it holds {found} values, and its shape {'x'.join(map(str, shape)) or '(scalar)'} takes {wanted}"
+    what = f"it holds {found} values, but its shape {'x'.join(map(str, shape)) or '(scalar)'} needs {wanted}"
     if not found and unknown:
         numbers = ", ".join(map(str, sorted(unknown)))
-        what += f", but it has fields that no known Caffe has ({numbers}), which may hold them in another form"
+        what += f"; unknown fields ({numbers}) may hold them in another form"
         raise WireError(what, start, mend="save the network again with the Caffe that wrote it, as float32")
     raise WireError(what, start)
 

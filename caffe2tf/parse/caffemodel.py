@@ -1,4 +1,4 @@
-"""Trained layers of a binary NetParameter (.caffemodel) of any age, without copying the numbers."""
+"""Trained layers of a binary NetParameter (.caffemodel) of any age, without copying the values."""
 
 from __future__ import annotations
 
@@ -28,10 +28,14 @@ _INSTEAD: Final = "pass the trained weights (.caffemodel or .caffemodel.h5)"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainedLayer:
-    """One layer of a file of weights; `type` is the modern name, "" where the file does not tell.
+    """One layer of a weight file.
 
-    `hdf5` says in which of the two forms it was stored: by Caffe's rules, that decides which of several layers of
-    one name receives it.
+    Attributes:
+        name: The name of the layer.
+        type: The modern name of its type; "" if the file does not say.
+        blobs: Its trained blobs.
+        hdf5: Whether the file is HDF5. If several layers of a network have the same name, Caffe gives the blobs of a
+            binary file to the first of them, and those of an HDF5 file to the last.
     """
 
     name: str
@@ -41,10 +45,10 @@ class TrainedLayer:
 
 
 def read_caffemodel(file: MappedFile) -> tuple[TrainedLayer, ...]:
-    """All layers of a binary NetParameter, in file order, also those without blobs.
+    """Read all layers of a binary NetParameter, in file order, including those without blobs.
 
     Raises:
-        ParseError: The file is another Caffe file, is damaged, or holds a blob whose values do not fill its shape.
+        ParseError: The file is another kind of file, is damaged, or holds a blob whose values do not fill its shape.
     """
     wire = Wire(file.map)
     fields: list[Field] = []
@@ -60,14 +64,15 @@ def read_caffemodel(file: MappedFile) -> tuple[TrainedLayer, ...]:
         raise ParseError(f"{file.path}:{where} {cut}") from None
     spans = [f for f in fields if (f.number, f.wire) in _LAYERS]
     layers = tuple(_read_layer(file, wire, _LAYERS[f.number, f.wire], [f], i) for i, f in enumerate(spans))
-    file.release()  # unpacked arrays had to be walked through
+    file.release()  # walking through unpacked arrays has read their pages
     return layers
 
 
 def kind_of(fields: Iterable[Field]) -> type[Message] | None:
-    """Which Caffe file the top-level fields make: a net, a solver state, or a blob (a mean); None for neither.
+    """Return the message type of a Caffe file: a network, a solver state, or a blob; None if it is none of them.
 
-    A candidate must agree with the wire type of every field that it knows; all but a net must know every field.
+    The type must agree with the wire type of each top-level field that it knows. A solver state and a blob must know
+    every field.
     """
     seen = {(f.number, f.wire) for f in fields}
     for message in (caffe_pb2.NetParameter, caffe_pb2.SolverState, caffe_pb2.BlobProto):
@@ -87,8 +92,8 @@ def _require_net(file: MappedFile, wire: Wire, fields: list[Field]) -> None:
     if kind is caffe_pb2.SolverState:
         named = [f for f in fields if (f.number, f.wire) == tag(kind, "learned_net")]
         learned = parse(caffe_pb2.SolverState, wire, named).learned_net
-        where = f"the file that it names, {learned!r}" if learned else "the .caffemodel saved beside it"
-        raise ParseError(f"{file.path}: this is a solver state; the weights are in {where}: pass that")
+        where = f"the file that it names, {learned!r}" if learned else "the .caffemodel that was saved with it"
+        raise ParseError(f"{file.path}: this is a solver state; pass {where}, which holds the weights")
     if kind is caffe_pb2.BlobProto:
         raise ParseError(f"{file.path}: this is a single blob, such as a mean image; {_INSTEAD}")
     if not any((f.number, f.wire) in _LAYERS for f in fields):
@@ -98,7 +103,7 @@ def _require_net(file: MappedFile, wire: Wire, fields: list[Field]) -> None:
 
 
 def _read_layer(file: MappedFile, wire: Wire, message: type[Message], spans: list[Field], index: int) -> TrainedLayer:
-    """One layer; ``spans`` holds more than one where protobuf merges a message that occurs twice."""
+    """Read one layer; ``spans`` has several items if protobuf merges a message that occurs several times."""
     name: str | None = None
     number: int | None = None
     try:
@@ -107,7 +112,7 @@ def _read_layer(file: MappedFile, wire: Wire, message: type[Message], spans: lis
             return _read_layer(file, wire, caffe_pb2.V0LayerParameter, older, index)
         name, type_ = _identity(message, wire, header)
         found = []
-        for number, span in enumerate(blobs):  # noqa: B007 - read in the handler below
+        for number, span in enumerate(blobs):  # noqa: B007 - the handler below reads it
             found.append(read_blob(wire, span.start, span.stop))
     except WireError as error:
         subject = f"layer {name!r}" if name is not None else f"layer {index} (counted from 0)"
@@ -117,7 +122,7 @@ def _read_layer(file: MappedFile, wire: Wire, message: type[Message], spans: lis
 
 
 def _split(wire: Wire, message: type[Message], spans: list[Field]) -> tuple[list[Field], list[Field], list[Field]]:
-    """The fields of a layer that tell its name and type; its blobs; and the older (V0) layers inside."""
+    """Return the fields with the name and type of a layer, its blobs, and the V0 layers in it."""
     header: list[Field] = []
     blobs: list[Field] = []
     older: list[Field] = []
@@ -131,7 +136,7 @@ def _split(wire: Wire, message: type[Message], spans: list[Field]) -> tuple[list
 
 
 def _identity(message: type[Message], wire: Wire, header: list[Field]) -> tuple[str, str]:
-    """Name and modern type of a layer."""
+    """Return the name and modern type of a layer."""
     layer = parse(message, wire, header)
     name = _text(layer.name)  # type: ignore[attr-defined]  # all three messages have both
     type_ = layer.type  # type: ignore[attr-defined]
@@ -144,12 +149,12 @@ def _identity(message: type[Message], wire: Wire, header: list[Field]) -> tuple[
 
 
 def _text(value: str | bytes) -> str:
-    """A string of a message; protobuf hands over the bytes of one that is not UTF-8, as old files may hold."""
+    """Return a string of a message as text: protobuf returns a string that is not UTF-8 as bytes."""
     return repaired(value.decode("utf-8", "surrogateescape")) if isinstance(value, bytes) else value
 
 
 def _describe_cut(wire: Wire, clipped: Field | None) -> str:
-    """Names the layer, and counts the blob, at which a file breaks off."""
+    """Return the layer and the index of the blob at which a file ends, for the message."""
     if clipped is None or (clipped.number, clipped.wire) not in _LAYERS:
         return ""
     message = _LAYERS[clipped.number, clipped.wire]
@@ -161,7 +166,7 @@ def _describe_layer_cut(wire: Wire, message: type[Message], clipped: Field) -> s
     broken: Field | None = None
     try:
         for item in wire.fields(clipped.start, clipped.stop):
-            whole.append(item)  # noqa: PERF402 - what comes before the break is wanted
+            whole.append(item)  # noqa: PERF402 - extend() would lose the items before the error
     except WireError as error:
         broken = error.clipped
     older = LAYERS_INSIDE[message].get((broken.number, broken.wire)) if broken else None

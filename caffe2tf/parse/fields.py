@@ -1,6 +1,6 @@
-"""What each field of a message accepts in text: one table per message type, built from its descriptor."""
+"""Converters from text to the values of fields: one table for each message type, built from its descriptor."""
 
-# ruff: noqa: FBT001 - converters are called through one signature, once per value of a file
+# ruff: noqa: FBT001 - all converters have one signature, and are called once for each value of a file
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from caffe2tf.parse.text_file import repaired
 __all__ = ["Field", "Scalar", "fields_of", "guessed"]
 
 Scalar: TypeAlias = bool | int | float | str | bytes
-# The text of a value, and whether it stood in quotes; None is an enum value that the schema lacks.
+# Converts the text of a value, given whether it was in quotes. None is the value of an enum that the schema lacks.
 _Convert: TypeAlias = Callable[[str, bool], Scalar | None]
 
 _INTEGER = re.compile(r"([-+]?)(?:(0[xX][0-9a-fA-F]+)|(0[0-7]*)|([1-9][0-9]*))")
 _FLOAT = re.compile(r"[-+]?(?:(?!0[0-9])[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?[fF]?")
 _NOT_FINITE = re.compile(r"[-+]?(?:inf|infinity|nan)[fF]?", re.IGNORECASE)
-_DIGITS_OF_64_BITS = 25  # longest sensible spelling; also keeps int() away from its own limit on digits
+_DIGITS_OF_64_BITS = 25  # room for leading zeros; also below the limit of int() on digits
 _BOOLS = {"true": True, "True": True, "t": True, "1": True, "false": False, "False": False, "f": False, "0": False}
 _RANGES = {
     FieldDescriptor.CPPTYPE_INT32: (-(2**31), 2**31 - 1),
@@ -36,7 +36,14 @@ _RANGES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Field:
-    """One field: `convert` raises ValueError with the reason where a value does not fit."""
+    """One field of a message type.
+
+    Attributes:
+        name: The name of the field.
+        repeated: Whether it is a list.
+        message: Whether its values are messages.
+        convert: Converts a value from text; raises ValueError with the reason if the value does not fit.
+    """
 
     name: str
     repeated: bool
@@ -46,7 +53,7 @@ class Field:
 
 @cache
 def fields_of(descriptor: Descriptor) -> Mapping[str, Field]:
-    """The fields of a message type by their name in text."""
+    """Return the fields of a message type by name."""
     return {
         field.name: Field(
             name=field.name,
@@ -116,7 +123,7 @@ def _enum(enum: EnumDescriptor) -> _Convert:
     names = {value.name: value.number for value in enum.values}
     numbers = set(names.values())
     choice = ", ".join([*names][:4]) + (", ..." if len(names) > 4 else "")
-    hint = "; types in quotes belong into `layer`, not into `layers`" if enum.name == "LayerType" else ""
+    hint = "; types in quotes belong in `layer`, not in `layers`" if enum.name == "LayerType" else ""
 
     def convert(text: str, quoted: bool) -> int | None:
         if quoted:
@@ -135,7 +142,7 @@ def _enum(enum: EnumDescriptor) -> _Convert:
 
 def _string(text: str, quoted: bool) -> str:
     if not quoted:
-        raise ValueError(f"{_shown(text, quoted)} must stand in quotes")
+        raise ValueError(f"{_shown(text, quoted)} must be in quotes")
     return text if text.isascii() else repaired(text)
 
 
@@ -144,7 +151,7 @@ def _bytes(text: str, quoted: bool) -> bytes:
 
 
 def guessed(text: str, quoted: bool) -> bool | int | float | str:
-    """The value of a field that the schema does not know: its type is what it looks like."""
+    """Return the value of a field that the schema does not know, with the type that it looks like."""
     if quoted:
         return repaired(text)
     found = _INTEGER.fullmatch(text)
@@ -156,7 +163,7 @@ def guessed(text: str, quoted: bool) -> bool | int | float | str:
 
 
 def _block(text: str, quoted: bool) -> Scalar:
-    raise ValueError(f"{_shown(text, quoted)} stands where a block in braces must be")
+    raise ValueError(f"{_shown(text, quoted)} is given, but this field takes a block in braces")
 
 
 def _shown(text: str, quoted: bool) -> str:

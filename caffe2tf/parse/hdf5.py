@@ -1,4 +1,7 @@
-"""Trained layers of Caffe's HDF5 files (.caffemodel.h5): a group `data/<layer name>` of numbered datasets each."""
+"""Trained layers of Caffe's HDF5 files (.caffemodel.h5).
+
+Each layer is a group `data/<layer name>` with datasets `0`, `1`, ... for its blobs.
+"""
 
 from __future__ import annotations
 
@@ -23,17 +26,22 @@ if TYPE_CHECKING:
 __all__ = ["Hdf5Weights", "read_hdf5"]
 
 _INSTEAD: Final = "pass the trained weights (.caffemodel.h5 or .caffemodel)"
-# Bounds that no Caffe file comes near; links may make a tree of groups endless.
+# Limits far above any Caffe file. Links can make a tree of groups endless.
 _DEPTH_LIMIT: Final = 32
 _LINK_LIMIT: Final = 100_000
 _BLOB_LIMIT: Final = 1024
-_COMPRESSION_LIMIT: Final = 2000  # deflate reaches 1032 : 1
+_COMPRESSION_LIMIT: Final = 2000  # the highest ratio of deflate is 1032 : 1
 _WHAT_LIBHDF5_RAISES: Final = (OSError, RuntimeError, KeyError, ValueError, TypeError, OverflowError, SystemError)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Hdf5Weights:
-    """The layers of one file; `file` stays open where datasets cannot be mapped and are read on demand."""
+    """The layers of one file.
+
+    Attributes:
+        layers: The layers.
+        file: The open file if some datasets cannot be memory-mapped and are read on demand; otherwise None.
+    """
 
     layers: tuple[TrainedLayer, ...]
     file: h5py.File | None
@@ -45,7 +53,7 @@ class Hdf5Weights:
 
 
 class _StoredBlob(Blob):
-    """A blob that is read anew each time its data is asked for: compressed, chunked, or of another number type."""
+    """A blob that is read from the file at each access: compressed, chunked, or of another number type."""
 
     __slots__ = ("_dataset", "_where")
     _dataset: h5py.Dataset
@@ -54,11 +62,11 @@ class _StoredBlob(Blob):
     def __init__(self, *, dataset: h5py.Dataset, where: str) -> None:
         fields = {"shape": tuple(dataset.shape), "legacy": False, "absent": False, "pages": None}
         for name, value in (*fields.items(), ("_dataset", dataset), ("_where", where)):
-            object.__setattr__(self, name, value)  # as the frozen base itself does; `data` is the property below
+            object.__setattr__(self, name, value)  # the base is frozen; `data` is the property below
 
     @property
     def data(self) -> npt.NDArray[Any]:
-        """The values, read from the file now."""
+        """The values, read from the file at each access."""
         with _hdf5_errors(self._where):
             values = np.asarray(self._dataset[()]).reshape(-1)
             values = values.astype(_plain(values.dtype), copy=False)
@@ -67,13 +75,13 @@ class _StoredBlob(Blob):
 
 
 def read_hdf5(file: MappedFile) -> Hdf5Weights:
-    """All layers of an HDF5 file of weights, also those without blobs, whose type the file does not tell.
+    """Read all layers of an HDF5 weight file, including those without blobs. The file does not hold their types.
 
-    A layer whose name has slashes is a group inside groups. Of blobs that layers share, Caffe writes only the
-    owner's; where such a gap is not at the end, an absent `Blob` fills it.
+    A layer with slashes in its name is a group inside groups. Caffe writes a shared blob only in the layer that owns
+    it; in the other layers, an absent `Blob` takes its place unless it would be the last one.
 
     Raises:
-        ParseError: The file holds something else, or is damaged.
+        ParseError: The file is another kind of HDF5 file, or is damaged.
     """
     with _hdf5_errors(str(file.path)):
         root = h5py.File(file.path, "r")
@@ -107,16 +115,18 @@ def _data_group(path: Path, root: h5py.File) -> h5py.Group:
     if "learned_net" in root:
         learned = root["learned_net"][()]
         name = learned.decode("utf-8", "replace") if isinstance(learned, bytes) else str(learned)
-        raise ParseError(f"{path}: this is a solver state; the weights are in the file it names, {name!r}: pass that")
+        raise ParseError(
+            f"{path}: this is a solver state; pass the file that it names, {name!r}, which holds the weights"
+        )
     if "layer_names" in root.attrs or "model_weights" in root or "layers" in root:
         raise ParseError(f"{path}: this holds Keras weights, not Caffe's; {_INSTEAD}")
     if data is not None:
-        raise ParseError(f"{path}: this is a file of input data (HDF5Data), not of weights; {_INSTEAD}")
+        raise ParseError(f"{path}: this file holds input data (HDF5Data), not weights; {_INSTEAD}")
     raise ParseError(f"{path}: this HDF5 file has no group `data`, so it holds no Caffe weights; {_INSTEAD}")
 
 
 def _layer_groups(path: Path, data: h5py.Group) -> Iterator[tuple[str, h5py.Group]]:
-    """Every group that may be a layer, with its path below `data` as the name."""
+    """Yield every group that may be a layer, with its path below `data` as the name."""
     links = 0
     waiting = [("", data, 0)]
     while waiting:
@@ -125,7 +135,7 @@ def _layer_groups(path: Path, data: h5py.Group) -> Iterator[tuple[str, h5py.Grou
         for child in parent:
             links += 1
             if depth >= _DEPTH_LIMIT or links > _LINK_LIMIT:
-                raise ParseError(f"{path}: more groups, or deeper ones, than any Caffe file holds; {_INSTEAD}")
+                raise ParseError(f"{path}: its groups are more, or nested deeper, than in any Caffe file; {_INSTEAD}")
             if isinstance(parent[child], h5py.Group):
                 groups.append((f"{prefix}{child}", parent[child]))
         yield from groups
@@ -140,7 +150,7 @@ def _layer(file: MappedFile, name: str, group: h5py.Group) -> TrainedLayer:
             continue
         where = f"{file.path}: layer {name!r}, blob {child}"
         if not (child.isascii() and child.isdigit() and str(int(child)) == child and int(child) < _BLOB_LIMIT):
-            raise ParseError(f"{where}: Caffe numbers the blobs of a layer 0, 1, 2, ...; rename this dataset")
+            raise ParseError(f"{where}: the datasets of a layer must be named 0, 1, 2, ...; rename this one")
         found[int(child)] = _blob(file, dataset, where)
     absent = Blob(shape=(0,), data=np.empty(0, np.float32), absent=True)
     blobs = tuple(found.get(i, absent) for i in range(max(found, default=-1) + 1))
@@ -159,17 +169,17 @@ def _blob(file: MappedFile, dataset: h5py.Dataset, where: str) -> Blob:
     offset = _offset(file, dataset)
     if offset is not None:
         if offset + size > len(file.map):
-            raise ParseError(f"{where}: its values reach beyond the end of the file; copy or download it again")
+            raise ParseError(f"{where}: its values extend beyond the end of the file; copy or download it again")
         values = view(file.map, dataset.dtype, offset, count, dataset.dtype.itemsize)
         return Blob(shape=shape, data=values, pages=Pages(map=file.map, start=offset, stop=offset + size))
     stored = dataset.id.get_storage_size() * _COMPRESSION_LIMIT
     if size > stored and not dataset.is_virtual:
-        raise ParseError(f"{where}: it has {count} values, but the file does not hold them; copy or download it again")
+        raise ParseError(f"{where}: it has {count} values, but the file stores fewer; copy or download it again")
     return _StoredBlob(dataset=dataset, where=where)
 
 
 def _offset(file: MappedFile, dataset: h5py.Dataset) -> int | None:
-    """Where the values lie in the mapped file, if they lie there plainly: contiguous and of a type we use."""
+    """Return the offset of the values in the file; None if they are not contiguous or not float32 or float64."""
     plain = dataset.dtype == _plain(dataset.dtype) and dataset.dtype.isnative
     layout = dataset.id.get_create_plist().get_layout()
     elsewhere = dataset.external or dataset.file.filename != str(file.path) or dataset.file.userblock_size
@@ -180,6 +190,6 @@ def _offset(file: MappedFile, dataset: h5py.Dataset) -> int | None:
 
 
 def _plain(dtype: np.dtype[Any]) -> np.dtype[Any]:
-    """The number type that a blob has in memory: Caffe reads integers and halves as float32."""
+    """Return the type of a blob in memory: Caffe reads integers and float16 as float32."""
     wide = dtype.kind == "f" and dtype.itemsize > 4
     return np.dtype(np.float64 if wide else np.float32)

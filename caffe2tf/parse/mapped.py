@@ -1,4 +1,4 @@
-"""A file, mapped into memory; and what a file is that was given in place of the right one."""
+"""Memory-mapped files, and errors that say what a wrong file is."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 __all__ = ["MappedFile", "is_hdf5", "map_file", "require_binary", "require_readable"]
 
 _HDF5_MAGIC: Final = b"\x89HDF\r\n\x1a\n"
-_HDF5_OFFSETS: Final = (0, 512, 1024, 2048)  # behind a user block the signature starts at a power of two
+_HDF5_OFFSETS: Final = (0, 512, 1024, 2048)  # after a user block, the signature starts at a power of two
 _FOREIGN: Final = (
     (b"version https://git-lfs", "a Git LFS pointer, not the file itself: run `git lfs pull` to fetch it"),
-    (b"<!doctype html", "a web page, probably what a failed download left: download the file again"),
-    (b"<html", "a web page, probably what a failed download left: download the file again"),
+    (b"<!doctype html", "a web page, probably left by a failed download: download the file again"),
+    (b"<html", "a web page, probably left by a failed download: download the file again"),
     (b"\x93numpy", "a NumPy array"),
     (b"pk\x03\x04", "a zip archive (.npz, .keras, .pth and .zip are): unpack it if the file is inside"),
     (b"\x1f\x8b", "compressed with gzip: unpack it first"),
@@ -34,29 +34,34 @@ _FOREIGN: Final = (
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class MappedFile:
-    """A regular, non-empty file, read-only; `close` it when its arrays are no longer wanted."""
+    """A regular, non-empty file, mapped read-only. Call `close` when its arrays are no longer needed.
+
+    Attributes:
+        path: The file.
+        map: Its bytes.
+    """
 
     path: Path
     map: mmap.mmap = field(repr=False)
 
     def release(self) -> None:
-        """Give all pages back to the system; what is read again comes from the file again."""
+        """Return all pages to the system. Values that are read later are read from the file again."""
         if hasattr(mmap, "MADV_DONTNEED"):
             self.map.madvise(mmap.MADV_DONTNEED)
 
     def close(self) -> None:
-        """Unmap the file; while an array still views it, that is put off until the last one is gone."""
+        """Unmap the file. If arrays still view it, it is unmapped when the last of them is deleted."""
         with suppress(BufferError):
             self.map.close()
 
 
 def map_file(path: Path, *, what: str, suffixes: tuple[str, ...]) -> MappedFile:
-    """Map a file.
+    """Map a file into memory.
 
     Args:
         path: The file.
-        what: What the user was asked for, e.g. "trained weights"; for messages.
-        suffixes: What such files are called, to name candidates where a directory was given.
+        what: What the file should be, such as "trained weights"; for messages.
+        suffixes: Endings of such files. If `path` is a directory, the message lists the files with these endings.
 
     Raises:
         ParseError: The file is missing, not a regular file, empty, or cannot be read.
@@ -70,7 +75,7 @@ def map_file(path: Path, *, what: str, suffixes: tuple[str, ...]) -> MappedFile:
 
 
 def require_readable(path: Path, *, what: str, suffixes: tuple[str, ...]) -> None:
-    """Refuse what others would read, and could not; the arguments are those of `map_file`.
+    """Raise the errors of `map_file` for a file that another library will read; an empty file is not an error.
 
     Raises:
         ParseError: The file is missing, not a regular file, or cannot be read.
@@ -81,7 +86,7 @@ def require_readable(path: Path, *, what: str, suffixes: tuple[str, ...]) -> Non
 
 
 def _require_regular(path: Path, what: str, suffixes: tuple[str, ...]) -> None:
-    mode = path.stat().st_mode  # before it is opened: opening a pipe could wait forever
+    mode = path.stat().st_mode  # before it is opened, because opening a pipe could block forever
     if stat.S_ISDIR(mode):
         raise ParseError(_directory(path, what, suffixes))
     if not stat.S_ISREG(mode):
@@ -89,26 +94,26 @@ def _require_regular(path: Path, what: str, suffixes: tuple[str, ...]) -> None:
 
 
 def is_hdf5(buffer: bytes | mmap.mmap) -> bool:
-    """Whether the bytes carry the signature of HDF5."""
+    """Return whether the bytes have the signature of HDF5."""
     return any(buffer[at : at + len(_HDF5_MAGIC)] == _HDF5_MAGIC for at in _HDF5_OFFSETS)
 
 
 def require_binary(file: MappedFile, *, instead: str) -> None:
-    """Refuse text and the files of other programs.
+    """Raise an error for text and for files of other programs.
 
     Args:
         file: The file.
-        instead: What to pass in its place.
+        instead: What to pass instead; the end of the message.
 
     Raises:
-        ParseError: The file is one of those.
+        ParseError: The file is text, or has the signature of another format.
     """
     head = file.map[:1024]
     lowered = head.lstrip().lower()
     for magic, meaning in _FOREIGN:
         if lowered.startswith(magic):
             raise ParseError(f"{file.path}: this is {meaning}; {instead}")
-    # Of a message with a layer in it, some length or tag is a control character; a text has none.
+    # A message with a layer has a length or tag that is a control character. Text has no such characters.
     if not any(byte < 0x20 and byte not in b"\t\n\r\f" for byte in head):
         kind = "a network definition (prototxt)" if b"layer" in file.map[: 1 << 20] else "a text file"
         raise ParseError(f"{file.path}: this is {kind}; {instead}")
@@ -120,12 +125,12 @@ def _readable(path: Path, what: str) -> Iterator[None]:
         yield
     except FileNotFoundError:
         raise ParseError(f"{path}: no such file; check the path of the {what}") from None
-    except (OSError, ValueError) as error:  # ValueError: a path with a null character
+    except (OSError, ValueError) as error:  # ValueError: the path has a null character
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise ParseError(f"{path}: the {what} cannot be read: {reason}") from None
 
 
 def _directory(path: Path, what: str, suffixes: tuple[str, ...]) -> str:
     inside = sorted(entry.name for entry in path.iterdir() if entry.name.endswith(suffixes))
-    listed = f"; in it are {', '.join(inside[:5])}" if inside else ""
-    return f"{path}: this is a directory, and the {what} must be a file{listed}"
+    listed = f"; it contains {', '.join(inside[:5])}" if inside else ""
+    return f"{path}: this is a directory, but the {what} must be a file{listed}"

@@ -1,4 +1,4 @@
-"""Mean images, as Caffe's compute_image_mean writes them (.binaryproto)."""
+"""Mean images, as written by Caffe's compute_image_mean (.binaryproto)."""
 
 from __future__ import annotations
 
@@ -24,17 +24,16 @@ _INSTEAD: Final = "pass the mean image (.binaryproto)"
 
 
 def read_mean(path: str | os.PathLike[str]) -> npt.NDArray[np.float32]:
-    """A mean image in Caffe's axis order.
+    """Read a mean image.
 
     Args:
-        path: A .binaryproto, that is one BlobProto.
+        path: A .binaryproto file, which holds one BlobProto.
 
     Returns:
-        A float32 array of its own, (channels, height, width); (n, channels, height, width) where the file holds
-        several images.
+        A new array, (channels, height, width) float32; (n, channels, height, width) if the file holds several images.
 
     Raises:
-        ParseError: The file cannot be read, is something else, is damaged, or does not hold an image.
+        ParseError: The file cannot be read, is another kind of file, is damaged, or does not hold an image.
     """
     file = map_file(Path(path), what="mean image", suffixes=(".binaryproto",))
     try:

@@ -1,4 +1,4 @@
-"""A file, text or binary and of any age, to one modern definition."""
+"""Reads a definition of any age, text or binary, in the modern form."""
 
 from __future__ import annotations
 
@@ -33,15 +33,21 @@ DEFINITION_FILES: Final = (".prototxt", ".pbtxt", ".caffemodel")
 
 
 def read_network(path: str | PathLike[str]) -> NetworkDefinition:
-    """Reads a definition and brings it to the modern form.
+    """Read a definition, and upgrade it to the modern form.
 
     Args:
-        path: A prototxt, or a binary NetParameter such as a .caffemodel; told apart by content. The weights in
-            it are skipped, not read.
+        path: A prototxt, or a binary NetParameter such as a .caffemodel; the content decides, not the name. Weights
+            in the file are skipped.
+
+    Returns:
+        The definition::
+
+            definition = read_network("deploy.prototxt").select(phase="TEST")
+            [layer.type for layer in definition.layers]  # ["Input", "Convolution", "ReLU", ...]
 
     Raises:
-        ParseError: The file cannot be read, is something else, is malformed, or has no layers.
-        NetworkError: What it says cannot be upgraded, or lacks something that Caffe requires.
+        ParseError: The file cannot be read, is another kind of file, is malformed, or has no layers.
+        NetworkError: The definition cannot be upgraded, or lacks something that Caffe requires.
     """
     name = fspath(path)
     file = map_file(Path(name), what="network definition", suffixes=DEFINITION_FILES)
@@ -79,7 +85,7 @@ def _read_text(file: MappedFile, name: str) -> Draft:
         places[field].append(place)
     draft = draft_of(net, parsed.unknown, places, Position(name, 1, 1))
     if weighted:
-        note = Diagnostic.note("the text holds `blobs`, which are not read; weights are binary")
+        note = Diagnostic.note("`blobs` in text are ignored; weights are read from binary files only")
         draft = replace(draft, notes=(*draft.notes, note))
     return draft
 
@@ -132,7 +138,7 @@ def draft_of(net: caffe_pb2.NetParameter, unknown: Sequence[UnknownField], place
 
 
 def _missing(layers: Sequence[ModernLayer]) -> list[Diagnostic]:
-    """What Caffe's schema requires and a layer does not say."""
+    """Return a problem for each required field that a layer lacks."""
     return [
         Diagnostic(message=f"`{path}` is required; add it", layer=layer.name, where=layer.where)
         for layer in layers
@@ -142,18 +148,20 @@ def _missing(layers: Sequence[ModernLayer]) -> list[Diagnostic]:
 
 
 def _unset(message: Any) -> list[str]:  # noqa: ANN401 - the stubs of generated messages lack this method
-    """Paths of the required fields that a message lacks."""
+    """Return the paths of the required fields that a message lacks."""
     return list(message.FindInitializationErrors())
 
 
 def _without_layers(draft: Draft, name: str) -> str:
-    """Why a text without layers is no network definition, judged by what else stands in it."""
+    """Return the message about a text without layers, which depends on what else is in it."""
     found = {field.path: field.value for field in draft.unknown}
     solver = [path for path in found if path in caffe_pb2.SolverParameter.DESCRIPTOR.fields_by_name]
     if solver:
         nets = [found[path] for path in ("net", "train_net", "test_net") if isinstance(found.get(path), str)]
-        named = f" that it names, {nets[0]!r}" if nets else ""
-        return f"{name}: this is a solver's definition (it sets `{solver[0]}`); pass the network definition{named}"
+        named = f" that it names: {nets[0]!r}" if nets else ""
+        return f"{name}: this is a solver definition (it sets `{solver[0]}`); pass the network definition{named}"
     if found:
-        return f"{name}: there are no layers, and `{next(iter(found))}` is no part of a network definition; {INSTEAD}"
+        return (
+            f"{name}: there are no layers, and `{next(iter(found))}` is not a field of a network definition; {INSTEAD}"
+        )
     return f"{name}: there are no layers; {INSTEAD}"

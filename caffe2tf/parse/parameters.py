@@ -1,4 +1,4 @@
-"""What a definition says in words that the schema does not know, as a tree whose members are read as attributes."""
+"""Fields that the schema does not know, as a tree whose members are read as attributes."""
 
 from __future__ import annotations
 
@@ -14,12 +14,17 @@ __all__ = ["Parameters", "Scalar", "not_known"]
 
 Scalar: TypeAlias = "bool | int | float | str"
 
-_LARGEST: Final = float.fromhex("0x1.fffffep+127")  # the numbers of Caffe's layers are float32: beyond it is infinity
-_WORDS: Final = {"True": True, "t": True, "False": False, "f": False}  # what text format has beside true and false
+_LARGEST: Final = float.fromhex("0x1.fffffep+127")  # Caffe's layers use float32, in which larger numbers are infinite
+_WORDS: Final = {
+    "True": True,
+    "t": True,
+    "False": False,
+    "f": False,
+}  # other spellings in text format
 
 
 def not_known(*paths: str) -> str:
-    """What is wrong with fields that are in a definition, and that nobody here knows, and how to mend it."""
+    """Return the message about fields of a layer that neither the schema nor the layer class knows."""
     names = ", ".join(map(repr, paths))
     if len(paths) > 1:
         return f"fields {names} are not known, and may change what the layer computes; remove those that do not"
@@ -27,18 +32,24 @@ def not_known(*paths: str) -> str:
 
 
 class MissingParameterError(LayerError, AttributeError):
-    """A required parameter that the definition does not give; also what `hasattr` expects."""
+    """A required parameter is missing. It is an AttributeError, too, as `hasattr` expects."""
 
 
 class Parameters(Mapping[str, "Scalar | Parameters | tuple[Scalar | Parameters, ...]"]):
     """A block ``name { ... }`` of a definition, read-only: ``block.member``, or ``block["member"]`` for any name.
 
-    A number is an int or float, a word true or false a bool, any other word (an enum's) and anything in quotes a str,
-    and a block again Parameters. A member that stands there several times is a tuple of all of them; one that may,
-    is best read with `all`, which gives a tuple in any case.
+    A number is an int or float, the words true and false are bools, any other word (of an enum) and any text in quotes
+    is a str, and a block is Parameters again. A member that is given several times is a tuple. Use `all` to read a
+    member that may be repeated: it always returns a tuple.
 
-    What a member must be is best said by how it is read: `number`, `numbers`, `whole_number`, `whole_numbers`,
-    `boolean` and `block` raise a LayerError for anything else, and `only` for members of other names.
+    Prefer the methods that check what they read: `number`, `numbers`, `whole_number`, `whole_numbers`, `boolean` and
+    `block` raise a LayerError if the value has another type, and `only` does if there are members of other names.
+
+    Example, for ``layer { type: "Gate" gate_param { rate: 0.5 side: 3 side: 5 } }``::
+
+        gate = definition.extra.block("gate_param").only("rate", "side")
+        gate.number("rate", 1.0)  # 0.5
+        gate.whole_numbers("side", least=1)  # (3, 5)
     """
 
     __slots__ = ("_members", "_name")
@@ -49,7 +60,7 @@ class Parameters(Mapping[str, "Scalar | Parameters | tuple[Scalar | Parameters, 
 
     @classmethod
     def of(cls, pairs: Iterable[tuple[str, UnknownValue]], name: str = "") -> Parameters:
-        """The block of these (name, value) pairs, in file order."""
+        """Return the block of these (name, value) pairs, in file order."""
         members: dict[str, tuple[Scalar | Parameters, ...]] = {}
         for key, value in pairs:
             inner = f"{name}.{key}" if name else key
@@ -59,54 +70,54 @@ class Parameters(Mapping[str, "Scalar | Parameters | tuple[Scalar | Parameters, 
 
     @classmethod
     def of_fields(cls, fields: Iterable[UnknownField]) -> Parameters:
-        """The fields of a layer that the schema lacks; those in a block that it knows stand in a block of its name."""
+        """Return the unknown fields of a layer as a block; those in a known block are in a block of the same name."""
         root: dict[str, list[tuple[str, UnknownValue]]] = {}
         pairs: list[tuple[str, UnknownValue]] = []
         for field in fields:
             block, _, rest = field.path.partition(".")
-            if field.path.startswith("[") or not rest:  # an extension's name has dots of its own
+            if field.path.startswith("[") or not rest:  # the name of an extension contains dots
                 pairs.append((field.path, field.value))
             else:
                 root.setdefault(block, []).append((rest, field.value))
         return cls.of([*pairs, *((block, tuple(inner)) for block, inner in root.items())])
 
     def __getattr__(self, name: str) -> Scalar | Parameters | tuple[Scalar | Parameters, ...]:
-        """A member.
+        """Return a member.
 
         Raises:
-            LayerError: it is not given (also an AttributeError).
+            LayerError: The member is missing; the error is an AttributeError, too.
         """
-        if name.startswith("__"):  # what copy, pickle and inspect look for
+        if name.startswith("__"):  # copy, pickle and inspect look for such names
             raise AttributeError(name)
         found = self._given(name)
         return found[0] if len(found) == 1 else found
 
     def __getitem__(self, name: str) -> Scalar | Parameters | tuple[Scalar | Parameters, ...]:
-        """A member; raises KeyError where it is not given."""
+        """Return a member; raise KeyError if it is missing."""
         found = self._members[name]
         return found[0] if len(found) == 1 else found
 
     def __iter__(self) -> Iterator[str]:
-        """Names of the members, in file order."""
+        """Return an iterator over the names of the members, in file order."""
         return iter(self._members)
 
     def __len__(self) -> int:
-        """How many names there are."""
+        """Return the number of names."""
         return len(self._members)
 
     def __repr__(self) -> str:
-        """As it would be written in Python."""
+        """Return the members as a dict in Python's notation."""
         return f"Parameters({dict(self)!r})"
 
     def all(self, name: str) -> tuple[Scalar | Parameters, ...]:
-        """Every member of this name, in file order; empty where there is none."""
+        """Return all members of this name, in file order; empty if there are none."""
         return self._members.get(name, ())
 
     def only(self, *names: str) -> Self:
-        """This block, in which there may be members of these names alone.
+        """Return this block, after a check that all members have one of these names.
 
         Raises:
-            LayerUnsupportedError: there are others.
+            LayerUnsupportedError: There are other members.
         """
         others = [self._path(name) for name in self if name not in names]
         if others:
@@ -114,10 +125,10 @@ class Parameters(Mapping[str, "Scalar | Parameters | tuple[Scalar | Parameters, 
         return self
 
     def block(self, name: str) -> Parameters:
-        """The block ``name { ... }``, empty where it is not given.
+        """Return the block ``name { ... }``; an empty block if it is missing.
 
         Raises:
-            LayerError: the name is given several times, or as a plain value.
+            LayerError: The name is given several times, or as a plain value.
         """
         found = self._members.get(name, ())
         if not found:
@@ -131,10 +142,10 @@ class Parameters(Mapping[str, "Scalar | Parameters | tuple[Scalar | Parameters, 
     @overload
     def number(self, name: str, default: float) -> float: ...
     def number(self, name: str, default: float | None = None) -> float:
-        """One number.
+        """Return one number, or ``default`` if it is missing.
 
         Raises:
-            LayerError: it is not given and has no ``default``, or is not finite in float32, or is something else.
+            LayerError: The member is missing and there is no default, is not one number, or is not finite in float32.
         """
         if default is not None and name not in self._members:
             return default
@@ -144,10 +155,10 @@ class Parameters(Mapping[str, "Scalar | Parameters | tuple[Scalar | Parameters, 
         return found[0]
 
     def numbers(self, name: str) -> tuple[float, ...]:
-        """Any count of numbers, in file order; none where it is not given.
+        """Return all numbers of this name, in file order; empty if there are none.
 
         Raises:
-            LayerError: one of them is not finite in float32, or is something else.
+            LayerError: One of them is not a number, or is not finite in float32.
         """
         found = self.all(name)
         numbers = tuple(float(value) for value in found if _is_finite(value))
@@ -160,15 +171,15 @@ class Parameters(Mapping[str, "Scalar | Parameters | tuple[Scalar | Parameters, 
     @overload
     def whole_number(self, name: str, default: int, *, least: int | None = None) -> int: ...
     def whole_number(self, name: str, default: int | None = None, *, least: int | None = None) -> int:
-        """One whole number, written as such: 2, not 2.0.
+        """Return one whole number. The definition must write it as 2, not as 2.0.
 
         Args:
-            name: of the member.
-            default: what it is where it is not given.
-            least: the lowest that may be given.
+            name: The name of the member.
+            default: The value if the member is missing; None if it is required.
+            least: The smallest value that is allowed.
 
         Raises:
-            LayerError: it is not given and has no ``default``, or is too low, or is something else.
+            LayerError: The member is missing and there is no default, is not one whole number, or is too small.
         """
         if default is not None and name not in self._members:
             return default
@@ -178,14 +189,14 @@ class Parameters(Mapping[str, "Scalar | Parameters | tuple[Scalar | Parameters, 
         return found[0]
 
     def whole_numbers(self, name: str, *, least: int | None = None) -> tuple[int, ...]:
-        """Any count of whole numbers, in file order; none where it is not given.
+        """Return all whole numbers of this name, in file order; empty if there are none.
 
         Args:
-            name: of the members.
-            least: the lowest that may be given.
+            name: The name of the members.
+            least: The smallest value that is allowed.
 
         Raises:
-            LayerError: one of them is too low, or is something else.
+            LayerError: One of them is not a whole number, or is too small.
         """
         found = self.all(name)
         numbers = tuple(value for value in found if _is_whole(value) and (least is None or value >= least))
@@ -194,10 +205,10 @@ class Parameters(Mapping[str, "Scalar | Parameters | tuple[Scalar | Parameters, 
         return numbers
 
     def boolean(self, name: str, *, default: bool = False) -> bool:
-        """Whether something is so: true or false, or 1 or 0.
+        """Return one truth value, written as true, false, 1 or 0; ``default`` if it is missing.
 
         Raises:
-            LayerError: it is something else.
+            LayerError: The member has another value, or is given several times.
         """
         found = self._members.get(name, (default,))
         value = _WORDS.get(found[0], found[0]) if isinstance(found[0], str) else found[0]
@@ -209,10 +220,10 @@ class Parameters(Mapping[str, "Scalar | Parameters | tuple[Scalar | Parameters, 
         return f"{self._name}.{name}" if self._name else name
 
     def _given(self, name: str) -> tuple[Scalar | Parameters, ...]:
-        """All members of a name that must be given."""
+        """Return all members of a required name."""
         found = self._members.get(name)
         if found is None:
-            raise MissingParameterError(f"{self._path(name)} is required, and not given")
+            raise MissingParameterError(f"{self._path(name)} is required; add it")
         return found
 
 
@@ -229,7 +240,7 @@ def _from(least: int | None) -> str:
 
 
 def _shown(values: Iterable[Scalar | Parameters]) -> str:
-    """Values as the definition has them, all but what is in a block."""
+    """Return values as a definition writes them, without the content of blocks."""
     return ", ".join(
         "a block" if isinstance(v, Parameters) else str(v).lower() if isinstance(v, bool) else repr(v) for v in values
     )

@@ -1,8 +1,8 @@
-"""Protobuf text format into a message, keeping what the schema does not know.
+"""Parser of the protobuf text format that keeps what the schema does not know.
 
-Differs from `google.protobuf.text_format` in what it is for: nothing unknown stops it, every refusal and every
-unknown field has a line and a column, it says where each field of the outermost message began, and it is
-several times faster (one regular expression match per field).
+It differs from `google.protobuf.text_format` in four ways: unknown fields are kept and do not stop it, every error and
+every unknown field has a line and a column, it returns the place of each field of the outermost message, and it is
+several times faster (one match of a regular expression per field).
 """
 
 from __future__ import annotations
@@ -21,19 +21,24 @@ if TYPE_CHECKING:
 
 __all__ = ["Parsed", "parse_into"]
 
-_MAX_DEPTH = 100  # of blocks in blocks; definitions have five, and Python's own stack has about a thousand
+_MAX_DEPTH = 100  # nested blocks; definitions have five levels, and Python's stack takes about a thousand calls
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parsed:
-    """What a text held beside the message: unknown fields, and each outermost known field with its place."""
+    """What a text holds besides the message.
+
+    Attributes:
+        unknown: Fields that the schema does not know.
+        fields: Name and place of each known field of the outermost message, in order.
+    """
 
     unknown: tuple[UnknownField, ...]
     fields: tuple[tuple[str, Position], ...]
 
 
 def parse_into(message: Message, file: TextFile) -> Parsed:
-    """Fills the empty `message` from `source`.
+    """Fill the empty `message` from a text.
 
     Raises:
         ParseError: The text is malformed, or a value does not fit its field.
@@ -45,7 +50,7 @@ def parse_into(message: Message, file: TextFile) -> Parsed:
 
 
 class _Trail(NamedTuple):
-    """How the current message is reached: from `parent`, through `field` of `message`."""
+    """The path to the current message: it is the last value of `field` in `message`, whose own path is `parent`."""
 
     parent: _Trail | None
     message: Message
@@ -54,16 +59,16 @@ class _Trail(NamedTuple):
 
 
 class _Reader(Cursor):
-    """Recursive descent over one source."""
+    """A recursive descent parser of one text."""
 
     def __init__(self, file: TextFile) -> None:
         super().__init__(file)
         self.unknown: list[UnknownField] = []
         self.outermost: list[tuple[str, int]] = []
-        self._start = 0  # of the outermost field, or member of a list, that is being read
+        self._start = 0  # offset of the current field of the outermost message, or of the current item of its list
 
     def body(self, message: Message, trail: _Trail | None, opened: int) -> None:
-        """Reads fields into `message` up to what closes the brace at offset `opened` (-1: up to the end)."""
+        """Read fields into `message` up to the end of the block that opens at `opened`; -1 for the whole text."""
         match, text = STATEMENT.match, self.text
         fields = fields_of(message.DESCRIPTOR)
         while True:
@@ -89,28 +94,28 @@ class _Reader(Cursor):
                 self._scalar(message, trail, field, value)
 
     def _close(self, closer: str, opened: int) -> None:
-        """Checks that `closer`, just read, matches the brace at `opened`."""
+        """Check that `closer`, which was just read, matches the brace at `opened`."""
         if closer and opened < 0:
-            raise self.file.error(self.offset - 1, f"{closer!r} closes nothing; remove it, or open a block before it")
+            raise self.file.error(self.offset - 1, f"{closer!r} closes no block; remove it, or open a block before it")
         wanted = CLOSERS[self.text[opened]] if opened >= 0 else ""
         if closer and closer != wanted:
-            raise self.file.error(self.offset - 1, f"{closer!r} stands where {wanted!r} must close the block")
+            raise self.file.error(self.offset - 1, f"expected {wanted!r} at the end of the block, not {closer!r}")
         if closer:
             return
         if self.offset < len(self.text):
             raise self.unexpected("the name of a field")
         if opened >= 0:
             raise self.file.error(
-                opened, f"the block that opens here is never closed: add {wanted!r}, or is it cut off?"
+                opened, f"the block that opens here is never closed; add {wanted!r}, or is the file cut off?"
             )
 
     def _rare(self, message: Message, trail: _Trail | None, field: Field | None, name: str, start: int) -> None:
-        """Reads what follows a name where it is not known, or not simply one value or one block."""
+        """Read what follows the name of an unknown field, or a form rarer than one value or one block."""
         colon = self.take(":")
         following = self.peek()
         if following == "[" and (colon or field is None or field.message):
             if field is not None and not field.repeated:
-                raise self.file.error(self.offset, f"a list is given to `{name}`, which takes one value")
+                raise self.file.error(self.offset, f"`{name}` takes one value, not a list")
             self._list(message, trail, field, name, start)
         elif field is None:
             self._keep(trail, name, start, colon=colon)
@@ -145,7 +150,7 @@ class _Reader(Cursor):
     def _block(self, message: Message, trail: _Trail | None, field: Field, opened: int) -> None:
         name = field.name
         if not field.message:
-            raise self.file.error(opened, f"a block is given to `{name}`, which takes a plain value")
+            raise self.file.error(opened, f"`{name}` takes a plain value, not a block")
         depth = trail.depth + 1 if trail else 1
         if depth > _MAX_DEPTH:
             raise self.file.error(opened, f"blocks are nested more than {_MAX_DEPTH} deep")
@@ -178,16 +183,16 @@ class _Reader(Cursor):
 
     def _once(self, message: Message, field: Field, offset: int) -> None:
         if message.HasField(field.name):
-            raise self.file.error(offset, f"`{field.name}` is given twice; keep one")
+            raise self.file.error(offset, f"`{field.name}` is given twice; remove one")
 
     def _keep(self, trail: _Trail | None, name: str, start: int, *, colon: bool) -> None:
-        """Reads the value of an unknown field and keeps it."""
+        """Read the value of an unknown field and keep it."""
         lines: list[str] = []
         value = self._tree(name, lines, 0, colon=colon)
         self._note(trail, name, value, start, "\n".join(lines))
 
     def _tree(self, name: str, lines: list[str], depth: int, *, colon: bool) -> UnknownValue:
-        """An unknown field's value; appends to `lines` what writes the field again, `depth` levels in."""
+        """Return the value of an unknown field, and append its text to `lines`, indented by `depth` levels."""
         opener, indent = self.peek(), "  " * depth
         if opener not in CLOSERS:
             if not colon:
@@ -210,7 +215,7 @@ class _Reader(Cursor):
         return tuple(pairs)
 
     def _member(self, pairs: list[tuple[str, UnknownValue]], lines: list[str], depth: int) -> None:
-        """Reads one field (or the several of a list) inside an unknown block."""
+        """Read one field, or a list of them, inside an unknown block."""
         name = self.name()
         colon = self.take(":")
         listed = self.take("[")

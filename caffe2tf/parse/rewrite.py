@@ -1,4 +1,4 @@
-"""A file of any age to a file of the modern form: text to text, a trained network to a trained network."""
+"""Rewrites a file of any age in the modern form: text as text, and a trained network with its blobs."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ class Upgraded:
     """What was written.
 
     Attributes:
-        layers: Count of layers.
-        blobs: Count of trained blobs; 0 in text.
-        notes: What was upgraded, moved or left behind.
+        layers: The number of layers.
+        blobs: The number of trained blobs; 0 in text.
+        notes: What was upgraded, moved or left out.
     """
 
     layers: int
@@ -51,20 +51,20 @@ class Upgraded:
 
 
 def upgrade_file(old: str | PathLike[str], new: str | PathLike[str]) -> Upgraded:
-    """Writes `old` in the modern form to `new`, whole or not at all.
+    """Write a file in the modern form. The write is atomic.
 
-    A name in .prototxt, .pbtxt or .txt gets text: the definition alone. Any other gets the form that `old` has; a
-    binary network keeps its trained blobs, byte for byte, whatever form their shapes are in, and what Caffe's schema
-    does not know. The blobs are copied piece by piece: the file may be larger than the memory.
+    If the name of `new` ends in .prototxt, .pbtxt or .txt, the result is text with the definition alone. Otherwise it
+    has the form of `old`: a binary network keeps its trained blobs, byte for byte, with shapes in any form, and the
+    fields that the schema does not know. Blobs are copied piece by piece, so the file may be larger than the memory.
 
     Args:
         old: A definition or a trained network of any age, text or binary.
         new: The file to write; it may be `old` itself.
 
     Raises:
-        ParseError: `old` cannot be read, is something else, or is malformed.
-        NetworkError: What it says cannot be upgraded.
-        UsageError: Trained blobs are asked for, and `old` is text.
+        ParseError: `old` cannot be read, is another kind of file, or is malformed.
+        NetworkError: The definition cannot be upgraded.
+        UsageError: `new` is a .caffemodel, but `old` is text.
         OutputError: `new` cannot be written.
     """
     suffix = Path(fspath(new)).suffix.lower()
@@ -72,7 +72,7 @@ def upgrade_file(old: str | PathLike[str], new: str | PathLike[str]) -> Upgraded
     try:
         text = is_text(file)
         if text and suffix == ".caffemodel":
-            raise UsageError(f"{old}: this is text, which holds no weights; give the result a name in .prototxt")
+            raise UsageError(f"{old}: this is text, which holds no weights; name the result .prototxt")
         if not text and suffix not in _TEXT:
             return _upgrade_binary(file, new)
         left = 0 if text else _Network.read(file).count
@@ -82,7 +82,7 @@ def upgrade_file(old: str | PathLike[str], new: str | PathLike[str]) -> Upgraded
     write_prototxt(definition, new)
     notes = definition.notes
     if left:
-        what = f"the {left} trained blobs stay behind in {old}; a result in .caffemodel takes them along"
+        what = f"the {left} trained blobs of {old} are not in the result; write a .caffemodel to keep them"
         notes += (Diagnostic.note(what),)
     return Upgraded(layers=len(definition.layers), blobs=0, notes=notes)
 
@@ -95,20 +95,31 @@ def _upgrade_binary(file: MappedFile, new: str | PathLike[str]) -> Upgraded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Layer:
-    """A modern layer: its message without blobs, serialised, and where its blobs lie in the old file."""
+    """A modern layer.
+
+    Attributes:
+        head: The serialised message, without blobs.
+        blobs: The places of its blobs in the old file.
+    """
 
     head: bytes
     blobs: tuple[Field, ...]
 
     @property
     def size(self) -> int:
-        """Bytes of the new message."""
+        """The number of bytes of the new message."""
         return len(self.head) + sum(len(_key(_BLOBS, b.stop - b.start)) + b.stop - b.start for b in self.blobs)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Network:
-    """A modern network; `head` is everything beside the layers, serialised."""
+    """A modern network.
+
+    Attributes:
+        head: Everything besides the layers, serialised.
+        layers: The layers.
+        notes: What was upgraded.
+    """
 
     head: bytes
     layers: tuple[_Layer, ...]
@@ -116,14 +127,14 @@ class _Network:
 
     @property
     def count(self) -> int:
-        """How many trained blobs there are."""
+        """The number of trained blobs."""
         return sum(len(layer.blobs) for layer in self.layers)
 
     @classmethod
     def read(cls, file: MappedFile) -> _Network:
-        """Of a binary file; raises ParseError and NetworkError."""
+        """Read a binary file; raise ParseError or NetworkError if that is not possible."""
         require_binary_network(file)
-        read_caffemodel(file)  # so that what is copied blindly is sound
+        read_caffemodel(file)  # checks the blobs, which are then copied as bytes
         name = str(file.path)
         net, unknown = read_binary(file, name)
         wire = Wire(file.map)
@@ -140,7 +151,7 @@ class _Network:
         return cls(head=head, layers=layers, notes=tuple(notes))
 
     def pieces(self, file: MappedFile) -> Iterator[bytes]:
-        """The new file, bit by bit."""
+        """Yield the bytes of the new file, piece by piece."""
         yield self.head
         for layer in self.layers:
             yield _key(tag(caffe_pb2.NetParameter, "layer"), layer.size) + layer.head
@@ -157,7 +168,7 @@ def _ages() -> tuple[tuple[int, int], tuple[int, int]]:
 
 
 def _layer(wire: Wire, layer: ModernLayer, spans: Sequence[Field], notes: list[Diagnostic]) -> _Layer:
-    """One layer with what its old span holds; a layer that the upgrade made (Input) has none."""
+    """Return a layer with the blobs and unknown fields of the old layer, and append notes on the latter."""
     head = layer.message.SerializeToString(deterministic=True)
     if layer.where.layer is None:  # an Input layer that the upgrade added
         return _Layer(head=head, blobs=())
@@ -165,15 +176,16 @@ def _layer(wire: Wire, layer: ModernLayer, spans: Sequence[Field], notes: list[D
     message = LAYERS_INSIDE[caffe_pb2.NetParameter][span.number, span.wire]
     fields = list(wire.fields(span.start, span.stop))
     inner = [f for f in fields if (f.number, f.wire) in LAYERS_INSIDE[message]]
-    kept = _foreign(message, fields) if message is not caffe_pb2.LayerParameter else []  # which its message keeps
+    # The message of a modern layer keeps its unknown fields itself.
+    kept = _foreign(message, fields) if message is not caffe_pb2.LayerParameter else []
     if inner:
         (message,) = LAYERS_INSIDE[message].values()
         fields = [f for one in inner for f in wire.fields(one.start, one.stop)]
         kept += _foreign(message, fields)
     modern = caffe_pb2.LayerParameter.DESCRIPTOR.fields_by_number
     for field in kept:
-        what = "means something else in the modern form, and is dropped" if field.number in modern else "is kept"
-        told = f"field {field.number}, which Caffe does not know, {what}"
+        what = "is another field in the modern form, and is dropped" if field.number in modern else "is kept"
+        told = f"unknown field {field.number} {what}"
         notes.append(Diagnostic.note(told, layer=layer.name, where=layer.where))
     head += _raw(wire, [f for f in kept if f.number not in modern])
     return _Layer(head=head, blobs=tuple(f for f in fields if (f.number, f.wire) == tag(message, "blobs")))
@@ -184,7 +196,7 @@ def _foreign(message: type[Message], fields: Sequence[Field]) -> list[Field]:
 
 
 def _known(message: type[Message], field: Field) -> bool:
-    """Whether the schema knows the field; an array of numbers may be packed."""
+    """Return whether the schema knows the field; an array of numbers may be packed."""
     known = message.DESCRIPTOR.fields_by_number.get(field.number)
     if known is None:
         return False
@@ -196,5 +208,5 @@ def _raw(wire: Wire, fields: Sequence[Field]) -> bytes:
 
 
 def _key(key: tuple[int, int], size: int) -> bytes:
-    """What stands before the bytes of a field."""
+    """Return the bytes before the content of a field: its tag and size."""
     return varint_bytes(key[0] << 3 | key[1]) + varint_bytes(size)

@@ -1,4 +1,4 @@
-"""What a file is that was given as a network definition: text, binary, or something else altogether."""
+"""Finds out whether a file is a definition in text, a binary network, or something else."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _FIELD: Final = re.compile(rb"(?:\xef\xbb\xbf)?(?:\s++|#[^\n]*+)*+[A-Za-z_]\w*+\
 _FOREIGN_TEXT: Final = (b"<!", b"<html", b"version https://git-lfs", b"\x93numpy", b"pk\x03\x04", b"bzh")
 _UTF16: Final = (b"\xff\xfe", b"\xfe\xff")
 _CONTROL: Final = re.compile(rb"[\x00-\x08\x0e-\x1f]")
-_BEHIND_NAME: Final = (b"\x12", b"\x1a", b"\xa2\x06")  # the tags of old layers, inputs and layers in a binary network
+_AFTER_NAME: Final = (b"\x12", b"\x1a", b"\xa2\x06")  # the tags of old layers, inputs and layers in a binary network
 
 
 def is_text(file: MappedFile) -> bool:
-    """Whether the file can only be meant as text format, sound or not.
+    """Return whether the file is text; the text may still be malformed.
 
     Raises:
         ParseError: The text is UTF-16.
@@ -38,23 +38,28 @@ def is_text(file: MappedFile) -> bool:
 
 
 def _is_name(head: bytes) -> bool:
-    """Whether it is a binary network's name that begins here: a line break is its tag, a letter can be its length."""
-    return head.startswith(b"\n") and head[2 + head[1] :].startswith(_BEHIND_NAME)
+    """Return whether the bytes start with the name of a binary network.
+
+    Its tag is a line break, and its length may be a letter, so that it looks like text.
+    """
+    return head.startswith(b"\n") and head[2 + head[1] :].startswith(_AFTER_NAME)
 
 
 def require_binary_network(file: MappedFile) -> None:
-    """Refuses a file that is not a binary NetParameter with layers.
+    """Raise an error unless the file is a binary NetParameter with layers.
 
     Raises:
-        ParseError: It says what the file is, and what to pass.
+        ParseError: The file is something else. The message says what it is and what to pass instead.
     """
     if is_hdf5(file.map):
-        raise ParseError(f"{file.path}: this is an HDF5 file, which holds weights and no definition; {INSTEAD}")
+        raise ParseError(f"{file.path}: this is an HDF5 file, which holds weights but no definition; {INSTEAD}")
     require_binary(file, instead=INSTEAD)
     try:
         fields = list(Wire(file.map).fields(0, len(file.map)))
     except WireError as error:
-        raise ParseError(f"{file.path}: this is neither text nor a whole .caffemodel: {error}; or {INSTEAD}") from None
+        raise ParseError(
+            f"{file.path}: this is neither text nor a complete .caffemodel: {error}; or {INSTEAD}"
+        ) from None
     kind = kind_of(fields)
     if kind is caffe_pb2.SolverState:
         raise ParseError(f"{file.path}: this is a solver state, which holds no definition; {INSTEAD}")

@@ -1,4 +1,4 @@
-"""The text of one file, and the places in it that messages point at."""
+"""The text of a file, with positions for messages."""
 
 from __future__ import annotations
 
@@ -16,10 +16,15 @@ _BYTE_ORDER_MARK = "\ufeff"
 
 
 class TextFile:
-    """Decoded text with its file name; offsets into `text` become positions on demand."""
+    """The decoded text of a file.
+
+    Attributes:
+        file: The path, as it was given.
+        text: The characters, without a byte order mark.
+    """
 
     def __init__(self, data: bytes, file: str) -> None:
-        """Decodes `data` as UTF-8; a byte that is not UTF-8 survives as a lone surrogate (see `repaired`)."""
+        """Decode `data` as UTF-8; a byte that is not UTF-8 becomes a lone surrogate (see `repaired`)."""
         self.file = file
         self.text = data.decode("utf-8", "surrogateescape").removeprefix(_BYTE_ORDER_MARK)
 
@@ -28,17 +33,17 @@ class TextFile:
         return [0, *(found.end() for found in _LINE_END.finditer(self.text))]
 
     def position(self, offset: int) -> Position:
-        """The line and column (in characters) of the character at `offset`."""
+        """Return the line and column of the character at `offset`; columns count characters."""
         line = bisect_right(self._line_starts, offset)
         return Position(self.file, line, offset - self._line_starts[line - 1] + 1)
 
     def error(self, offset: int, what: str) -> ParseError:
-        """An error to raise; `what` says what is wrong and how to mend it."""
+        """Return an error to raise; `what` says what is wrong and how to mend it."""
         return ParseError(f"{self.position(offset)}: {what}")
 
 
 def repaired(text: str) -> str:
-    """`text` without lone surrogates: where bytes were not UTF-8, the whole string is read as Latin-1 instead."""
+    """Return `text` without lone surrogates: if some bytes were not UTF-8, all of it is read as Latin-1 instead."""
     if text.isascii():
         return text
     data = text.encode("utf-8", "surrogateescape")

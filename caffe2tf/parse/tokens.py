@@ -1,4 +1,4 @@
-"""The words of protobuf text format: regular expressions, and the strings that take more than one."""
+"""Tokens of the protobuf text format."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ __all__ = ["CLOSERS", "NAME", "OPEN", "STATEMENT", "WORD", "Cursor", "Value"]
 
 CLOSERS = {"{": "}", "<": ">"}
 
-# One match per field: space and comments, then a name with an opening brace or a plain value; or a closing brace.
-# A name alone (lastindex NAME) means that something rarer follows. Every quantifier is possessive: matching is linear.
+# One match per field: space and comments, then either a name with an opening brace or a plain value, or a closing
+# brace. If only the name matches (lastindex is NAME), something rarer follows. Every quantifier is possessive, so that
+# matching takes linear time.
 STATEMENT = re.compile(
     r"""
     (?: [ \t\r\n\f\v,;]++ | \#[^\n]*+ )*+
@@ -20,7 +21,7 @@ STATEMENT = re.compile(
         ( [A-Za-z_]\w*+ | \[[A-Za-z_][\w./-]*+\] )              # 1 NAME
         (?: [ \t\r\n\f\v]*+ :?+ [ \t\r\n\f\v]*+ ([{<])          # 2 OPEN
           | [ \t\r\n\f\v]*+ : [ \t\r\n\f\v]*+
-            (?: "([^"\\\n]*+)" (?! [ \t\r\n\f\v]*+ ["'\#] )      # 3 a string that no other string can follow
+            (?: "([^"\\\n]*+)" (?! [ \t\r\n\f\v]*+ ["'\#] )      # 3 a string that is not followed by another
               | '([^'\\\n]*+)' (?! [ \t\r\n\f\v]*+ ["'\#] )      # 4
               | ([-+]?+[\w.][\w.+-]*+) (?! ["'] ) )             # 5 WORD
         )?+
@@ -41,7 +42,7 @@ _THEMSELVES = b"\\'\"?"
 
 
 class Value(NamedTuple):
-    """One scalar: its text without quotes, whether it was quoted, and where it stands in the source."""
+    """One scalar: its text without quotes, whether it was quoted, and its offsets in the text."""
 
     text: str
     quoted: bool
@@ -50,34 +51,34 @@ class Value(NamedTuple):
 
 
 class Cursor:
-    """A place in a source that moves forward word by word; every refusal is a ParseError with that place."""
+    """A place in a text that moves forward token by token. Its errors are `ParseError`s with that place."""
 
     def __init__(self, file: TextFile) -> None:
-        """Starts at the first character."""
+        """Start at the first character."""
         self.file = file
         self.text = file.text
         self.offset = 0
 
     def peek(self) -> str:
-        """The next character that is neither space nor comment; empty at the end."""
+        """Skip space and comments, and return the next character; "" at the end of the text."""
         found = _SPACE.match(self.text, self.offset)
         self.offset = found.end() if found else self.offset
         return self.text[self.offset : self.offset + 1]
 
     def take(self, character: str) -> bool:
-        """Steps over `character` where it comes next."""
+        """Skip `character` if it comes next, and return whether it does."""
         if self.peek() != character:
             return False
         self.offset += 1
         return True
 
     def skip_separator(self) -> None:
-        """Steps over the separators that may follow a field."""
+        """Skip the separators that may follow a field."""
         while self.peek() in (",", ";"):
             self.offset += 1
 
     def name(self) -> str:
-        """Takes a field's name."""
+        """Return the name of a field, and move behind it."""
         self.peek()
         found = _NAME.match(self.text, self.offset)
         if found is None:
@@ -86,7 +87,7 @@ class Cursor:
         return found[0]
 
     def value(self) -> Value:
-        """Takes a scalar: a word, a number, or one or more strings side by side."""
+        """Return a scalar, and move behind it: a word, a number, or one or more adjacent strings."""
         if self.peek() in ('"', "'"):
             return self._strings()
         found = _WORD.match(self.text, self.offset)
@@ -101,7 +102,7 @@ class Cursor:
         while self.peek() in ('"', "'"):
             found = _STRING.match(self.text, self.offset)
             if found is None:
-                raise self.file.error(self.offset, "this string does not end on its line; close the quote")
+                raise self.file.error(self.offset, "this string does not end on its line; add the closing quote")
             parts.append(self._unescaped(found[0][1:-1]))
             self.offset = end = found.end()
         return Value(text="".join(parts), quoted=True, start=start, end=end)
@@ -112,15 +113,17 @@ class Cursor:
         try:
             data = _ESCAPE.sub(_unescape, text.encode("utf-8", "surrogateescape"))
         except (ValueError, OverflowError):
-            raise self.file.error(self.offset, "this string has an escape that stands for no character") from None
+            raise self.file.error(
+                self.offset, "this string has an escape sequence that is not a character; correct it"
+            ) from None
         return data.decode("utf-8", "surrogateescape")
 
     def unexpected(self, wanted: str) -> Exception:
-        """The error for whatever stands at the cursor where `wanted` must stand."""
+        """Return the error for text at the cursor that is not `wanted`."""
         character = self.peek()
         if not character:
-            return self.file.error(self.offset, f"the file ends where {wanted} must stand; is it complete?")
-        return self.file.error(self.offset, f"{repaired(character)!r} stands where {wanted} must stand")
+            return self.file.error(self.offset, f"expected {wanted}, but the file ends here; is it complete?")
+        return self.file.error(self.offset, f"expected {wanted}, not {repaired(character)!r}")
 
 
 def _unescape(found: re.Match[bytes]) -> bytes:
@@ -131,5 +134,5 @@ def _unescape(found: re.Match[bytes]) -> bytes:
         return bytes([int(hexadecimal, 16)])
     if short or long:
         return chr(int(short or long, 16)).encode("utf-8")
-    # What is no escape stands for itself, backslash and all: paths written on Windows read as they look.
+    # An unknown escape is kept with its backslash, so that paths written on Windows stay as they are.
     return _LETTERS.get(letter, letter if letter in _THEMSELVES else found[0])

@@ -1,8 +1,10 @@
-"""The upgrades of a definition, in Caffe's order.
+"""Upgrades a definition to the modern form (V2), in the order of Caffe's own upgrades.
 
-1. V0 layers to V1 (`upgrade_v0`). 2. Transformation fields of V1 data layers into `transform_param`. 3. V1 layers
-to modern ones (`upgrade_v1`). 4. The network's `input` fields to one Input layer. 5. BatchNorm layers that declare
-three parameters: Caffe computes all three itself, so they learn and decay at rate 0.
+1. V0 layers become V1 layers (`upgrade_v0`).
+2. Transformation fields of V1 data layers move into `transform_param`.
+3. V1 layers become modern layers (`upgrade_v1`).
+4. The `input` fields of the network become one Input layer.
+5. BatchNorm layers with three `param` get rates of 0, because Caffe computes all three blobs itself.
 """
 
 from __future__ import annotations
@@ -29,7 +31,7 @@ _DIMS_PER_INPUT: Final = 4
 
 
 def upgrade(draft: Draft) -> Draft:
-    """The modern form of a definition; `problems` holds what Caffe refuses."""
+    """Return the modern form of a definition; its `problems` are what Caffe refuses."""
     for step in (upgrade_v0, _upgrade_transforms, upgrade_v1, _upgrade_inputs, _upgrade_batch_norm):
         draft = step(draft)
     return draft
@@ -41,7 +43,7 @@ def _upgrade_transforms(draft: Draft) -> Draft:
     for layer in draft.old:
         moved = _with_transform(layer)
         if moved is not layer:
-            what = "its transformation moved into `transform_param`"
+            what = "its transformation fields were moved into `transform_param`"
             notes.append(Diagnostic.note(what, layer=layer.name, where=layer.where))
         layers.append(moved)
     return replace(draft, old=tuple(layers), notes=(*draft.notes, *notes))
@@ -76,14 +78,14 @@ def _upgrade_inputs(draft: Draft) -> Draft:
     draft = replace(draft, header=bare)
     listed = ", ".join(map(repr, names))
     if not names:
-        return _noted(draft, "`input_shape` or `input_dim` stands without `input`; ignored, as Caffe ignores it")
+        return _noted(draft, "`input_shape` or `input_dim` without `input` is ignored, as in Caffe")
     if not (shapes or dims):
-        return _noted(draft, f"input {listed} has no `input_shape` and no `input_dim`; ignored, as Caffe ignores it")
+        return _noted(draft, f"input {listed} without `input_shape` or `input_dim` is ignored, as in Caffe")
     given = len(shapes) if shapes else len(dims) / _DIMS_PER_INPUT
     if given < len(names):
         have = f"{len(shapes)} of `input_shape`" if shapes else f"{len(dims)} of `input_dim`"
-        need = f"as many of `input_shape`, or {_DIMS_PER_INPUT} `input_dim` each"
-        what = f"{len(names)} of `input` need {need}; found {have}"
+        need = f"{len(names)} of `input_shape`, or {_DIMS_PER_INPUT * len(names)} of `input_dim`"
+        what = f"{len(names)} of `input` need {need}, not {have}"
         return replace(draft, problems=(*draft.problems, Diagnostic(message=what, where=draft.inputs)))
     message = caffe_pb2.LayerParameter(name="input", type="Input", top=names)
     for index in range(len(names)):
@@ -93,7 +95,7 @@ def _upgrade_inputs(draft: Draft) -> Draft:
     draft = replace(draft, layers=(ModernLayer(message=message, where=draft.inputs), *draft.layers))
     draft = _noted(draft, f"input {listed} became the top of an Input layer")
     if given > len(names):
-        draft = _noted(draft, "there are more input shapes than inputs; Caffe ignores the last ones, and so do we")
+        draft = _noted(draft, "there are more input shapes than inputs; the last ones are ignored, as in Caffe")
     return draft
 
 

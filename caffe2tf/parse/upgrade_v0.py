@@ -1,6 +1,6 @@
-"""Layers of 2013 (V0: ``layers { layer { ... } }``) to V1, by Caffe's rules.
+"""Upgrades V0 layers (2013: ``layers { layer { ... } }``) to V1, by Caffe's rules.
 
-A V0 layer has one flat list of parameters for all types; V1 has a block per type. A V0 layer of type ``padding``
+A V0 layer has one flat list of parameters for all types; V1 has a block for each type. A V0 layer of type ``padding``
 becomes the `pad` of the convolution or pooling that reads it.
 """
 
@@ -30,7 +30,7 @@ _WINDOWS: Final = {"window_data": "window_data_param"}
 _DATA: Final = {"data": "data_param"}
 _SOURCES: Final = {**_DATA, **_IMAGES, **_WINDOWS, "hdf5_data": "hdf5_data_param"}
 
-# V0 field -> (V1 field, V0 type -> V1 block). A field means nothing to the types that are not named.
+# V0 field -> (V1 field, V0 type -> V1 block). The field is ignored in all other types.
 _FIELDS: Final[Mapping[str, tuple[str, Mapping[str, str]]]] = {
     "num_output": ("num_output", _CONV_AND_DENSE),
     "biasterm": ("bias_term", _CONV_AND_DENSE),
@@ -59,7 +59,7 @@ _FIELDS: Final[Mapping[str, tuple[str, Mapping[str, str]]]] = {
     "det_context_pad": ("context_pad", _WINDOWS),
     "det_crop_mode": ("crop_mode", _WINDOWS),
 }
-# These go into transform_param whatever the type.
+# Fields that move into transform_param, in layers of every type.
 _TRANSFORM: Final = {"scale": "scale", "meanfile": "mean_file", "cropsize": "crop_size", "mirror": "mirror"}
 _SAME: Final = ("name", "blobs_lr", "weight_decay")
 _TYPES: Final = {"conv": "CONVOLUTION", "images": "IMAGE_DATA", "innerproduct": "INNER_PRODUCT", "pool": "POOLING"} | {
@@ -90,7 +90,7 @@ _TYPES: Final = {"conv": "CONVOLUTION", "images": "IMAGE_DATA", "innerproduct": 
 
 
 def upgrade_v0(draft: Draft) -> Draft:
-    """The draft with every V0 layer turned into V1; unchanged where there is none."""
+    """Return the draft with every V0 layer upgraded to V1."""
     count = sum(layer.message.HasField("layer") for layer in draft.old)
     if not count:
         return draft
@@ -112,7 +112,7 @@ def upgrade_v0(draft: Draft) -> Draft:
 def _fold_padding(
     layers: Sequence[OldLayer], inputs: Sequence[str]
 ) -> tuple[list[OldLayer], list[Diagnostic], list[Diagnostic]]:
-    """Removes padding layers and gives their `pad` and their bottom to what reads them."""
+    """Remove padding layers; the layers that read them get their `pad` and their bottom."""
     writer: dict[str, OldLayer | None] = dict.fromkeys(inputs)
     kept: list[OldLayer] = []
     notes: list[Diagnostic] = []
@@ -121,17 +121,17 @@ def _fold_padding(
         current = layer
         for index, bottom in enumerate(layer.message.bottom):
             if bottom not in writer:
-                what = f"it reads the blob {bottom!r}, which no input and no earlier layer makes"
+                what = f"bottom {bottom!r} is neither an input nor the top of an earlier layer; correct its name"
                 problems.append(Diagnostic(message=what, layer=layer.name, where=layer.where))
                 continue
-            source = writer[bottom]
-            if source is None or source.message.layer.type != "padding":
+            padding = writer[bottom]
+            if padding is None or padding.message.layer.type != "padding":
                 continue
-            if obstacle := _obstacle(source, layer):
+            if obstacle := _obstacle(padding, layer):
                 problems.append(Diagnostic(message=obstacle, layer=layer.name, where=layer.where))
                 continue
-            current = _padded(current, source, index)
-            note = f"padding layer {source.name!r} became the `pad` of this layer"
+            current = _padded(current, padding, index)
+            note = f"padding layer {padding.name!r} became the `pad` of this layer"
             notes.append(Diagnostic.note(note, layer=layer.name, where=layer.where))
         writer |= dict.fromkeys(layer.message.top, layer)
         if layer.message.layer.type != "padding":
@@ -139,32 +139,32 @@ def _fold_padding(
     return kept, notes, problems
 
 
-def _obstacle(source: OldLayer, layer: OldLayer) -> str:
-    """Why Caffe refuses to fold the padding layer `source` into `layer`; empty where it does not."""
+def _obstacle(padding: OldLayer, layer: OldLayer) -> str:
+    """Return why Caffe refuses to fold the layer `padding` into `layer`; "" if it does not."""
     kind = layer.message.layer.type
     if kind not in _CONV_AND_POOL:
-        return f"it reads the padding layer {source.name!r}, which type {kind!r} cannot; only conv and pool can"
+        return f"it reads the padding layer {padding.name!r}, but only types conv and pool can, not {kind!r}"
     if len(layer.message.bottom) != 1:
-        return f"it reads the padding layer {source.name!r} and must then have one bottom, but has more"
-    if (len(source.message.bottom), len(source.message.top)) != (1, 1):
-        return f"it reads the padding layer {source.name!r}, which must have exactly one bottom and one top"
+        return f"it reads the padding layer {padding.name!r}, so it must have one bottom only"
+    if (len(padding.message.bottom), len(padding.message.top)) != (1, 1):
+        return f"it reads the padding layer {padding.name!r}, which must have exactly one bottom and one top"
     return ""
 
 
-def _padded(layer: OldLayer, source: OldLayer, index: int) -> OldLayer:
+def _padded(layer: OldLayer, padding: OldLayer, index: int) -> OldLayer:
     message = caffe_pb2.V1LayerParameter()
     message.CopyFrom(layer.message)
-    message.layer.pad = source.message.layer.pad
-    message.bottom[index] = source.message.bottom[0]
+    message.layer.pad = padding.message.layer.pad
+    message.bottom[index] = padding.message.bottom[0]
     return replace(layer, message=message)
 
 
 def _upgraded(layer: OldLayer) -> tuple[OldLayer, list[Diagnostic]]:
-    """The V1 form, and a note for each field that Caffe ignores."""
+    """Return the V1 form of a V0 layer, and a note for each field that Caffe ignores."""
     old = layer.message.layer
     new = caffe_pb2.V1LayerParameter(bottom=layer.message.bottom, top=layer.message.top)
     what = [
-        f"`{field.name}` stands beside a V0 layer, where Caffe ignores it"
+        f"`{field.name}` next to a V0 layer is ignored, as in Caffe"
         for field, _ in layer.message.ListFields()
         if field.name not in ("layer", "bottom", "top", "blobs")
     ]
@@ -173,7 +173,7 @@ def _upgraded(layer: OldLayer) -> tuple[OldLayer, list[Diagnostic]]:
             continue
         target = _target(field.name, old.type)
         if target is None:
-            what.append(f"`{field.name}` means nothing to type {old.type!r} and is dropped")
+            what.append(f"`{field.name}` does not apply to type {old.type!r} and is ignored, as in Caffe")
         else:
             _assign(new, target, value)
     word = v1_type(old.type)
@@ -185,12 +185,12 @@ def _upgraded(layer: OldLayer) -> tuple[OldLayer, list[Diagnostic]]:
 
 
 def v1_type(word: str) -> str | None:
-    """The V1 name of a V0 layer type, as in ``CONVOLUTION`` for ``conv``; None for a word that is not Caffe's."""
+    """Return the V1 name of a V0 layer type: ``CONVOLUTION`` for ``conv``. None if it is not a type of Caffe."""
     return _TYPES.get(word)
 
 
 def _target(name: str, kind: str) -> tuple[str, ...] | None:
-    """Where a V0 field of a layer of type `kind` goes."""
+    """Return the path of the V1 field for a V0 field of a layer of type `kind`; None if Caffe ignores it."""
     if name in _SAME:
         return (name,)
     if name in _TRANSFORM:

@@ -1,4 +1,4 @@
-"""Layers of 2014 (V1: ``layers { type: CONVOLUTION }``) to the modern form, by Caffe's rules."""
+"""Upgrades V1 layers (2014: ``layers { type: CONVOLUTION }``) to the modern form, by Caffe's rules."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from caffe2tf.proto import caffe_pb2
 
 __all__ = ["modern_type", "upgrade_v1"]
 
-# Modern names that differ from the old word by more than case and underscores. The second half are words of
-# forks that never stood in Caffe's own schema.
+# Modern names that differ from the V1 name by more than case and underscores. Those after TANH are types of forks that
+# were never in Caffe's own schema.
 _TYPES: Final = {
     "NONE": "",
     "ABSVAL": "AbsVal",
@@ -58,13 +58,13 @@ _OWN: Final = frozenset(("type", "param", "blob_share_mode", "blobs_lr", "weight
 
 
 def upgrade_v1(draft: Draft) -> Draft:
-    """The draft with all layers modern, in file order; unchanged where they are."""
+    """Return the draft with all layers modern, in file order."""
     if not draft.old:
         return draft
     count = len(draft.old)
     notes = [Diagnostic.note(f"{count} layer{'s' * (count != 1)} written as `layers` (V1) became `layer`")]
     if draft.layers:
-        mixed = "the file mixes `layers` and `layer`, which Caffe refuses; all were kept, in file order"
+        mixed = "the file has both `layers` and `layer`, which Caffe refuses; all were kept, in file order"
         notes.append(Diagnostic.note(mixed))
     modern = []
     for old in draft.old:
@@ -84,11 +84,11 @@ def _upgraded(old: OldLayer) -> tuple[ModernLayer, list[Diagnostic]]:
     _set_params(new, message)
     word = old.word or next((str(x.value) for x in old.unknown if x.path == "type"), "")
     notes = []
-    if word == "ELTWISE_PRODUCT":  # of the Caffe from before its Eltwise could add, and of its forks
+    if word == "ELTWISE_PRODUCT":  # the type in old Caffe, before Eltwise could add, and in its forks
         new.eltwise_param.operation = caffe_pb2.EltwiseParameter.PROD
     if word:
         new.type = old.word or modern_type(word)
-        what = f"type {word} is not one of old Caffe's; read as {new.type!r}"
+        what = f"{word} is not a V1 type of Caffe; it is read as {new.type!r}"
         notes.append(Diagnostic.note(what, layer=message.name, where=old.where))
     elif message.HasField("type"):
         new.type = modern_type(caffe_pb2.V1LayerParameter.LayerType.Name(message.type))
@@ -97,15 +97,15 @@ def _upgraded(old: OldLayer) -> tuple[ModernLayer, list[Diagnostic]]:
 
 
 def modern_type(word: str) -> str:
-    """The modern name of a V1 layer type, as in ``InnerProduct`` for ``INNER_PRODUCT``."""
+    """Return the modern name of a V1 layer type: ``InnerProduct`` for ``INNER_PRODUCT``."""
     return _TYPES.get(word, "".join(part.capitalize() for part in word.split("_")))
 
 
 def _set_params(new: caffe_pb2.LayerParameter, old: caffe_pb2.V1LayerParameter) -> None:
-    """The four parallel lists of V1 become one list of ParamSpec."""
+    """Convert the four parallel lists of V1 to one list of ParamSpec."""
     count = max(len(old.param), len(old.blob_share_mode), len(old.blobs_lr), len(old.weight_decay))
     specs = [new.param.add() for _ in range(count)]
-    # Each list says something about its first entries only: to stop at the shorter one is meant.
+    # The lists may have different lengths: each one is about the first blobs of the layer.
     for spec, name in zip(specs, old.param, strict=False):
         spec.name = name
     for spec, mode in zip(specs, old.blob_share_mode, strict=False):
@@ -117,9 +117,9 @@ def _set_params(new: caffe_pb2.LayerParameter, old: caffe_pb2.V1LayerParameter) 
 
 
 def _taken_up(new: caffe_pb2.LayerParameter, unknown: Iterable[UnknownField]) -> tuple[UnknownField, ...]:
-    """Fields that V1 lacks but the modern layer has move into `new`; returns what is still unknown.
+    """Parse fields that V1 lacks but the modern layer has into `new`, and return those that stay unknown.
 
-    Forks of 2014 had such blocks in V1 under the names that they carry in the modern schema.
+    Forks of 2014 had such blocks in V1, under their names in the modern schema.
     """
     rest: list[UnknownField] = []
     for field in unknown:
@@ -130,7 +130,7 @@ def _taken_up(new: caffe_pb2.LayerParameter, unknown: Iterable[UnknownField]) ->
         part = caffe_pb2.LayerParameter()
         try:
             parsed = parse_into(part, TextFile(field.text.encode(), field.where.file))
-        except ParseError:  # the fork meant something else by this name
+        except ParseError:  # the fork used this name for something else
             rest.append(field)
             continue
         new.MergeFrom(part)

@@ -1,4 +1,4 @@
-"""The one door to trained weights, in any form that Caffe writes."""
+"""Opens trained weights, in any form that Caffe writes."""
 
 from __future__ import annotations
 
@@ -28,15 +28,18 @@ _INSTEAD: Final = "pass the trained weights (.caffemodel or .caffemodel.h5)"
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class TrainedWeights:
-    """Trained weights, by layer; a context manager, because it keeps the files open.
+    """Trained blobs by layer, from one or several files.
+
+    It keeps the files open: use it as a context manager, or call `close`.
+
 
     Attributes:
         files: The files, in the order given.
-        layers: Layer name to blobs; layers without blobs are left out. Where a name comes twice, in one file or in
-            several, the last that has blobs counts, as when Caffe loads one after another.
-        types: Layer name to Caffe type, in its modern spelling; "" where the file does not tell. Also holds the
-            layers without blobs.
-        loads: Every layer with blobs, in the order in which Caffe would load them, one file after the other.
+        layers: The blobs of each layer that has blobs, by layer name. If a name occurs several times, in one file or
+            in several, the last layer with blobs counts, as when Caffe loads one file after the other.
+        types: Caffe's modern name of the type of each layer, by layer name, including layers without blobs; "" if
+            the file does not say.
+        loads: Every layer with blobs, in the order in which Caffe would load them.
     """
 
     files: tuple[Path, ...]
@@ -46,7 +49,7 @@ class TrainedWeights:
     resources: ExitStack = field(repr=False)
 
     def close(self) -> None:
-        """Close the files; arrays that are still in use keep their part of them until they go."""
+        """Close the files. Arrays that are still in use stay valid."""
         self.resources.close()
 
     def __enter__(self) -> TrainedWeights:
@@ -61,14 +64,21 @@ class TrainedWeights:
 def open_weights(path: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> TrainedWeights:
     """Open trained weights.
 
-    Only the structure is read; the values stay in the mapped files until they are used.
+    Only the structure is read; the values stay in the memory-mapped files until they are used.
 
     Args:
-        path: A .caffemodel or .caffemodel.h5, several of them, or a string that lists several with commas between,
-            as Caffe's own tools take them.
+        path: A .caffemodel or .caffemodel.h5, several of them, or a string that lists several, separated by commas,
+            as for Caffe's own tools.
+
+    Returns:
+        The weights, to be used as a context manager::
+
+            with open_weights("bvlc_alexnet.caffemodel") as weights:
+                kernel, bias = weights.layers["conv1"]
+                kernel.array()  # (96, 3, 11, 11) float32
 
     Raises:
-        ParseError: A file cannot be read, is not trained weights (the message says what to pass), or is damaged.
+        ParseError: A file cannot be read, does not hold trained weights (the message says what to pass), or is damaged.
         UsageError: No file is named.
     """
     files = _files(path)
@@ -101,7 +111,7 @@ def _files(path: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> t
         elif os.fspath(item):
             files.append(Path(item))
     if not files:
-        raise UsageError(f"no file of weights is named; {_INSTEAD}")
+        raise UsageError(f"no weight file is named; {_INSTEAD}")
     return tuple(files)
 
 

@@ -1,8 +1,8 @@
-"""The protobuf wire format, as far as finding things in a message without reading it.
+"""A walker of the protobuf wire format, to find fields in a message without parsing it.
 
 A trained network is a few kilobytes of structure around hundreds of megabytes of numbers. `Wire` walks the structure
-and steps over the numbers; the messages of `caffe_pb2` then parse what is small. Which field is which is asked of the
-descriptors of those messages, so that the schema is written down once.
+and skips the numbers; the message classes of `caffe_pb2` then parse the small parts. Field numbers come from the
+descriptors of these classes, so that the schema exists only once.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ FIXED64: Final = 1
 DELIMITED: Final = 2
 FIXED32: Final = 5
 
-_MEND: Final = "the file is damaged or was cut short: copy or download it again"
+_MEND: Final = "the file is damaged or incomplete; copy or download it again"
 
 _FIXED_SIZE: Final = {FIXED64: 8, FIXED32: 4}
 _WIRE_TYPE: Final = {
@@ -58,21 +58,26 @@ _WIRE_TYPE: Final = {
     FieldDescriptor.TYPE_STRING: DELIMITED,
     FieldDescriptor.TYPE_BYTES: DELIMITED,
     FieldDescriptor.TYPE_MESSAGE: DELIMITED,
-}  # every other type is a varint
-# Bounds that no Caffe file comes near; without them a crafted file could cost minutes or gigabytes.
+}  # all other types are varints
+# Limits far above any Caffe file. Without them, a crafted file could cost minutes or gigabytes.
 _FIELD_LIMIT: Final = 500_000
 _HEADER_LIMIT: Final = 64 << 20
 
 
 NOT_UTF8: Final = "text that is not UTF-8"
 UNSET_PYTHON: Final = (
-    "protobuf's implementation in Python reads no other: unset PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION, or install "
+    "protobuf's implementation in Python reads only UTF-8; unset PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION, or install "
     "protobuf with its compiled part"
 )
 
 
 class WireError(ParseError):
-    """Bytes that are not a message; `offset` is the place in the file, `clipped` the field that overruns its end."""
+    """The bytes are not a message.
+
+    Attributes:
+        offset: The place in the file, in bytes.
+        clipped: The field that extends beyond the end of its message, if that is what is wrong.
+    """
 
     def __init__(self, what: str, offset: int, clipped: Field | None = None, *, mend: str = _MEND) -> None:
         self.offset = offset
@@ -83,8 +88,8 @@ class WireError(ParseError):
 class Field(NamedTuple):
     """One field of a message, or a run of ``elements`` fixed-size fields that repeat the same tag.
 
-    All offsets are bytes from the start of the buffer. The payload of a run starts at ``start`` and repeats every
-    ``step`` bytes; ``stop`` is the end of the last one.
+    All offsets are bytes from the start of the buffer. The payloads of a run start at ``start`` and are ``step`` bytes
+    apart; ``stop`` is the end of the last one.
     """
 
     number: int
@@ -97,7 +102,7 @@ class Field(NamedTuple):
 
 
 class Wire:
-    """Walks messages in a buffer; one object per file, because it also bounds how much walking a file may cost."""
+    """Walks the messages in a buffer. Use one object per file: it limits the number of fields that are walked."""
 
     __slots__ = ("_fields_left", "buffer")
 
@@ -106,19 +111,19 @@ class Wire:
         self._fields_left = field_limit
 
     def fields(self, start: int, stop: int) -> Iterator[Field]:
-        """The fields of the message at bytes [start, stop), in order; raises WireError at the first bad one."""
+        """Yield the fields of the message at bytes [start, stop), in order; raise WireError at the first bad one."""
         at = start
         while at < stop:
             self._fields_left -= 1
             if self._fields_left < 0:
-                raise WireError("more fields than any Caffe file holds", at)
+                raise WireError("it has more fields than any Caffe file", at)
             field = self._field(at, stop)
             yield field
             at = field.stop
 
     def varint(self, at: int, stop: int) -> tuple[int, int]:
-        """The varint at ``at`` (64 bits) and the offset behind it; raises WireError where it is cut or too long."""
-        if at < stop and (value := self.buffer[at]) < 0x80:  # nearly all of them are one byte
+        """Return the varint (64 bits) at ``at`` and its end; raise WireError if it is cut off or too long."""
+        if at < stop and (value := self.buffer[at]) < 0x80:  # nearly all varints are one byte
             return value, at + 1
         value = shift = 0
         for i in range(at, min(at + 10, stop)):
@@ -129,7 +134,7 @@ class Wire:
             shift += 7
         if stop - at >= 10:
             raise WireError("a number of more than 10 bytes", at)
-        raise WireError("a number that is cut short", at)
+        raise WireError("a number that is cut off", at)
 
     def _field(self, at: int, stop: int) -> Field:
         key, start = self.varint(at, stop)
@@ -156,9 +161,10 @@ class Wire:
         return Field(number, wire, at, start, start + size + (count - 1) * step, count, step)
 
     def _repeats(self, key: bytes, at: int, stop: int, size: int) -> int:
-        """How often ``key`` and ``size`` bytes follow one another from ``at`` on.
+        """Return how many fields with the tag ``key`` and ``size`` bytes follow each other from ``at`` on.
 
-        Unpacked arrays are such runs, of millions: NumPy compares them in bulk, in pieces to bound the memory.
+        Unpacked arrays are runs of millions of such fields. NumPy compares the tags in bulk, in pieces that limit the
+        memory.
         """
         step = len(key) + size
         most = (stop - at) // step
@@ -176,13 +182,13 @@ class Wire:
 
 
 def tag(message: type[Message], name: str) -> tuple[int, int]:
-    """The number and wire type of a field, from the schema; an array of numbers counts as unpacked."""
+    """Return the number and wire type of a field of the schema; arrays of numbers count as unpacked."""
     field = message.DESCRIPTOR.fields_by_name[name]
     return field.number, wire_type(field.type)
 
 
 def wire_type(declared: int) -> int:
-    """The wire type of a type that a schema declares; an array of numbers counts as unpacked."""
+    """Return the wire type of a declared type; arrays of numbers count as unpacked."""
     return _WIRE_TYPE.get(declared, VARINT)
 
 
@@ -195,23 +201,23 @@ LAYERS_INSIDE: Final[dict[type[Message], dict[tuple[int, int], type[Message]]]] 
     caffe_pb2.V1LayerParameter: {tag(caffe_pb2.V1LayerParameter, "layer"): caffe_pb2.V0LayerParameter},
     caffe_pb2.V0LayerParameter: {},
 }
-"""Where each message that may hold blobs, itself or further in, has layers: key of the field to what it holds."""
+"""For each message type that holds blobs, directly or in layers: its fields that hold layers, and their types."""
 
 
 def parse(message: type[AnyMessage], wire: Wire, fields: list[Field]) -> AnyMessage:
-    """A message made of some fields of a file only, e.g. the name and the type of a layer but not its blobs.
+    """Parse a message from some of its fields, such as the name and type of a layer without its blobs.
 
     Args:
-        message: What the fields belong to.
+        message: The type of the message.
         wire: The file.
-        fields: The fields to parse, in file order; fields that come twice merge as protobuf merges them.
+        fields: The fields to parse, in file order. Repeated occurrences merge by protobuf's rules.
 
     Raises:
         WireError: The fields are too large or malformed.
     """
     size = sum(f.stop - f.tag for f in fields)
     if size > _HEADER_LIMIT:
-        raise WireError(f"{size} bytes of structure, more than any Caffe file holds", fields[0].tag)
+        raise WireError(f"{size} bytes of structure, more than in any Caffe file", fields[0].tag)
     try:
         return message.FromString(b"".join(wire.buffer[f.tag : f.stop] for f in fields))
     except UnicodeDecodeError:
@@ -221,12 +227,12 @@ def parse(message: type[AnyMessage], wire: Wire, fields: list[Field]) -> AnyMess
 
 
 def structure(buffer: bytes | mmap.mmap) -> bytes:
-    """The bytes of a NetParameter without the blobs of its layers, of any age (V0, V1, V2).
+    """Return the bytes of a NetParameter of any age (V0, V1, V2) without the blobs of its layers.
 
-    Everything else is kept as it stands, in order, also what the schema does not know.
+    Everything else is kept, in order, including unknown fields.
 
     Raises:
-        WireError: The bytes are not a message. It does not name the file, which is not known here.
+        WireError: The bytes are not a message. The message of the error does not contain the name of the file.
     """
     return bytes(_without_blobs(Wire(buffer), caffe_pb2.NetParameter, 0, len(buffer)))
 
@@ -242,13 +248,13 @@ def _without_blobs(wire: Wire, message: type[Message], start: int, stop: int) ->
             out += varint_bytes(field.number << 3 | field.wire) + varint_bytes(len(layer)) + layer
         elif key != blobs:
             if len(out) + field.stop - field.tag > _HEADER_LIMIT:
-                raise WireError("more bytes beside the weights than any Caffe file holds", field.tag)
+                raise WireError("it has more bytes besides the weights than any Caffe file", field.tag)
             out += wire.buffer[field.tag : field.stop]
     return out
 
 
 def varint_bytes(value: int) -> bytes:
-    """A number of 0 or more as a varint."""
+    """Return a number of 0 or more as a varint."""
     out = bytearray()
     while value > 0x7F:
         out.append(value & 0x7F | 0x80)

@@ -1,4 +1,4 @@
-"""A definition as modern text, for people to read and for Caffe to load."""
+"""Writes a definition as modern text, for people to read and for Caffe to load."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ __all__ = ["format_prototxt", "write_prototxt"]
 
 _ESCAPES: Final = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 _ESCAPED: Final = re.compile(r'[\\"\x00-\x1f\x7f]')
-_FLOAT_DIGITS: Final = range(6, 10)  # nine are always enough for 32 bits
+_FLOAT_DIGITS: Final = range(6, 10)  # nine digits are always enough for 32 bits
 _Below = Mapping[tuple[str, ...], Sequence[UnknownField]]
 
 
 def write_prototxt(network: NetworkDefinition | Message, path: str | PathLike[str]) -> None:
-    """Writes `format_prototxt(network)` to `path`, whole or not at all.
+    """Write `format_prototxt(network)` to a file. The write is atomic.
 
     Raises:
         OutputError: The file cannot be written.
@@ -34,10 +34,11 @@ def write_prototxt(network: NetworkDefinition | Message, path: str | PathLike[st
 
 
 def format_prototxt(network: NetworkDefinition | Message) -> str:
-    """The text form: two spaces per level, fields by number, unknown fields at the end of the block they stood in.
+    """Return a network as text.
 
-    The same network gives the same text. Read again it gives the same network; of what came from a binary file and
-    has neither a name nor a text form, a comment remains.
+    Levels are indented by two spaces, and fields are in the order of their numbers. Unknown fields are at the end of
+    their block; those of a binary file, which have no name, become comments. The same network gives the same text, and
+    the text gives the same network when it is read again.
     """
     if isinstance(network, Message):
         return _joined(_body(network, "", {}))
@@ -52,17 +53,17 @@ def _joined(lines: Iterable[str]) -> str:
 
 
 def _grouped(unknown: Iterable[UnknownField]) -> _Below:
-    """Unknown fields by the path of the block that they stand in."""
+    """Return the unknown fields by the path of the block that they are in."""
     below: defaultdict[tuple[str, ...], list[UnknownField]] = defaultdict(list)
     for field in unknown:
-        # The last name may itself hold dots, as in `[some.extension]`; those before it never do.
+        # The last name may contain dots, as in `[some.extension]`; the names before it never do.
         block = re.match(r"(?:[A-Za-z_]\w*(?:\[\d+\])?\.)*", field.path)
         below[tuple(block[0].split(".")[:-1]) if block else ()].append(field)
     return below
 
 
 def _body(message: Message, indent: str, unknown: _Below) -> Iterator[str]:
-    """The fields of one message, line by line."""
+    """Yield the fields of one message, line by line."""
     for field, value in message.ListFields():
         for index, item in enumerate(value if is_repeated(field) else [value]):
             if field.message_type is None:
@@ -92,7 +93,7 @@ def _scalar(field: FieldDescriptor, value: Any) -> str:  # noqa: ANN401 - whatev
 
 
 def _float(value: float, *, single: bool) -> str:
-    """The shortest decimal that reads back as the same 32 (or 64) bits."""
+    """Return the shortest decimal that reads back as the same 32 (or 64) bits."""
     text = repr(value)
     if single and value - value == 0:  # finite
         bits = struct.pack("f", value)

@@ -131,7 +131,7 @@ def test_a_file_that_cannot_be_read(name: str, tmp_path: Path) -> None:
     ("name", "said"),
     [
         ("gone.npy", "no such file"),
-        ("folder.npy", "this is a directory, and the weight file must be a file; in it are inside.h5"),
+        ("folder.npy", "this is a directory, but the weight file must be a file; it contains inside.h5"),
         ("pipe.npy", "not a regular file"),
         ("text.txt", r"weights are read from files whose names end in \.npy, \.h5, \.hdf5, \.npz"),
         ("none", "weights are read from files whose names end in"),

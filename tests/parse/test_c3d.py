@@ -61,5 +61,5 @@ def test_weights_of_five_axes(tmp_path: Path, rng: np.random.Generator) -> None:
 def test_values_that_do_not_fill_their_shape(tmp_path: Path) -> None:
     weights = tmp_path / "net.caffemodel"
     weights.write_bytes(field(1, b"net") + layer("fc", 14, blob(np.ones(7), (1, 1, 1, 2, 4))))
-    with pytest.raises(ParseError, match="layer 'fc', blob 0: it holds 7 values, and its shape 1x1x1x2x4 takes 8"):
+    with pytest.raises(ParseError, match="layer 'fc', blob 0: it holds 7 values, but its shape 1x1x1x2x4 needs 8"):
         open_weights(weights)

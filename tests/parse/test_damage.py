@@ -72,9 +72,9 @@ def small_net() -> bytes:
 @pytest.mark.parametrize(
     ("blob", "wanted"),
     [
-        (shaped(2, 3, values=5), "it holds 5 values, and its shape 2x3 takes 6"),
-        (shaped(2, 3), "it holds 0 values, and its shape 2x3 takes 6"),
-        (b"", "it holds 0 values, and its shape (scalar) takes 1"),
+        (shaped(2, 3, values=5), "it holds 5 values, but its shape 2x3 needs 6"),
+        (shaped(2, 3), "it holds 0 values, but its shape 2x3 needs 6"),
+        (b"", "it holds 0 values, but its shape (scalar) needs 1"),
         (shaped(2, -3, values=6), "the extent -3 of its shape is negative"),
         (b"\x08\x02\x10\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", "the extent -1 of its shape is negative"),
         (shaped(65536, 65536), "65536x65536 is larger than Caffe allows"),
@@ -99,20 +99,20 @@ def test_names_layer_and_blob_and_byte(tmp_path: Path, blob: bytes, wanted: str)
 
 def test_values_in_the_form_of_another_caffe(tmp_path: Path) -> None:
     text = message(tmp_path, layer_with(shaped(2, 3) + b"\x50\x02" + field(15, bytes(12))))
-    assert "fields that no known Caffe has (15)" in text
+    assert "unknown fields (15) may hold them" in text
     assert text.endswith("save the network again with the Caffe that wrote it, as float32")
 
 
 @pytest.mark.parametrize(
     ("blob", "wanted"),
     [
-        (b"\x50\x02" + field(12, bytes(11)), "11 bytes of raw values (raw_data), where 6 values of 2 bytes belong"),
-        (b"\x50\x01" + field(12, bytes(12)), "12 bytes of raw values (raw_data), where 6 values of 4 bytes belong"),
-        (b"\x50\x00" + field(12, b""), "0 bytes of raw values (raw_data), where 6 values of 8 bytes belong"),
-        (b"\x50\x03" + field(12, bytes(24)), "raw values (raw_data) of type INT, in which no layer computes"),
+        (b"\x50\x02" + field(12, bytes(11)), "11 bytes of raw values (raw_data), not 6 values of 2 bytes"),
+        (b"\x50\x01" + field(12, bytes(12)), "12 bytes of raw values (raw_data), not 6 values of 4 bytes"),
+        (b"\x50\x00" + field(12, b""), "0 bytes of raw values (raw_data), not 6 values of 8 bytes"),
+        (b"\x50\x03" + field(12, bytes(24)), "raw values (raw_data) of type INT, which no layer uses"),
         (b"\x50\x63" + field(12, bytes(24)), "raw values (raw_data) of no known type"),
         (field(12, bytes(24)), "raw values (raw_data) of no known type (raw_data_type)"),
-        (b"\x50\x01" + field(5, bytes(8)) + field(12, bytes(24)), "it holds 2 values, and its shape 2x3 takes 6"),
+        (b"\x50\x01" + field(5, bytes(8)) + field(12, bytes(24)), "it holds 2 values, but its shape 2x3 needs 6"),
     ],
 )
 def test_raw_values_that_cannot_be(tmp_path: Path, blob: bytes, wanted: str) -> None:
@@ -228,7 +228,7 @@ def test_a_giant_shape_allocates_nothing(tmp_path: Path) -> None:
     path = tmp_path / "net.caffemodel"
     path.write_bytes(layer_with(shaped(2**31 - 1)))
     tracemalloc.start()
-    with pytest.raises(ParseError, match="takes 2147483647"):
+    with pytest.raises(ParseError, match="needs 2147483647"):
         open_weights(path)
     assert tracemalloc.get_traced_memory()[1] < 100_000
     tracemalloc.stop()
@@ -236,7 +236,7 @@ def test_a_giant_shape_allocates_nothing(tmp_path: Path) -> None:
 
 FOREIGN: dict[str, tuple[bytes | Message, str]] = {
     "solver state": (STATE(iter=9, learned_net="x/net_iter_9.caffemodel"), "they say 'x/net_iter_9.caffemodel'"),
-    "solver state, nameless": (STATE(iter=9, history=[BLOB(num=1)]), "the .caffemodel saved beside it"),
+    "solver state, nameless": (STATE(iter=9, history=[BLOB(num=1)]), "the .caffemodel that was saved with it"),
     "mean": (BLOB(num=1, channels=3, height=2, width=2, data=[-1.5] * 12), "a single blob, such as a mean image"),
     "mean, modern": (shaped(3, 2, values=6), "a single blob, such as a mean image"),
     "no layers": (NET(name="net", input=["data"], input_dim=[1, 3, 2, 2]), "it holds no layers"),
@@ -264,7 +264,7 @@ def test_says_what_another_file_is(tmp_path: Path, kind: str) -> None:
 def test_paths_that_are_no_files(tmp_path: Path) -> None:
     (tmp_path / "a.caffemodel").touch()
     for path, wanted in {
-        tmp_path: "this is a directory, and the trained weights must be a file; in it are a.caffemodel",
+        tmp_path: "this is a directory, but the trained weights must be a file; it contains a.caffemodel",
         tmp_path / "b.caffemodel": "no such file; check the path of the trained weights",
         tmp_path / "a.caffemodel" / "b": "cannot be read",
         Path("/dev/null"): "not a regular file",

@@ -52,15 +52,15 @@ def test_words(tmp_path: Path) -> None:
     definition = read(tmp_path, text)
     assert {x.name: x.type for x in definition.layers} == WORDS
     assert not any(x.unknown for x in definition.layers)
-    told = [(n.layer, n.message) for n in definition.notes if "is not one of old Caffe's" in n.message]
+    told = [(n.layer, n.message) for n in definition.notes if "is not a V1 type of Caffe" in n.message]
     assert len(told) == len(WORDS)
-    assert ("TOPK", "type TOPK is not one of old Caffe's; read as 'TopK'") in told
+    assert ("TOPK", "TOPK is not a V1 type of Caffe; it is read as 'TopK'") in told
 
 
 def test_words_of_caffe_itself_are_not_told(tmp_path: Path) -> None:
     definition = read(tmp_path, 'layers { name: "x" type: CONVOLUTION }\nlayers { name: "y" type: ELTWISE }')
     assert [x.type for x in definition.layers] == ["Convolution", "Eltwise"]
-    assert not any("is not one of" in str(n) for n in definition.notes)
+    assert not any("is not a V1 type" in str(n) for n in definition.notes)
 
 
 def test_parameters_go_along(tmp_path: Path) -> None:

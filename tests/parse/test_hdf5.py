@@ -148,16 +148,25 @@ def test_together_with_a_binary_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("fill", "wanted"),
     [
-        (lambda d: d.create_dataset("c/weight", data=W), "layer 'c', blob weight: Caffe numbers the blobs"),
-        (lambda d: d.create_dataset("c/00", data=W), "layer 'c', blob 00: Caffe numbers the blobs"),
-        (lambda d: d.create_dataset("c/999999999", data=W), "blob 999999999: Caffe numbers the blobs"),
+        (
+            lambda d: d.create_dataset("c/weight", data=W),
+            "layer 'c', blob weight: the datasets of a layer must be named",
+        ),
+        (
+            lambda d: d.create_dataset("c/00", data=W),
+            "layer 'c', blob 00: the datasets of a layer must be named",
+        ),
+        (
+            lambda d: d.create_dataset("c/999999999", data=W),
+            "999999999: the datasets of a layer must be named 0, 1, 2",
+        ),
         (lambda d: d.create_dataset("c/0", data=b"text"), "not numbers"),
         (lambda d: d.create_dataset("c/0", data=h5py.Empty("f4")), "not numbers"),
         (lambda d: d.create_dataset("c/0", (2**16, 2**16), "f4"), "larger than Caffe allows"),
-        (lambda d: d.create_dataset("c/0", (2**15, 2**15), "f4", chunks=(8, 8)), "the file does not hold them"),
-        (lambda d: d.create_dataset("c/0", (2**15, 2**15), "f4"), "the file does not hold them"),
+        (lambda d: d.create_dataset("c/0", (2**15, 2**15), "f4", chunks=(8, 8)), "the file stores fewer"),
+        (lambda d: d.create_dataset("c/0", (2**15, 2**15), "f4"), "the file stores fewer"),
         (lambda d: d.__setitem__("c", h5py.SoftLink("/nowhere")), "HDF5 cannot read this"),
-        (lambda d: d.__setitem__("loop", d), "more groups, or deeper ones"),
+        (lambda d: d.__setitem__("loop", d), "its groups are more, or nested deeper"),
     ],
 )
 def test_refuses_what_caffe_would_not_write(tmp_path: Path, fill: Callable[[h5py.Group], object], wanted: str) -> None:
@@ -171,8 +180,8 @@ def test_refuses_what_caffe_would_not_write(tmp_path: Path, fill: Callable[[h5py
 def test_says_what_another_hdf5_file_is(tmp_path: Path) -> None:
     path = tmp_path / "given.h5"
     for fill, wanted in {
-        "solver": "the weights are in the file it names, 'x_iter_9.caffemodel.h5': pass that",
-        "input": "this is a file of input data (HDF5Data), not of weights",
+        "solver": "pass the file that it names, 'x_iter_9.caffemodel.h5'",
+        "input": "this file holds input data (HDF5Data), not weights",
         "keras": "this holds Keras weights, not Caffe's",
         "none": "has no group `data`",
     }.items():

@@ -59,10 +59,10 @@ def test_what_cannot_be_mapped(tmp_path: Path, kind: str, said: str) -> None:
 def test_a_directory_names_what_may_be_meant(tmp_path: Path) -> None:
     folder = tmp_path / "models"
     folder.mkdir()
-    assert refusal(folder) == f"{folder}: this is a directory, and the trained weights must be a file"
+    assert refusal(folder) == f"{folder}: this is a directory, but the trained weights must be a file"
     for name in ("f.h5", "a.caffemodel", "b.caffemodel", "c.h5", "d.h5", "e.h5", "z.txt"):
         (folder / name).touch()
-    assert refusal(folder).endswith("must be a file; in it are a.caffemodel, b.caffemodel, c.h5, d.h5, e.h5")
+    assert refusal(folder).endswith("must be a file; it contains a.caffemodel, b.caffemodel, c.h5, d.h5, e.h5")
 
 
 @pytest.mark.parametrize("offset", [0, 512, 1024, 2048])
@@ -76,7 +76,7 @@ def test_hdf5_is_known_behind_a_user_block(offset: int) -> None:
     ("data", "said"),
     [
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "a Git LFS pointer, not the file itself"),
-        (b"\r\n <!DOCTYPE html><title>404</title>\x00", "a web page, probably what a failed download left"),
+        (b"\r\n <!DOCTYPE html><title>404</title>\x00", "a web page, probably left by a failed download"),
         (b"<HTML>\x01", "a web page"),
         (b"\x93NUMPY\x01\x00", "a NumPy array"),
         (b"PK\x03\x04\x14\x00", "a zip archive (.npz, .keras, .pth and .zip are)"),

@@ -70,7 +70,7 @@ def test_reads_what_caffe_wrote(digits: Path) -> None:
         (b"", "the file is empty; copy or download the mean image again"),
         (modern((24,)), "a mean image is channels x height x width, and this blob is 24"),
         (BLOB(num=1, channels=0, height=3, width=4), "this blob is 0x3x4"),
-        (BLOB(num=1, channels=3, height=3, width=4, data=[1.0]), "it holds 1 values, and its shape 1x3x3x4 takes 36"),
+        (BLOB(num=1, channels=3, height=3, width=4, data=[1.0]), "it holds 1 values, but its shape 1x3x3x4 needs 36"),
     ],
 )
 def test_refuses_what_is_no_mean(tmp_path: Path, content: bytes | BLOB, wanted: str) -> None:

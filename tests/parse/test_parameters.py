@@ -58,7 +58,7 @@ def test_unknown_fields_of_known_blocks(layer: LayerDefinition) -> None:
 
 def test_what_is_not_given(layer: LayerDefinition) -> None:
     mine = layer.extra.block("mine_param")
-    with pytest.raises(LayerError, match=r"mine_param\.depth is required, and not given"):
+    with pytest.raises(LayerError, match=r"mine_param\.depth is required; add it"):
         _ = mine.depth
     assert not hasattr(mine, "depth")
     assert mine.get("depth", 5) == 5
@@ -144,7 +144,7 @@ def test_a_whole_number(layer: LayerDefinition, odd: Parameters) -> None:
     ):
         with pytest.raises(LayerError, match=f"odd_param.{name} must be one whole number, not {shown}"):
             odd.whole_number(name, 1)
-    with pytest.raises(LayerError, match=r"mine_param\.depth is required, and not given"):
+    with pytest.raises(LayerError, match=r"mine_param\.depth is required; add it"):
         mine.whole_number("depth")
 
 

@@ -110,13 +110,13 @@ REFUSED = [
     ("relu_param {}\n  relu_param {}", "2:14", "twice"),
     ("name 'a'", "1:6", "`:`"),
     ("name:", "1:6", "ends"),
-    ("name: 'a\nb'", "1:7", "close the quote"),
+    ("name: 'a\nb'", "1:7", "add the closing quote"),
     ("name: '\\ud800'", "1:7", "escape"),
     ("relu_param", "1:11", "ends"),
     ("relu_param: 3", "1:13", "block"),
     ("relu_param {", "1:12", "never closed"),
     ("relu_param { >", "1:14", "'}'"),
-    ("name: 'a' }", "1:11", "closes nothing"),
+    ("name: 'a' }", "1:11", "closes no block"),
     ("name { }", "1:6", "plain value"),
     ("name: ['a']", "1:7", "list"),
     ("bottom: ['a' 'b' 3", "1:18", "']'"),
@@ -151,7 +151,7 @@ def test_refuses_with_line_and_column(text: str, place: str, part: str) -> None:
 
 
 def test_quoted_type_in_an_old_layer_names_the_cure() -> None:
-    with pytest.raises(ParseError, match=r"1:16: .*belong into `layer`, not into `layers`"):
+    with pytest.raises(ParseError, match=r"1:16: .*belong in `layer`, not in `layers`"):
         parse("layers { type: 'Softmax' }", caffe_pb2.NetParameter())
 
 

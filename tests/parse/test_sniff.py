@@ -84,13 +84,13 @@ def test_binary_networks_of_each_age_pass(tmp_path: Path, net: Message) -> None:
 @pytest.mark.parametrize(
     ("data", "said"),
     [
-        (b"\x89HDF\r\n\x1a\n", "this is an HDF5 file, which holds weights and no definition"),
+        (b"\x89HDF\r\n\x1a\n", "this is an HDF5 file, which holds weights but no definition"),
         (caffe_pb2.SolverState(iter=3, learned_net="x"), "this is a solver state, which holds no definition"),
         (BLOB, "this is a single blob, such as a mean image"),
         (NET(name="net", input=["data"]), "this is not a Caffe network: it holds no layers"),
         (caffe_pb2.Datum(channels=3, label=7), "this is not a Caffe network"),
-        (NET(layer=[LAYER(name="a", blobs=[BLOB])]).SerializeToString()[:-3], "this is neither text nor a whole"),
-        (b"\x00" * 9, "this is neither text nor a whole .caffemodel"),
+        (NET(layer=[LAYER(name="a", blobs=[BLOB])]).SerializeToString()[:-3], "this is neither text nor a complete"),
+        (b"\x00" * 9, "this is neither text nor a complete .caffemodel"),
         (b"\x93NUMPY\x01\x00", "this is a NumPy array"),
     ],
 )

@@ -130,10 +130,10 @@ def test_v0_padding_layers_are_folded(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("layer", "part"),
     [
-        ('bottom: "pad1" layer { name: "x" type: "relu" }', "'relu' cannot"),
+        ('bottom: "pad1" layer { name: "x" type: "relu" }', "conv and pool can, not 'relu'"),
         ('bottom: "pad1" bottom: "in" layer { name: "x" type: "conv" }', "one bottom"),
         ('bottom: "nowhere" layer { name: "x" type: "relu" }', "'nowhere'"),
-        ('bottom: "pad1" top: "y" layer { name: "x" type: "padding" }', "'padding' cannot"),
+        ('bottom: "pad1" top: "y" layer { name: "x" type: "padding" }', "conv and pool can, not 'padding'"),
     ],
 )
 def test_v0_padding_that_caffe_refuses(tmp_path: Path, layer: str, part: str) -> None:
@@ -257,7 +257,7 @@ layers { name: "y" type: MY_OWN my_param { a: 1 } convolution_param { kernel_wob
         ("my_param", (("a", 1),)),
         ("convolution_param.kernel_wobble", 3),
     ]
-    assert any("type MY_OWN" in str(note) for note in definition.notes)
+    assert any("MY_OWN is not a V1 type" in str(note) for note in definition.notes)
 
 
 def test_v1_block_that_a_fork_used_otherwise_stays_unknown(tmp_path: Path) -> None:
@@ -270,7 +270,7 @@ def test_mixed_generations_keep_their_order_in_the_file(tmp_path: Path) -> None:
     text = "layer { name: 'a' type: 'X' }\nlayers { name: 'b' type: RELU }\nlayer { name: 'c' }"
     definition = read(tmp_path, text)
     assert [(x.name, x.where.line) for x in definition.layers] == [("a", 1), ("b", 2), ("c", 3)]
-    assert any("mixes" in str(note) for note in definition.notes)
+    assert any("both `layers` and `layer`" in str(note) for note in definition.notes)
 
 
 # --- inputs ---

@@ -302,7 +302,7 @@ def test_several_files(tmp_path: Path) -> None:
     assert open_weights(str(comma)).files == (comma,)
     nothing: list[str | list[str]] = ["", [], ","]
     for none in nothing:
-        with pytest.raises(UsageError, match="no file of weights"):
+        with pytest.raises(UsageError, match="no weight file"):
             open_weights(none)
 
 

@@ -52,8 +52,8 @@ def test_a_run_stops_at_another_tag_and_at_the_end_of_its_message() -> None:
     ("data", "message"),
     [
         (b"\x08" + b"\xff" * 10 + b"\x01", r"more than 10 bytes \(at byte 1\)"),
-        (b"\x08\x80", r"cut short \(at byte 1\)"),
-        (b"\x80", r"cut short \(at byte 0\)"),
+        (b"\x08\x80", r"cut off \(at byte 1\)"),
+        (b"\x80", r"cut off \(at byte 0\)"),
         (b"\x12\x05ab", r"field 2 declares 5 bytes where 2 are left \(at byte 0\)"),
         (b"\x12" + b"\xff" * 9 + b"\x01", r"declares 18446744073709551615 bytes"),
         (b"\x15\x00\x00", "takes 4 bytes where 2 are left"),
@@ -75,7 +75,7 @@ def test_says_what_is_malformed_and_where(data: bytes, message: str) -> None:
 def test_the_number_of_fields_is_bounded() -> None:
     data = b"\x08\x01" * 50
     assert len(list(Wire(data, field_limit=50).fields(0, 100))) == 50
-    with pytest.raises(WireError, match="more fields than any Caffe file holds"):
+    with pytest.raises(WireError, match="more fields than any Caffe file"):
         list(Wire(data, field_limit=49).fields(0, 100))
 
 

@@ -73,7 +73,7 @@ def test_one_that_reads_is_fed(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (indicator("batch_size: 3"), "continuation_indicator_param.time_step is required, and not given"),
+        (indicator("batch_size: 3"), "continuation_indicator_param.time_step is required; add it"),
         (indicator("time_step: 4 batch_size: -3"), "batch_size must be one whole number, 0 or more, not -3"),
         (indicator("time_step: 4.5 batch_size: 3"), "time_step must be one whole number, 1 or more, not 4.5"),
         (indicator("time_step: 4"), "state the shape of 'c'; give an array of that name in `inputs`"),
