@@ -113,7 +113,7 @@ def test_what_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None
     folder.mkdir()
     for target, why in (
         (folder, "is a directory"),
-        (tmp_path / "none" / "b.prototxt", "there is no folder"),
+        (tmp_path / "none" / "b.prototxt", "does not exist; create it first"),
         (tmp_path / "b\0.prototxt", "a null character"),
     ):
         with pytest.raises(OutputError, match=why):
