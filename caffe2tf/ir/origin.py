@@ -6,8 +6,8 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 from typing import Self, TypeAlias
 
+from caffe2tf.ir.array import Array
 from caffe2tf.ir.parameter import Member
-from caffe2tf.ir.weight import Array
 
 __all__ = ["Origin", "Recipe", "StridedView", "blobs_of", "origin_of_views"]
 

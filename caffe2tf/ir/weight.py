@@ -5,17 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
+
+from caffe2tf.ir.array import Array
 
 if TYPE_CHECKING:
     from caffe2tf.ir.origin import Origin
 
 __all__ = ["Array", "Releasable", "Weight"]
-
-Array = npt.NDArray[Any]
 
 
 class Releasable(Protocol):

@@ -6,11 +6,12 @@ import importlib
 from typing import TYPE_CHECKING
 
 from caffe2tf.parse.blobs import Blob
-from caffe2tf.parse.definition import LayerDefinition, NetworkDefinition, UnknownField
+from caffe2tf.parse.definition import LayerDefinition, NetworkDefinition
 from caffe2tf.parse.network import read_network
 from caffe2tf.parse.param_spec import ParamSpec, ShareMode
 from caffe2tf.parse.parameters import Parameters
 from caffe2tf.parse.state import NetState, Phase, StateRule
+from caffe2tf.parse.unknown_field import UnknownField
 from caffe2tf.parse.weights import TrainedWeights, open_weights
 
 if TYPE_CHECKING:

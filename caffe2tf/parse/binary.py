@@ -11,10 +11,10 @@ from google.protobuf.unknown_fields import UnknownFieldSet
 
 from caffe2tf.diagnostics import Position
 from caffe2tf.errors import ParseError
-from caffe2tf.parse.definition import UnknownField
 from caffe2tf.parse.descriptors import is_repeated
 from caffe2tf.parse.mapped import MappedFile
 from caffe2tf.parse.text_file import repaired
+from caffe2tf.parse.unknown_field import UnknownField
 from caffe2tf.parse.wire import NOT_UTF8, UNSET_PYTHON, WireError, structure
 from caffe2tf.proto import caffe_pb2
 

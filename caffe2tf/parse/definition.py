@@ -4,39 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Self, TypeAlias
+from typing import TYPE_CHECKING, Self
 
 from caffe2tf.diagnostics import Diagnostic, Position
 from caffe2tf.errors import NetworkError
 from caffe2tf.parse.param_spec import ParamSpec
-from caffe2tf.parse.parameters import Parameters, Scalar
+from caffe2tf.parse.parameters import Parameters
 from caffe2tf.parse.state import NetState, Phase, StateRule
+from caffe2tf.parse.unknown_field import UnknownField
 
 if TYPE_CHECKING:
     from caffe2tf.proto import caffe_pb2
 
-__all__ = ["LayerDefinition", "NetworkDefinition", "UnknownField", "UnknownValue"]
-
-UnknownValue: TypeAlias = "Scalar | tuple[tuple[str, UnknownValue], ...]"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UnknownField:
-    """A field, or a value of an enum, that the schema does not know.
-
-    Attributes:
-        path: Names from the layer (or the network) down, as in ``convolution_param.foo``; a member of a repeated
-            block carries its index, as in ``param[1].foo``. From a binary file the last name is ``#`` and a number.
-        value: A number; a bool; a str for text in quotes and for any other word; or the (name, value) pairs of a
-            block, in file order.
-        where: The place of the field.
-        text: The whole field in text format, for writing it back; empty if it comes from a binary file.
-    """
-
-    path: str
-    value: UnknownValue
-    where: Position
-    text: str = ""
+__all__ = ["LayerDefinition", "NetworkDefinition"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

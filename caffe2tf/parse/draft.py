@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from google.protobuf.descriptor import FieldDescriptor
     from google.protobuf.message import Message
 
-    from caffe2tf.parse.definition import UnknownField
+    from caffe2tf.parse.unknown_field import UnknownField
     from caffe2tf.proto import caffe_pb2
 
 __all__ = ["Draft", "ModernLayer", "OldLayer", "copy_field"]

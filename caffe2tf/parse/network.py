@@ -13,13 +13,14 @@ from typing import Any, Final
 from caffe2tf.diagnostics import Diagnostic, Position
 from caffe2tf.errors import NetworkError, ParseError
 from caffe2tf.parse.binary import read_binary
-from caffe2tf.parse.definition import LayerDefinition, NetworkDefinition, UnknownField
+from caffe2tf.parse.definition import LayerDefinition, NetworkDefinition
 from caffe2tf.parse.draft import Draft, ModernLayer, OldLayer, copy_field
 from caffe2tf.parse.mapped import MappedFile, map_file
 from caffe2tf.parse.prototxt import parse_into
 from caffe2tf.parse.sniff import INSTEAD, is_text, require_binary_network
 from caffe2tf.parse.state import NetState
 from caffe2tf.parse.text_file import TextFile
+from caffe2tf.parse.unknown_field import UnknownField
 from caffe2tf.parse.upgrade import upgrade
 from caffe2tf.proto import caffe_pb2
 

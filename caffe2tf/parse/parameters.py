@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Final, Self, TypeAlias, TypeGuard, overload
+from typing import Final, Self, TypeGuard, overload
 
 from caffe2tf.errors import LayerError, LayerUnsupportedError
+from caffe2tf.parse.unknown_field import Scalar, UnknownField, UnknownValue
 
-if TYPE_CHECKING:
-    from caffe2tf.parse.definition import UnknownField, UnknownValue
+__all__ = ["Parameters", "not_known"]
 
-__all__ = ["Parameters", "Scalar", "not_known"]
-
-Scalar: TypeAlias = "bool | int | float | str"
 
 _LARGEST: Final = float.fromhex("0x1.fffffep+127")  # Caffe's layers use float32, in which larger numbers are infinite
 _WORDS: Final = {

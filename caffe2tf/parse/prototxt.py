@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from caffe2tf.diagnostics import Position
-from caffe2tf.parse.definition import UnknownField, UnknownValue
 from caffe2tf.parse.fields import Field, fields_of, guessed
 from caffe2tf.parse.text_file import TextFile, repaired
 from caffe2tf.parse.tokens import CLOSERS, NAME, OPEN, STATEMENT, WORD, Cursor, Value
+from caffe2tf.parse.unknown_field import UnknownField, UnknownValue
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message

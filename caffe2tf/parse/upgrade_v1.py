@@ -8,10 +8,10 @@ from typing import Final
 
 from caffe2tf.diagnostics import Diagnostic
 from caffe2tf.errors import ParseError
-from caffe2tf.parse.definition import UnknownField
 from caffe2tf.parse.draft import Draft, ModernLayer, OldLayer, copy_field
 from caffe2tf.parse.prototxt import parse_into
 from caffe2tf.parse.text_file import TextFile
+from caffe2tf.parse.unknown_field import UnknownField
 from caffe2tf.proto import caffe_pb2
 
 __all__ = ["modern_type", "upgrade_v1"]

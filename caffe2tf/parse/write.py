@@ -13,8 +13,9 @@ from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
 from caffe2tf.atomic import write_whole
-from caffe2tf.parse.definition import NetworkDefinition, UnknownField
+from caffe2tf.parse.definition import NetworkDefinition
 from caffe2tf.parse.descriptors import is_repeated
+from caffe2tf.parse.unknown_field import UnknownField
 
 __all__ = ["format_prototxt", "write_prototxt"]
 

@@ -226,6 +226,45 @@ def hidden(tree: ast.Module) -> list[str]:
     return [name for name in found if name not in MODULES]
 
 
+def imported_modules(module: str) -> set[str]:
+    """The modules of caffe2tf that a module imports, for types too; a package counts as its ``__init__``."""
+    path = MODULES[module]
+    package = module if path.name == "__init__.py" else module.rpartition(".")[0]
+    found: set[str] = set()
+    for one in imports(TREES[module], package):
+        known = one.name if one.name in MODULES else one.name.rpartition(".")[0]
+        found |= {known} & MODULES.keys() - {module}
+    return found
+
+
+def circles(graph: Mapping[str, set[str]]) -> list[set[str]]:
+    """The sets of modules that import each other, directly or not."""
+    reach: dict[str, set[str]] = {}
+    for start in graph:
+        seen: set[str] = set()
+        queue = [start]
+        while queue:
+            queue += (new := graph.get(queue.pop(), set()) - seen)
+            seen |= new
+        reach[start] = seen
+    tied = {m: {o for o in reach[m] if m in reach.get(o, ())} for m in graph}
+    return [group for m, group in tied.items() if len(group) > 1 and m == min(group)]
+
+
+def test_no_modules_import_each_other() -> None:
+    # A package's __init__ re-exports names of its modules, which import their siblings directly.
+    modules = [m for m in OURS if MODULES[m].name != "__init__.py"]
+    assert circles({m: imported_modules(m) & set(modules) for m in modules}) == []
+
+
+def test_a_circle_is_found() -> None:
+    assert circles({"a": {"b"}, "b": {"c"}, "c": {"a", "d"}, "d": set()}) == [{"a", "b", "c"}]
+
+
+def test_layers_stand_in_folders_by_family() -> None:
+    assert len([p for p in (PACKAGE / "layers").glob("*.py") if p.name != "__init__.py"]) <= 12
+
+
 @each_module
 def test_a_module_imports_only_what_another_offers(module: str) -> None:
     assert hidden(TREES[module]) == []
