@@ -75,7 +75,7 @@ class Eltwise(Layer):
     def remarks(self) -> tuple[str, ...]:
         """Return that a SUM in place loses its first bottom, which is hardly intended."""
         lost = (
-            "in place, Caffe clears the top before it adds, so the sum is without its first bottom; so is the model's"
+            "in place, Caffe clears the top before it adds, and so does the model: the sum is without its first bottom"
         )
         return (lost,) if self.clears_first else ()
 

@@ -78,7 +78,7 @@ class Mul(Layer):
         return () if self.shape is None else (BlobSpec(name="factor", shape=self.shape, filler=Filler()),)
 
     def trace_batch(self, batched: Sequence[bool], inputs: Sequence[Shape], outputs: Sequence[Shape]) -> Batch:
-        """Keep the batch if whatever lacks it is the same for all items; else fix the batch size."""
+        """Keep the batch if a factor without a batch axis is the same for all items; else fix the batch size."""
         if self.shape is not None:
             rank = len(inputs[0])
             apart = len(self.shape) > rank or (len(self.shape) == rank and self.shape[:1] != (1,))

@@ -100,13 +100,13 @@ class BatchNorm(Elementwise):
     own_blobs: int = 3  # number of trained blobs, without those of a Scale that became part of the layer
     blob_order: str = ""
     nvidia: bool = False
-    told: bool = False  # the definition says that the layer has a scale; else only its blobs can show that
+    states_scale: bool = False  # the definition says that the layer has a scale; else only its blobs can show that
     scale_filler: Filler = field(default_factory=lambda: Filler(value=1.0))
     bias_filler: Filler = field(default_factory=Filler)
 
     @classmethod
     def read(cls, proto: LayerProto) -> Self:
-        """Read ``batch_norm_param``, which the phase complements; none of the blobs may be trained by the solver."""
+        """Read ``batch_norm_param``; the phase decides which statistics are used. The blobs must have `lr_mult` 0."""
         p = proto.message.batch_norm_param
         training = proto.training
         nvidia = p.scale_bias or p.HasField("scale_filler")
@@ -127,7 +127,7 @@ class BatchNorm(Elementwise):
             beta=own > 4,
             own_blobs=own,
             nvidia=nvidia,
-            told=own > 3,
+            states_scale=own > 3,
             scale_filler=_filler(p, "scale_filler" if nvidia else "filler", 1.0),
             bias_filler=_filler(p, "bias_filler", 0.0),
         )
@@ -179,7 +179,7 @@ class BatchNorm(Elementwise):
 
     def remarks(self) -> tuple[str, ...]:
         """Return how the blobs are read, if the definition does not say it."""
-        if self.own_blobs == 3 or (self.told and not self.blob_order):
+        if self.own_blobs == 3 or (self.states_scale and not self.blob_order):
             return ()
         whose = f"NVIDIA's Caffe {self.blob_order}" if self.blob_order else "NVIDIA's or Intel's Caffe"
         blobs = ", ".join(_ORDERS[self.blob_order][: self.own_blobs])

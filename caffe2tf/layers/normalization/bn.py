@@ -96,7 +96,7 @@ class BN(Layer):
 
     form: Form
     segnet: bool
-    told: bool
+    decided: bool  # whether fields or blobs say whose layer it is
     training: bool
     frozen: bool = False
     axis: int = 1
@@ -147,10 +147,10 @@ class BN(Layer):
 
     def with_blobs(self, shapes: Sequence[tuple[int, ...]]) -> BN:
         """Return the layer that the number of blobs reveals, if its fields do not."""
-        if self.told or len(shapes) not in (2, 4):
+        if self.decided or len(shapes) not in (2, 4):
             return self
         if len(shapes) == 2:
-            return replace(self, told=True)
+            return replace(self, decided=True)
         if any(f.given for f in self.fillers):
             chosen = (
                 "its 4 blobs are read as those of PSPNet's first BN; without `moving_average: true` it does not use "
@@ -170,7 +170,7 @@ class BN(Layer):
             return (self.chosen,)
         if not self.segnet:
             return ("by its fields, this BN is read as PSPNet's",)
-        if self.told or any(f.given for f in self.fillers):
+        if self.decided or any(f.given for f in self.fillers):
             return ("by its fields or blobs, this BN is read as SegNet's",)
         whose = "no field or blob says whether this BN is SegNet's or PSPNet's; it is read as SegNet's in mode LEARN"
         return (f"{whose}, which normalizes by the statistics of the batch",)
@@ -242,7 +242,7 @@ class BN(Layer):
         return cls(
             form=Form.BATCH if p.bn_mode == type(p).LEARN else Form.NOTHING,
             segnet=True,
-            told=p.HasField("bn_mode"),
+            decided=p.HasField("bn_mode"),
             training=training,
             fillers=_fillers(p, "scale_filler", "shift_filler"),
         )
@@ -252,7 +252,7 @@ class BN(Layer):
         return cls(
             form=Form.BATCH if training and not p.frozen else Form.STORED,
             segnet=False,
-            told=True,
+            decided=True,
             training=training,
             frozen=p.frozen,
             momentum=p.momentum,
@@ -269,7 +269,7 @@ class BN(Layer):
         return cls(
             form=Form.STORED if stored else Form.BATCH,
             segnet=False,
-            told=True,
+            decided=True,
             training=training,
             axis=axis,
             momentum=1 - old.number("decay", _FIRST_DECAY),

@@ -90,7 +90,5 @@ class ChannelNorm(Layer):
         x = inputs[0]
         axis = x.layout.tensor_axis(1)
         last = -1 if axis == x.rank - 1 else axis
-        role = (
-            "" if x.rank == 4 else "length"
-        )  # the last layer has no role; a Reshape follows if there are fewer than 4 axes
+        role = "" if x.rank == 4 else "length"  # "" is for the last layer, which is a Reshape for fewer axes
         return to_four_axes(runtime("ChannelNorm", axis=unless(last, -1), role=role)(x), x, ctx.outputs[0])
