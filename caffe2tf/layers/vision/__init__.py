@@ -1,1 +1,1 @@
-"""Layers over images: convolution, pooling, correlation."""
+"""Layers of sliding windows over images and volumes: convolution, pooling, correlation."""

@@ -1,4 +1,4 @@
-"""Convolution over time, height and width, of the forks for video (C3D)."""
+"""Convolution3D: convolution over time, height and width (C3D)."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from caffe2tf.errors import LayerError
 from caffe2tf.ir.filler import Filler
 from caffe2tf.ir.layer import BlobSpec
 from caffe2tf.ir.shape import Shape
+from caffe2tf.layers.checks import check_count
 from caffe2tf.layers.registry import register
 from caffe2tf.layers.vision.convolution import Convolution
 from caffe2tf.layers.window import Stated, StatedWindow
@@ -26,35 +27,40 @@ _FIELDS = _WINDOW | {"num_output", "bias_term", "weight_filler", "bias_filler", 
 @register("Convolution3D")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Convolution3D(Convolution):
-    """Weighted sum over windows that slide over time, height and width of an input (N, C, L, H, W), L being time.
+    """Weighted sum over windows that slide over time, height and width.
 
-    Formula and output extents are those of Convolution.
+    The formula and the output extents are those of Convolution without groups.
 
-    | parameter | default | meaning |
+    | parameter (``convolution3d_param`` in C3D 1.1, ``convolution_param`` in C3D 1.0) | default | meaning |
     |---|---|---|
     | num_output | required | output channels |
     | kernel_size | required | window along height and width |
     | kernel_depth | required | window along time |
-    | stride | 1 | along height and width |
-    | temporal_stride | 1 | along time |
-    | pad | 0 | zeros on both sides of height and width |
-    | temporal_pad | 0 | zeros on both sides of time |
-    | bias_term | true | |
-    | weight_filler, bias_filler | constant 0 | what fills a blob that was not trained |
-    | filter_group | 1 | in how many parts the output is computed; must divide num_output, and changes nothing |
-    | group | | changes nothing: all channels see each other |
+    | stride | 1 | distance between adjacent windows along height and width |
+    | temporal_stride | 1 | distance between adjacent windows along time |
+    | pad | 0 | zeros before and after height and width |
+    | temporal_pad | 0 | zeros before and after time |
+    | bias_term | true | whether there is a bias |
+    | weight_filler, bias_filler | constant 0 | initial values of blobs that the weight file lacks |
+    | filter_group | 1 | number of parts in which C3D computes the output; must divide num_output; no effect on it |
+    | group, engine | | no effect: every output channel depends on all input channels |
 
-    They stand in ``convolution3d_param`` (C3D 1.1) or in ``convolution_param`` (C3D 1.0, type CONVOLUTION3D).
+    Bottoms: one, (N, C, L, H, W), where L is time. Tops: one, (N, num_output, L', H', W').
 
-    Trained blobs: weight (num_output, channels, kernel_depth, kernel_size, kernel_size), bias (1, 1, 1, 1, num_output).
+    Trained blobs: weight (num_output, C, kernel_depth, kernel_size, kernel_size), bias (1, 1, 1, 1, num_output).
+
+    Keras weights: kernel (kernel_depth, kernel_size, kernel_size, C, num_output), bias (num_output).
+
+    Source: ``facebookarchive/C3D``, ``C3D-v1.1/src/caffe/layers/convolution3d_layer.cpp``.
     """
 
     @classmethod
     def read(cls, proto: LayerProto) -> Self:
-        """Parameters, from whichever block has them."""
+        """Read ``convolution3d_param`` if it is given, else ``convolution_param``."""
         own = proto.message.HasField("convolution3d_param")
         p = proto.message.convolution3d_param if own else proto.message.convolution_param
         block = "convolution3d_param" if own else "convolution_param"
+        given = {f.name for f, _ in p.ListFields()}
         foreign = [f.name for f, _ in p.ListFields() if f.name not in _FIELDS]
         if foreign:
             raise LayerError(
@@ -65,8 +71,7 @@ class Convolution3D(Convolution):
         least = {"num_output": p.num_output, "kernel_size": size, "kernel_depth": p.kernel_depth}
         least |= {"stride": stride, "temporal_stride": p.temporal_stride, "filter_group": p.filter_group}
         for name, value in least.items():
-            if value < 1:
-                raise LayerError(f"{block}.{name} must be 1 or more, not {value}")
+            check_count(f"{block}.{name}", value, given=name in given)
         if p.num_output % p.filter_group:
             raise LayerError(f"num_output ({p.num_output}) must be a multiple of filter_group ({p.filter_group})")
         return cls(
@@ -85,7 +90,7 @@ class Convolution3D(Convolution):
         )
 
     def blobs(self, *inputs: Shape) -> tuple[BlobSpec, ...]:
-        """Weight, and a bias of five axes."""
+        """Return the weight, and the bias with its 5 axes."""
         weight = BlobSpec(name="weight", shape=self._weight_shape(self._geometry(inputs[0])), filler=self.weight_filler)
         bias = BlobSpec(name="bias", shape=(1, 1, 1, 1, self.num_output), filler=self.bias_filler)
         return (weight, bias) if self.bias else (weight,)
@@ -97,9 +102,9 @@ class Convolution3D(Convolution):
 
 
 def _once(name: str, values: int | Sequence[int], default: int) -> int:
-    """A number that BVLC's schema takes several times, and C3D once."""
+    """Return the number that a field gives; C3D has one where BVLC's schema has a repeated field."""
     if isinstance(values, int):
         return values
     if len(values) > 1:
-        raise LayerError(f"{name} of a Convolution3D is given {len(values)} times; give it once")
+        raise LayerError(f"{name} of a Convolution3D must be given once, not {len(values)} times")
     return values[0] if values else default

@@ -1,4 +1,4 @@
-"""What convolutions and deconvolutions have in common: parameters, shapes of the trained blobs, order of the axes."""
+"""The common part of convolutions and deconvolutions: parameters, trained blobs, layouts."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from caffe2tf.ir.layout import Layout
 from caffe2tf.ir.shape import Shape, canonical_axis, format_shape
 from caffe2tf.ir.value import NodeBlob, Value
 from caffe2tf.ir.weight import Array, Weight
+from caffe2tf.layers.checks import check_count
 from caffe2tf.layers.extents import known
 from caffe2tf.layers.window import StatedWindow, Window, brief
 
@@ -25,12 +26,18 @@ if TYPE_CHECKING:
 
 __all__ = ["ConvolutionBase", "Geometry", "beside", "each", "per_side"]
 
-_MOST_AXES = 6
+_MOST_AXES = 6  # spatial axes; TensorFlow slices tensors of 8 axes at most
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Geometry:
-    """A (de)convolution on an input of known rank: the channels' axis, their count, and the window."""
+    """A convolution or deconvolution on an input of known rank.
+
+    Attributes:
+        axis: the channel axis.
+        channels: the number of input channels.
+        window: the window, with one number for each spatial axis.
+    """
 
     axis: int
     channels: int
@@ -38,19 +45,31 @@ class Geometry:
 
     @property
     def rank(self) -> int:
-        """Count of spatial axes."""
+        """The number of spatial axes."""
         return len(self.window.kernel)
 
     @property
     def is_mixed(self) -> bool:
-        """Whether there are both steps and gaps, which TensorFlow does not compute (and what it has no gaps of 0)."""
+        """Whether there are strides as well as dilation, or a dilation of 0; TensorFlow supports neither."""
         stride, dilation = self.window.stride, self.window.dilation
         return 0 in dilation or (max(stride, default=1) > 1 and max(dilation, default=1) > 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConvolutionBase(Layer):
-    """A layer with ``convolution_param``; several bottoms share its trained blobs."""
+    """A layer with ``convolution_param`` whose bottoms share its trained blobs.
+
+    Attributes:
+        num_output: output channels.
+        group: number of groups.
+        bias: whether there is a bias.
+        axis: the channel axis as given; it may be negative.
+        window: the window as given, before the number of spatial axes is known.
+        weight_filler: initial values of the weight.
+        bias_filler: initial values of the bias.
+        activation: Keras' name of an activation that the layer applies to its output; None if there is none.
+        slope: slope for negative values of a ReLU that is part of the layer; None if there is none, or it is 0.
+    """
 
     bottoms: ClassVar[tuple[int, int | None]] = (1, None)
     tops: ClassVar[tuple[int, int | None] | PerBottom] = PER_BOTTOM
@@ -63,15 +82,14 @@ class ConvolutionBase(Layer):
     weight_filler: Filler
     bias_filler: Filler
     activation: str | None = None
-    slope: float | None = None  # of negative values, where a ReLU with one is part of the layer
+    slope: float | None = None
 
     @classmethod
     def read(cls, proto: LayerProto) -> Self:
-        """Parameters, of which the window waits for the rank of the input."""
+        """Read ``convolution_param``; the window is checked once the rank of the input is known."""
         p = proto.message.convolution_param
         for name in ("num_output", "group"):
-            if getattr(p, name) < 1:
-                raise LayerError(f"convolution_param.{name} must be 1 or more, not {getattr(p, name)}")
+            check_count(f"convolution_param.{name}", getattr(p, name), given=p.HasField(name))
         if p.num_output % p.group:
             raise LayerError(f"num_output ({p.num_output}) must be a multiple of group ({p.group})")
         slope = cls._relu(p)
@@ -88,12 +106,12 @@ class ConvolutionBase(Layer):
         )
 
     def infer(self, *inputs: Shape) -> tuple[Shape, ...]:
-        """The window moves over the spatial axes of each bottom."""
+        """Return the shape of each top, from the windows along the spatial axes of its bottom."""
         first = inputs[0]
         for shape in inputs[1:]:
             if not _may_be_equal(first, shape):
                 raise LayerError(
-                    f"all bottoms must have one shape: {format_shape(first)} and {format_shape(shape)} are given"
+                    f"all bottoms must have the same shape, not {format_shape(first)} and {format_shape(shape)}"
                 )
         g = self._geometry(first)
         if g.channels % self.group:
@@ -102,29 +120,29 @@ class ConvolutionBase(Layer):
         return tuple((*s[: g.axis], self.num_output, *out) for s, out in zip(inputs, outs, strict=True))
 
     def blobs(self, *inputs: Shape) -> tuple[BlobSpec, ...]:
-        """Weight and bias."""
+        """Return the weight, and the bias if there is one."""
         shape = self._weight_shape(self._geometry(inputs[0]))
         weight = BlobSpec(name="weight", shape=shape, filler=self.weight_filler)
         bias = BlobSpec(name="bias", shape=(self.num_output,), filler=self.bias_filler)
         return (weight, bias) if self.bias else (weight,)
 
     def trace_batch(self, batched: Sequence[bool], inputs: Sequence[Shape], outputs: Sequence[Shape]) -> Batch:
-        """Unless axis 0 holds the channels."""
+        """Keep the batch unless axis 0 holds the channels."""
         del outputs
         return Batch.kept_if(all(batched) and self._axis(inputs[0]) > 0)
 
     def arrange(self, inputs: Sequence[Value], outputs: Sequence[Value]) -> Arrangement:
-        """Channels last."""
+        """Use channels last, after the batch axes and the spatial axes."""
         axis = self._axis(inputs[0].shape)
         layout = Layout((*range(axis), *range(axis + 1, inputs[0].rank), axis))
         return Arrangement(inputs=(layout,) * len(inputs), outputs=(layout,) * len(outputs))
 
     def with_activation(self, name: str) -> Self | None:
-        """Keras' layers take any activation, and so do ours, but one alone."""
+        """Return the layer with the activation, unless it has one already."""
         return None if self.activation or self.slope else replace(self, activation=name)
 
     def multiply_adds(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> int:
-        """One for each weight at each place of the window."""
+        """Count one operation for each weight and each position of the window."""
         g = self._geometry(inputs[0])
         moved = self._moves_over(inputs[0], outputs[0])
         places = math.prod(d or 1 for d in (*moved[: g.axis], *moved[g.axis + 1 :]))
@@ -132,21 +150,25 @@ class ConvolutionBase(Layer):
 
     @classmethod
     def _relu(cls, p: ConvolutionParameter) -> float | None:
-        """The slope for negative values of the ReLU that is part of the layer; None where none is."""
+        """Return the slope for negative values of a ReLU that is part of the layer; None if there is none."""
         del p
         return None
 
     @abstractmethod
     def _weight_shape(self, g: Geometry) -> tuple[int, ...]:
-        """Caffe's shape of the weight."""
+        """Return Caffe's shape of the weight."""
 
     @abstractmethod
     def _extents(self, window: Window, spatial: Shape) -> Shape:
-        """Output extents; raises LayerError where nothing comes out."""
+        """Return the output extents.
+
+        Raises:
+            LayerError: an extent is 0 or less.
+        """
 
     @abstractmethod
     def _moves_over(self, inputs: Shape, outputs: Shape) -> Shape:
-        """Whichever of both has one value for each place of the window."""
+        """Return the shape that has one value for each position of the window: that of the input or of the output."""
 
     def _axis(self, shape: Shape) -> int:
         try:
@@ -159,12 +181,14 @@ class ConvolutionBase(Layer):
         (channels,) = known(shape[axis : axis + 1], "the channels of a convolution's input")
         spatial = len(shape) - axis - 1
         if spatial > _MOST_AXES:
-            raise LayerUnsupportedError(f"the input has {spatial} spatial axes, TensorFlow takes {_MOST_AXES} at most")
+            raise LayerUnsupportedError(
+                f"{spatial} spatial axes are not supported: TensorFlow takes {_MOST_AXES} at most"
+            )
         window = self.window.over(spatial).placed(shape[axis + 1 :])
         return Geometry(axis=axis, channels=channels, window=window)
 
     def _runtime(self, name: str, window: Window) -> Construct:
-        """Our own layer: any rank, any mixture."""
+        """Return a runtime layer: it takes any rank, groups, and strides as well as dilation."""
         rank = len(window.kernel)
         return runtime(
             name,
@@ -179,12 +203,12 @@ class ConvolutionBase(Layer):
         )
 
     def _dense(self) -> Construct:
-        """The layer without spatial axes and groups: a matrix product."""
+        """Return Keras' Dense, for a layer without spatial axes and groups."""
         use_bias = OMIT if self.bias else False
         return keras("Dense", self.num_output, activation=self.activation or OMIT, use_bias=use_bias)
 
     def _as_weights(self, kernel: Array, blobs: Sequence[NodeBlob]) -> dict[str, Weight]:
-        """The kernel, a view of the first blob, and the bias."""
+        """Return the weights by name: the kernel, a view of the first blob, and the bias."""
         weights = {"kernel": blobs[0].weight(kernel)}
         if self.bias:
             weights["bias"] = blobs[1].weight(shape=(self.num_output,))
@@ -192,21 +216,31 @@ class ConvolutionBase(Layer):
 
 
 def beside(name: str, g: Geometry, counts: Sequence[tuple[int, int]], *, role: str = "") -> Construct:
-    """`per_side` for a layer of our own, which pads or crops both sides of an axis alike."""
+    """Return `per_side` next to a runtime layer, which itself pads or crops both sides of an axis by the same number.
+
+    Raises:
+        LayerUnsupportedError: the channel axis is not axis 1.
+    """
     if g.axis != 1:
         raise LayerUnsupportedError(
-            f"padding that differs from side to side is converted for channels on axis 1 alone, not axis {g.axis}"
+            f"padding that differs between the sides is supported only if the channel axis is 1, not {g.axis}"
         )
     return per_side(name, counts, role=role)
 
 
 def each(x: Sequence[Expr]) -> Expr | tuple[Expr, ...]:
-    """One expression for each top, as `Layer.emit` gives them."""
+    """Return the expressions of all tops in the form that `Layer.emit` returns."""
     return x[0] if len(x) == 1 else tuple(x)
 
 
 def per_side(name: str, counts: Sequence[tuple[int, int]], *, role: str = "") -> Construct:
-    """Keras' ZeroPadding or Cropping with counts before and after each spatial axis of a channels-last tensor."""
+    """Return Keras' ZeroPadding or Cropping for a channels-last tensor.
+
+    Args:
+        name: ``ZeroPadding`` or ``Cropping``.
+        counts: values added or removed (before, after) each spatial axis.
+        role: distinguishes the Keras layers of one Caffe layer.
+    """
     if all(before == after for before, after in counts):
         return keras(f"{name}{len(counts)}D", brief([before for before, _ in counts]), role=role)
     return keras(f"{name}{len(counts)}D", counts[0] if len(counts) == 1 else tuple(counts), role=role)

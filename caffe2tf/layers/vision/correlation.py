@@ -1,4 +1,4 @@
-"""Correlation and Correlation1D: how alike two feature maps are, for each displacement (FlowNet, DispNet)."""
+"""Correlation and Correlation1D: similarity of two feature maps for each displacement (FlowNet, DispNet)."""
 
 from __future__ import annotations
 
@@ -34,7 +34,17 @@ class _Fields(TypedDict):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Correlating(Layer):
-    """What both have in common."""
+    """The common part of Correlation and Correlation1D.
+
+    Attributes:
+        kernel_size: height and width of a patch.
+        max_displacement: the largest displacement along an axis.
+        pad: zeros around both bottoms.
+        stride_1: distance between adjacent positions of the output.
+        stride_2: distance between adjacent displacements.
+        subtract: whether absolute differences are averaged instead of products.
+        do_abs: the parameter of this name, which has no effect.
+    """
 
     bottoms: ClassVar[tuple[int, int | None]] = (2, 2)
 
@@ -47,28 +57,39 @@ class _Correlating(Layer):
     do_abs: bool
 
     def places(self, extent: int, *, displaced: bool) -> int:
-        """Places of patches along an axis; raises LayerError where not one fits."""
+        """Return the number of output positions along an axis.
+
+        Args:
+            extent: the extent of the bottoms.
+            displaced: whether there are displacements, and padding, along the axis.
+
+        Raises:
+            LayerError: no patch fits.
+        """
         margin = self.max_displacement if displaced else 0
         room = extent + (2 * self.pad if displaced else 0) - 2 * margin - self.kernel_size + 1
         if room < 1:
             raise LayerError(
-                f"neighbourhood and kernel must fit into the padded bottoms: of an extent of {extent} with pad "
-                f"{self.pad}, max_displacement {self.max_displacement} and kernel_size {self.kernel_size} leave "
-                "nothing; raise pad"
+                f"the displaced patches must fit into the padded bottoms: an extent of {extent} with pad {self.pad} is "
+                f"too small for max_displacement {self.max_displacement} and kernel_size {self.kernel_size}; raise pad"
             )
         return -(-room // self.stride_1)
 
     def remarks(self) -> tuple[str, ...]:
-        """A parameter that FlowNet's code does not use."""
+        """Return a note if `do_abs` is set: FlowNet's code ignores it."""
         return ("correlation_param.do_abs has no effect, as in FlowNet's own code",) if self.do_abs else ()
 
     def arrange(self, inputs: Sequence[Value], outputs: Sequence[Value]) -> Arrangement:
-        """Channels last."""
+        """Use NHWC for both bottoms and the top."""
         layout = Layout.channels_last(4)
         return Arrangement(inputs=(layout, layout), outputs=(layout,))
 
     def construct(self, direction: Literal = OMIT) -> Construct:
-        """The runtime layer; only that of Correlation1D has a direction."""
+        """Return the runtime layer.
+
+        Args:
+            direction: `single_direction`, which only Correlation1D has.
+        """
         return runtime(
             type(self).__name__,
             self.kernel_size,
@@ -81,7 +102,7 @@ class _Correlating(Layer):
         )
 
     def multiply_adds(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> int:
-        """One for each value of a patch."""
+        """Count one operation for each value of a patch, for each output value."""
         sizes = known(outputs[0], "the extents of a Correlation's top")
         values = self.kernel_size**2 * (inputs[0][1] or 0)
         return sizes[0] * sizes[1] * sizes[2] * sizes[3] * values
@@ -90,37 +111,42 @@ class _Correlating(Layer):
 @register("Correlation")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Correlation(_Correlating):
-    """Of FlowNet: for each place of the first bottom, its patch times the patches around that place of the second.
+    """``y[d, p] = mean(a[p] * b[p + d])``, where a[p] is the patch of the first bottom at p, b[p] of the second.
 
-    ``y[d, p] = mean(a[p] * b[p + d])`` over the kernel_size by kernel_size patch at p and all channels, for
-    the displacements d of ``-r .. r`` times stride_2 along both axes, r being max_displacement / stride_2, rounded
-    down: ``(2 r + 1) ** 2`` channels, row by row. Both bottoms have one shape.
+    A patch is `kernel_size` x `kernel_size` positions of all channels. The displacements d are ``-r ... r`` times
+    `stride_2` along both axes, where ``r = max_displacement // stride_2``. Each displacement is a channel of the
+    output, in row-major order. Output extents are
+    ``ceil((n + 2 * pad - 2 * max_displacement - kernel_size + 1) / stride_1)``.
 
-    | parameter | default | meaning |
+    | parameter (``correlation_param``) | default | meaning |
     |---|---|---|
     | kernel_size | required | height and width of a patch; odd |
-    | max_displacement | required | no displacement along an axis is larger |
+    | max_displacement | required | limit of the displacement along each axis |
     | pad | 0 | zeros around both bottoms |
-    | stride_1 | 1 | distance between the places of the first bottom |
-    | stride_2 | 1 | distance between displacements |
+    | stride_1 | 1 | distance between adjacent positions p |
+    | stride_2 | 1 | distance between adjacent displacements |
     | correlation_type | MULTIPLY | SUBTRACT: the mean of ``abs(a[p] - b[p + d])`` |
-    | do_abs | false | of no effect, in FlowNet's code, too |
-    | single_direction | 0 | of no effect here: for Correlation1D |
+    | do_abs | false | no effect, as in FlowNet's code |
+    | single_direction | 0 | no effect; a parameter of Correlation1D |
+
+    Bottoms: two of the same shape, (N, C, H, W). Tops: one, (N, (2 * r + 1) ** 2, H', W'). Trained blobs: none.
+
+    Source: ``lmb-freiburg/flownet2``, ``src/caffe/layers/correlation_layer.cu``.
     """
 
     @classmethod
     def read(cls, proto: LayerProto) -> Self:
-        """Parameters."""
+        """Read ``correlation_param``."""
         return cls(**_fields(proto.message.correlation_param))
 
     def infer(self, *inputs: Shape) -> tuple[Shape, ...]:
-        """A channel for each displacement."""
+        """Return the shape of the top, which has a channel for each displacement along both axes."""
         batch, height, width = _agreed(inputs)
         reach = 2 * (self.max_displacement // self.stride_2) + 1
         return ((batch, reach**2, self.places(height, displaced=True), self.places(width, displaced=True)),)
 
     def emit(self, ctx: Context, *inputs: Value) -> Expr:
-        """A runtime layer."""
+        """Emit a runtime layer; Keras has no such layer."""
         del ctx
         return self.construct()(*inputs)
 
@@ -128,29 +154,43 @@ class Correlation(_Correlating):
 @register("Correlation1D")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Correlation1D(_Correlating):
-    """Of DispNet: as Correlation, with displacements along the width alone, and zeros only at the left and right.
+    """``y[d, p] = mean(a[p] * b[p + d])`` as in Correlation, for displacements d along the width only.
 
-    | parameter | default | meaning |
+    Padding is also added along the width only. With ``r = max_displacement // stride_2``, the displacements are, times
+    `stride_2`:
+
+    - `single_direction` 0: ``-r ... r``
+    - `single_direction` -1: ``-(r + 1) ... -1``
+    - `single_direction` 1: ``0 ... r``
+
+    The output width is ``ceil((W + 2 * pad - 2 * max_displacement - kernel_size + 1) / stride_1)``, the output height
+    ``ceil((H - kernel_size + 1) / stride_1)``.
+
+    | parameter (``correlation_param``) | default | meaning |
     |---|---|---|
     | kernel_size | required | height and width of a patch; odd |
-    | max_displacement | required | no displacement is larger, but for single_direction -1 |
-    | pad | 0 | zeros left and right of both bottoms |
-    | stride_1 | 1 | distance between the places of the first bottom |
-    | stride_2 | 1 | distance between displacements |
-    | single_direction | 0 | displacements: 0: ``-r .. r``, -1: ``-(r + 1) .. -1``, 1: ``0 .. r``, each times stride_2 |
+    | max_displacement | required | limit of the displacement; with `single_direction` -1 one step more is possible |
+    | pad | 0 | zeros at the left and right of both bottoms |
+    | stride_1 | 1 | distance between adjacent positions p |
+    | stride_2 | 1 | distance between adjacent displacements |
+    | single_direction | 0 | -1: displacements to the left only; 1: to the right only, and none |
     | correlation_type | MULTIPLY | SUBTRACT: the mean of ``abs(a[p] - b[p + d])`` |
-    | do_abs | false | of no effect, in DispNet's code, too |
+    | do_abs | false | no effect, as in DispNet's code |
 
-    To the left, the last displacement may reach one step beyond the padded bottom. Here zeros are there; DispNet's code
-    reads the end of the row above, which are zeros if pad is at least that large, and for the first row whatever lies
-    in front of the blob.
+    Bottoms: two of the same shape, (N, C, H, W). Tops: one, (N, displacements, H', W'). Trained blobs: none.
+
+    Deviations: with `single_direction` -1 the last displacement may reach one step beyond the padded bottom. It reads
+    zeros here. DispNet's code reads the end of the row above, which is zero if `pad` is at least that step, and memory
+    in front of the blob for the first row.
+
+    Source: ``lmb-freiburg/flownet2``, ``src/caffe/layers/correlation_layer1d.cu``.
     """
 
     single_direction: int
 
     @classmethod
     def read(cls, proto: LayerProto) -> Self:
-        """Parameters."""
+        """Read ``correlation_param``."""
         p = proto.message.correlation_param
         if p.single_direction not in (-1, 0, 1):
             raise LayerError(
@@ -159,23 +199,27 @@ class Correlation1D(_Correlating):
         return cls(**_fields(p), single_direction=p.single_direction)
 
     def infer(self, *inputs: Shape) -> tuple[Shape, ...]:
-        """A channel for each displacement."""
+        """Return the shape of the top, which has a channel for each displacement along the width."""
         batch, height, width = _agreed(inputs)
         steps = self.max_displacement // self.stride_2
         count = steps + 1 if self.single_direction else 2 * steps + 1
         return ((batch, count, self.places(height, displaced=False), self.places(width, displaced=True)),)
 
     def emit(self, ctx: Context, *inputs: Value) -> Expr:
-        """A runtime layer."""
+        """Emit a runtime layer; Keras has no such layer."""
         del ctx
         return self.construct(unless(self.single_direction, 0))(*inputs)
 
 
 def _fields(p: CorrelationParameter) -> _Fields:
-    """The parameters of both; raises LayerError where a rule is broken."""
+    """Read the parameters that both layers have.
+
+    Raises:
+        LayerError: a parameter breaks a rule.
+    """
     for name in ("kernel_size", "max_displacement"):
         if not p.HasField(name):
-            raise LayerError(f"correlation_param.{name} must be given")
+            raise LayerError(f"correlation_param.{name} is required")
     if p.kernel_size % 2 == 0:
         raise LayerError(f"correlation_param.kernel_size must be an odd number, not {p.kernel_size}")
     if not (p.stride_1 and p.stride_2):
@@ -194,7 +238,11 @@ def _fields(p: CorrelationParameter) -> _Fields:
 
 
 def _agreed(shapes: Sequence[Shape]) -> tuple[int | None, int, int]:
-    """Batch, height and width of both bottoms; raises LayerError where they are no two images of one shape."""
+    """Return batch size, height and width of both bottoms.
+
+    Raises:
+        LayerError: the bottoms do not have 4 axes, or their shapes differ.
+    """
     first, second = shapes
     if len(first) != 4 or len(second) != 4:
         raise LayerError(
@@ -204,6 +252,7 @@ def _agreed(shapes: Sequence[Shape]) -> tuple[int | None, int, int]:
     _, height, width = known(tuple(extents), "channels, height and width of a correlation's bottoms")
     if any(a is not None and b is not None and a != b for a, b in zip(first, second, strict=True)):
         raise LayerError(
-            f"both bottoms must have one shape: the first is {format_shape(first)}, the second {format_shape(second)}"
+            "both bottoms must have the same shape: "
+            f"the first is {format_shape(first)}, the second {format_shape(second)}"
         )
     return first[0], height, width

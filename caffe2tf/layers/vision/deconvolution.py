@@ -1,4 +1,4 @@
-"""Deconvolution (transposed convolution), as Keras' transposed convolutions wherever they compute the same."""
+"""Deconvolution (transposed convolution), emitted as a Keras transposed convolution if one computes the same."""
 
 from __future__ import annotations
 
@@ -21,30 +21,41 @@ __all__ = ["Deconvolution"]
 @register("Deconvolution")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deconvolution(ConvolutionBase):
-    """The transpose of a convolution: each input value adds a window, weighted by it, to the output.
+    """Transposed convolution: each input value, times the weights of a window, is added to the output.
 
-    ``y[n, o, q] = b[o] + sum over c in the group of o, and over k and p with p * stride + k * dilation - pad = q, of
-    w[c, o, k] * x[n, c, p]``. Output extents are ``stride (n - 1) + dilation (kernel - 1) + 1 - 2 pad``.
+    ``y[n, o, q] = b[o] + sum(w[c, o, k] * x[n, c, p])``, where the sum runs over the input channels c of o's group, and
+    over the input positions p and window positions k with ``p * stride + k * dilation - pad = q``.
 
-    | parameter | default | meaning |
+    Output extents are ``stride * (n - 1) + dilation * (kernel - 1) + 1 - 2 * pad``.
+
+    | parameter (``convolution_param``) | default | meaning |
     |---|---|---|
     | num_output | required | output channels |
-    | kernel_size, or kernel_h and kernel_w | required | window: once, or once for each spatial axis |
-    | stride, or stride_h and stride_w | 1 | distance between windows in the output |
-    | pad, or pad_h and pad_w | 0 | output values left out on both sides |
-    | pad_l, pad_r, pad_t, pad_b | 0 | output values left out on each side, in place of pad; of Synopsys' fork |
-    | dilation | 1 | distance between the window's values |
-    | group | 1 | groups of channels that see each other |
-    | bias_term | true | |
-    | axis | 1 | channel axis; axes before it are a batch, axes after it are spatial (any count of them) |
-    | weight_filler, bias_filler | constant 0 | what fills a blob that was not trained (often bilinear) |
-    | engine, force_nd_im2col | | change nothing |
+    | kernel_size, or kernel_h and kernel_w | required | window; one number, or one for each spatial axis |
+    | stride, or stride_h and stride_w | 1 | distance between adjacent windows in the output |
+    | pad, or pad_h and pad_w | 0 | output values cropped on both sides |
+    | pad_t, pad_b, pad_l, pad_r | 0 | output values cropped on each side, in place of pad; fields of Synopsys' fork |
+    | dilation, or hole, or hole_h and hole_w | 1 | distance between adjacent values of a window; hole in forks |
+    | group | 1 | number of groups; the output channels of a group depend on its input channels only |
+    | bias_term | true | whether there is a bias |
+    | axis | 1 | channel axis; axes before it are batch axes, axes after it are spatial (any number) |
+    | weight_filler, bias_filler | constant 0 | initial values of blobs that the weight file lacks (often bilinear) |
+    | engine, force_nd_im2col | | no effect |
 
-    Trained blobs: weight (channels, num_output / group, kernel...), bias (num_output). Several bottoms share them.
+    Bottoms: one or more of the same shape, (N, C, H, W). Tops: one for each bottom, (N, num_output, H', W').
+
+    Trained blobs: weight (C, num_output / group, kernel_h, kernel_w), bias (num_output). All bottoms share them.
+
+    Keras weights: kernel (kernel_h, kernel_w, num_output / group, C), bias (num_output). Without spatial axes the
+    kernel is (C, num_output).
+
+    Deviations: `pad_type: 1` of Synopsys' fork is not supported.
+
+    Source: ``src/caffe/layers/deconv_layer.cpp`` and ``src/caffe/layers/base_conv_layer.cpp``.
     """
 
     def emit(self, ctx: Context, *inputs: Value) -> Expr | tuple[Expr, ...]:
-        """Keras' transposed convolution, cropped where Caffe's padding is not that of "same"."""
+        """Emit Keras' transposed convolution, cropped if Caffe's padding is not "same", or a runtime layer."""
         del ctx
         g = self._geometry(inputs[0].shape)
         window = g.window
@@ -55,12 +66,12 @@ class Deconvolution(ConvolutionBase):
             full = self._runtime("Deconvolution", window.padded([(0, 0)] * g.rank))
             full, crop = replace(full, role="full", owns_weights=True), beside("Cropping", g, window.pads)
             return each([crop(full(x)) for x in inputs])
-        # "same" gives stride * n values, and takes the smaller half of what is too much from the front
+        # "same" gives stride * n values, and crops the smaller half of the excess at the front
         sizes = zip(window.extent, window.stride, window.pad, strict=True)
         if window.after is None and any(window.pad) and all(e - s == 2 * p for e, s, p in sizes):
             same = self._construct(window, padding="same", cropped=False)
             return each([same(x) for x in inputs])
-        # where the window is smaller than the stride, Keras adds zeros behind, as if a window had the stride's extent
+        # if the kernel is smaller than the stride, Keras appends zeros, as if the kernel had the extent of the stride
         sides = zip(window.kernel, window.stride, window.pads, strict=True)
         crops = [(b, a + max(s - k, 0)) for k, s, (b, a) in sides]
         cropped = any(map(any, crops))
@@ -71,7 +82,7 @@ class Deconvolution(ConvolutionBase):
         return each([crop(call(x)) for x in inputs])
 
     def convert(self, blobs: Sequence[NodeBlob], ctx: Context) -> Mapping[str, Weight]:
-        """(I, O, kernel...) to (kernel..., O, I); for Dense it is (I, O)."""
+        """Transpose (I, O, kernel...) to (kernel..., O, I); keep (I, O) for Dense."""
         g = self._geometry(ctx.inputs[0].shape)
         w = blobs[0].array.reshape(self._weight_shape(g))
         return self._as_weights(w if self._is_dense(g) else w.transpose(*range(2, w.ndim), 1, 0), blobs)
@@ -85,21 +96,23 @@ class Deconvolution(ConvolutionBase):
 
     def _extents(self, window: Window, spatial: Shape) -> Shape:
         if self.window.same:
-            raise LayerUnsupportedError("pad_type 1 is not converted for a deconvolution; give pad_l and its like")
+            raise LayerUnsupportedError(
+                "pad_type 1 is not supported for a deconvolution; give pad_t, pad_b, pad_l and pad_r"
+            )
         out = window.deconvolved(spatial)
         if any(n is not None and n < 1 for n in out):
             raise LayerError(
-                f"the padding ({shown_pads(window.pads)}) leaves nothing of the output: stride (n - 1) + dilation "
-                f"(kernel - 1) + 1 - 2 pad is {' and '.join(str(n) for n in out)}, and must be 1 or more"
+                f"the padding ({shown_pads(window.pads)}) leaves nothing of the output: stride * (n - 1) + dilation * "
+                f"(kernel - 1) + 1 - 2 * pad is {' and '.join(str(n) for n in out)}, and must be 1 or more"
             )
         return out
 
     def _is_dense(self, g: Geometry) -> bool:
-        """Without spatial axes it is a matrix product."""
+        """Return whether the layer is a matrix product, because it has no spatial axes."""
         return g.rank == 0 and self.group == 1 and g.axis > 0
 
     def _is_keras(self, g: Geometry) -> bool:
-        """Keras' transposed convolutions have no groups, and no dilation on a CPU."""
+        """Return whether Keras computes the same: its transposed convolutions have no groups, nor dilation on a CPU."""
         return g.axis == 1 and 1 <= g.rank <= 3 and self.group == 1 and set(g.window.dilation) == {1}
 
     def _construct(self, window: Window, *, padding: str | None, cropped: bool) -> Construct:

@@ -1,4 +1,4 @@
-"""Convolutions of each channel by itself: DepthwiseConvolution and ConvolutionDepthwise, of different forks."""
+"""Convolutions of each channel by itself: DepthwiseConvolution and ConvolutionDepthwise, from different forks."""
 
 from __future__ import annotations
 
@@ -29,20 +29,24 @@ __all__ = ["ConvolutionDepthwise", "DepthwiseConvolution"]
 @register("DepthwiseConvolution")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DepthwiseConvolution(Convolution):
-    """A Convolution under another name: formula, parameters and trained blobs are its own.
+    """Convolution under another name.
 
-    For it to convolve each channel by itself, ``convolution_param.group`` must be given as the count of channels. Some
-    of the forks' code for a GPU does so whatever the group is, and some leaves out the dilation; what counts here is
-    the code for a CPU.
+    The formula, the parameters (``convolution_param``), the bottoms and tops, the trained blobs and the Keras weights
+    are those of Convolution. Each channel is convolved by itself only if `group` is the number of channels.
+
+    Deviations: the GPU code of some forks convolves each channel by itself whatever the group is, and that of some
+    ignores the dilation. The layer follows their CPU code, which does neither.
+
+    Source: forks, for example ``eric612/MobileNet-YOLO``, ``src/caffe/layers/depthwise_conv_layer.cpp``.
     """
 
     def remarks(self) -> tuple[str, ...]:
-        """Where the group was most likely forgotten."""
+        """Return a note if the group was probably forgotten."""
         if self.group > 1 or self.num_output == 1:
             return ()
         remark = (
-            "without convolution_param.group it convolves all channels together, as Caffe does on a CPU; "
-            f"add group: {self.num_output} if each channel is to be convolved by itself"
+            "without convolution_param.group the layer convolves all channels together, as Caffe does on a CPU; "
+            f"add group: {self.num_output} to convolve each channel by itself"
         )
         return (remark,)
 
@@ -50,22 +54,32 @@ class DepthwiseConvolution(Convolution):
 @register("ConvolutionDepthwise")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConvolutionDepthwise(Layer):
-    """Each channel by itself, convolved over height and width.
+    """Convolution of each channel by itself over height and width.
 
-    ``y[n, c, p] = b[c] + sum over k of w[c, 0, k] * x[n, c, p * stride + k * dilation - pad]``; outside the input x is
-    0. Output extents are those of Convolution.
+    ``y[n, c, p] = b[c] + sum(w[c, 0, k] * x[n, c, p * stride + k * dilation - pad])``, where the sum runs over the
+    positions k of the window. Values outside the input count as 0. Output extents are those of Convolution.
 
-    | parameter | default | meaning |
+    A pair such as `kernel_h` and `kernel_w` takes precedence over the repeated field if both of the pair are given; one
+    alone has no effect. A repeated field gives one number for both axes, or height and width first; later numbers have
+    no effect.
+
+    | parameter (``convolution_param``) | default | meaning |
     |---|---|---|
-    | kernel_h and kernel_w, or kernel_size | required | window; both of the pair win over kernel_size |
-    | stride_h and stride_w, or stride | 1 | likewise |
-    | pad_h and pad_w, or pad | 0 | likewise; zeros on both sides |
-    | dilation | 1 | distance between the window's values |
-    | bias_term | true | |
-    | weight_filler, bias_filler | constant 0 | what fills a blob that was not trained |
-    | num_output, group, axis, engine, force_nd_im2col | | change nothing |
+    | kernel_h and kernel_w, or kernel_size | required | window |
+    | stride_h and stride_w, or stride | 1 | distance between adjacent windows |
+    | pad_h and pad_w, or pad | 0 | zeros before and after the input |
+    | dilation | 1 | distance between adjacent values of a window |
+    | bias_term | true | whether there is a bias |
+    | weight_filler, bias_filler | constant 0 | initial values of blobs that the weight file lacks |
+    | num_output, group, axis, engine, force_nd_im2col | | no effect |
 
-    Trained blobs: weight (channels, 1, kernel height, kernel width), bias (channels).
+    Bottoms: one, (N, C, H, W). Tops: one, (N, C, H', W').
+
+    Trained blobs: weight (C, 1, kernel_h, kernel_w), bias (C).
+
+    Keras weights: kernel (kernel_h, kernel_w, C, 1), bias (C).
+
+    Source: forks, for example ``lyxok1/Tiny-DSOD``, ``src/caffe/layers/conv_dw_layer.cpp``.
     """
 
     bias: bool
@@ -76,7 +90,7 @@ class ConvolutionDepthwise(Layer):
 
     @classmethod
     def read(cls, proto: LayerProto) -> Self:
-        """Parameters, of which the window is checked once there is an input."""
+        """Read ``convolution_param``; the window is checked once the input is known."""
         p = proto.message.convolution_param
         window = StatedWindow(
             kernel=_stated(p, "kernel_size", "kernel"),
@@ -92,42 +106,42 @@ class ConvolutionDepthwise(Layer):
         )
 
     def infer(self, *inputs: Shape) -> tuple[Shape, ...]:
-        """The window moves over height and width."""
+        """Return the shape of the top, from the windows along height and width."""
         if len(inputs[0]) != 4:
             raise LayerUnsupportedError(
-                f"ConvolutionDepthwise is converted for an input of 4 axes (N, C, H, W), not {format_shape(inputs[0])};"
-                " put a Reshape before it"
+                f"ConvolutionDepthwise supports an input of 4 axes (N, C, H, W), not {format_shape(inputs[0])}; "
+                "put a Reshape before it"
             )
         return self._convolution(inputs[0]).infer(*inputs)
 
     def blobs(self, *inputs: Shape) -> tuple[BlobSpec, ...]:
-        """Weight and bias."""
+        """Return the weight, and the bias if there is one."""
         return self._convolution(inputs[0]).blobs(*inputs)
 
     def arrange(self, inputs: Sequence[Value], outputs: Sequence[Value]) -> Arrangement:
-        """Channels last."""
+        """Use NHWC."""
         del inputs, outputs
         layout = Layout.channels_last(4)
         return Arrangement(inputs=(layout,), outputs=(layout,))
 
     def emit(self, ctx: Context, *inputs: Value) -> Expr | tuple[Expr, ...]:
-        """Keras' DepthwiseConv2D wherever it computes the same, as for a Convolution."""
+        """Emit what a Convolution with a group for each channel emits, Keras' DepthwiseConv2D if possible."""
         return self._convolution(inputs[0].shape).emit(ctx, *inputs)
 
     def convert(self, blobs: Sequence[NodeBlob], ctx: Context) -> Mapping[str, Weight]:
-        """(C, 1, kernel...) as Keras' layer keeps it."""
+        """Transpose (C, 1, kernel...) as a Convolution with a group for each channel does."""
         return self._convolution(ctx.inputs[0].shape).convert(blobs, ctx)
 
     def with_activation(self, name: str) -> Self | None:
-        """It takes any activation, but one alone."""
+        """Return the layer with the activation, unless it has one already."""
         return None if self.activation else replace(self, activation=name)
 
     def multiply_adds(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> int:
-        """One for each weight at each place of the window."""
+        """Count one operation for each weight and each position of the window."""
         return self._convolution(inputs[0]).multiply_adds(inputs, outputs)
 
     def _convolution(self, shape: Shape) -> Convolution:
-        """The Convolution that computes the same on an input of ``shape``."""
+        """Return the Convolution that computes the same on an input of `shape`."""
         (channels,) = known(shape[1:2], "the channels of a ConvolutionDepthwise's input")
         return Convolution(
             num_output=channels,
@@ -142,7 +156,7 @@ class ConvolutionDepthwise(Layer):
 
 
 def _stated(p: ConvolutionParameter, name: str, stem: str) -> Stated:
-    """``stem`` with _h and _w where both are given, else the first two of the repeated field ``name``."""
+    """Read `stem` with _h and _w if both are given, else the first two numbers of the repeated field `name`."""
     height, width = f"{stem}_h", f"{stem}_w"
     if p.HasField(height) and p.HasField(width):
         return Stated(name=name, pair=(getattr(p, height), getattr(p, width)))

@@ -1,4 +1,4 @@
-"""FlowWarp: an image, fetched from where a flow points (FlowNet 2)."""
+"""FlowWarp: an image sampled at the positions that a flow points to (FlowNet 2)."""
 
 from __future__ import annotations
 
@@ -24,14 +24,19 @@ __all__ = ["FlowWarp"]
 @register("FlowWarp")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlowWarp(Layer):
-    """``y[p] = x[p + flow[p]]``, bilinearly interpolated; the same flow for all channels.
+    """``y[p] = x[p + flow[p]]``, interpolated bilinearly; all channels use the same flow.
 
-    The second bottom is the flow, two channels: along the width, then along the height, in pixels. A place between the
-    last pixel and the image's edge has that pixel's value.
+    The flow is in pixels; its first channel is the displacement along the width, its second along the height. The
+    position must be at least 0 and less than the extent along both axes. Beyond the center of the last pixel of an
+    axis the value of that pixel is used.
 
-    | parameter | default | meaning |
+    | parameter (``flow_warp_param``) | default | meaning |
     |---|---|---|
-    | fill_value | ZERO | ZERO or NOT_A_NUMBER: y where the flow leads out of x, or is not a number |
+    | fill_value | ZERO | ZERO or NOT_A_NUMBER: the output if the position is outside the image, or is NaN |
+
+    Bottoms: image (N, C, H, W) and flow (N, 2, H, W). Tops: one, (N, C, H, W). Trained blobs: none.
+
+    Source: ``lmb-freiburg/flownet2``, ``src/caffe/layers/flow_warp_layer.cu``.
     """
 
     bottoms: ClassVar[tuple[int, int | None]] = (2, 2)
@@ -40,36 +45,36 @@ class FlowWarp(Layer):
 
     @classmethod
     def read(cls, proto: LayerProto) -> Self:
-        """Parameters."""
+        """Read ``flow_warp_param``."""
         p = proto.message.flow_warp_param
         return cls(fill_value=p.FillParameter.Name(p.fill_value))
 
     def infer(self, *inputs: Shape) -> tuple[Shape, ...]:
-        """The shape of the image."""
+        """Return the shape of the image."""
         image, flow = inputs
         if len(image) != 4 or len(flow) != 4:
             raise LayerError(
-                f"FlowWarp takes an image and a flow of 4 axes (N, C, H, W), not {format_shape(image)} and "
+                f"FlowWarp takes an image and a flow of 4 axes each (N, C, H, W), not {format_shape(image)} and "
                 f"{format_shape(flow)}"
             )
         for shape in inputs:
             known(shape[1:], "channels, height and width of FlowWarp's bottoms")
         if flow[1] != 2:
-            raise LayerError(f"the flow must have 2 channels, along the width and along the height; it has {flow[1]}")
+            raise LayerError(f"the flow must have 2 channels, for the width and for the height, not {flow[1]}")
         pairs = [(image[axis], flow[axis]) for axis in (0, 2, 3)]
         if any(a is not None and b is not None and a != b for a, b in pairs):
             raise LayerError(
-                "image and flow must have one batch size, height and width: "
+                "image and flow must have the same batch size, height and width: "
                 f"the image is {format_shape(image)}, the flow {format_shape(flow)}"
             )
         return (image,)
 
     def arrange(self, inputs: Sequence[Value], outputs: Sequence[Value]) -> Arrangement:
-        """Channels last."""
+        """Use NHWC for both bottoms and the top."""
         layout = Layout.channels_last(4)
         return Arrangement(inputs=(layout, layout), outputs=(layout,))
 
     def emit(self, ctx: Context, *inputs: Value) -> Expr:
-        """A runtime layer."""
+        """Emit a runtime layer; Keras has no such layer."""
         del ctx
         return runtime("FlowWarp", fill_value=unless(self.fill_value, "ZERO"))(*inputs)

@@ -26,20 +26,24 @@ __all__ = ["Im2col"]
 @register("Im2col")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Im2col(Layer):
-    """``y[n, c * K + k, p] = x[n, c, p * stride + k * dilation - pad]``, K being the count of a kernel's values.
+    """``y[n, c * K + k, p] = x[n, c, p * stride + k * dilation - pad]``, where K is the number of values of a window.
 
-    What a convolution multiplies with its weights; outside the input x is 0. Its parameters are those of a
-    convolution (``convolution_param``). An output extent is ``(n + 2 pad - dilation (kernel - 1) - 1) / stride + 1``,
-    rounded towards 1.
+    The values that a convolution multiplies by its weights, as channels: all values of a window of the first channel in
+    row-major order, then those of the second channel, and so on. Values outside the input are 0. Output extents are
+    those of Convolution.
 
-    | parameter | default | meaning |
+    | parameter (``convolution_param``) | default | meaning |
     |---|---|---|
-    | kernel_size, or kernel_h and kernel_w | required | window: once, or once for each spatial axis |
-    | stride, or stride_h and stride_w | 1 | |
-    | pad, or pad_h and pad_w | 0 | zeros on both sides |
-    | dilation | 1 | distance between the window's values |
-    | axis | 1 | channel axis; axes before it are a batch, axes after it are spatial |
-    | force_nd_im2col | false | changes nothing |
+    | kernel_size, or kernel_h and kernel_w | required | window; one number, or one for each spatial axis |
+    | stride, or stride_h and stride_w | 1 | distance between adjacent windows |
+    | pad, or pad_h and pad_w | 0 | zeros before and after the input |
+    | dilation, or hole, or hole_h and hole_w | 1 | distance between adjacent values of a window; hole in forks |
+    | axis | 1 | channel axis; axes before it are batch axes, axes after it are spatial |
+    | force_nd_im2col | false | no effect |
+
+    Bottoms: one, (N, C, H, W). Tops: one, (N, C * K, H', W'). Trained blobs: none.
+
+    Source: ``src/caffe/layers/im2col_layer.cpp``.
     """
 
     axis: int
@@ -47,25 +51,25 @@ class Im2col(Layer):
 
     @classmethod
     def read(cls, proto: LayerProto) -> Self:
-        """Parameters, of which the window waits for the rank of the input."""
+        """Read ``convolution_param``; the window is checked once the rank of the input is known."""
         p = proto.message.convolution_param
         return cls(axis=p.axis, window=StatedWindow.read(p))
 
     def infer(self, *inputs: Shape) -> tuple[Shape, ...]:
-        """The channels times the kernel's values, and one place for each window."""
+        """Return the shape of the top: a channel for each value of a window, a position for each window."""
         axis, window = self._geometry(inputs[0])
-        (channels,) = known(inputs[0][axis : axis + 1], "the channels of what is unfolded")
+        (channels,) = known(inputs[0][axis : axis + 1], "the channels of Im2col's input")
         out = window.convolved(inputs[0][axis + 1 :])
         return ((*inputs[0][:axis], channels * math.prod(window.kernel), *out),)
 
     def arrange(self, inputs: Sequence[Value], outputs: Sequence[Value]) -> Arrangement:
-        """Channels last."""
+        """Use channels last, after the batch axes and the spatial axes."""
         axis, _ = self._geometry(inputs[0].shape)
         layout = Layout((*range(axis), *range(axis + 1, inputs[0].rank), axis))
         return Arrangement(inputs=(layout,), outputs=(layout,) * len(outputs))
 
     def emit(self, ctx: Context, *inputs: Value) -> Expr:
-        """A layer of our own: what TensorFlow has unfolds channels last."""
+        """Emit a runtime layer: TensorFlow's patches have the channels last within each window."""
         _, window = self._geometry(inputs[0].shape)
         ones = (1,) * len(window.kernel)
         return runtime(
@@ -83,6 +87,6 @@ class Im2col(Layer):
             raise LayerError(f"convolution_param.axis: {e}") from None
         if axis + 1 == len(shape):
             raise LayerError(
-                f"Im2col needs a spatial axis: axis {axis} holds the channels, and is the last of {len(shape)}"
+                f"Im2col needs a spatial axis, but axis {axis} holds the channels and is the last of {len(shape)} axes"
             )
         return axis, self.window.over(len(shape) - axis - 1)

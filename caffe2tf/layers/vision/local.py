@@ -1,4 +1,4 @@
-"""Local: a convolution with weights of their own for each place of its output."""
+"""Local: a convolution that has separate weights for each position of its output."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from caffe2tf.ir.layout import Layout
 from caffe2tf.ir.shape import Shape, format_shape
 from caffe2tf.ir.value import NodeBlob, Value
 from caffe2tf.ir.weight import Weight
+from caffe2tf.layers.checks import check_count
 from caffe2tf.layers.extents import known
 from caffe2tf.layers.registry import register
 from caffe2tf.layers.shape.split import forbid_in_place
@@ -37,28 +38,39 @@ _BLOCKS = ("local_param", "local_convolution_param", "local_weighted_convolution
 @register("Local", "LocalConvolution", "LocalWeightedConvolution")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Local(Layer):
-    """Weighted sum over sliding windows, whose weights differ from place to place; of forks.
+    """Weighted sum over sliding windows, with separate weights for each position of the output.
 
-    ``y[n, o, p] = b[o, p] + sum over c in the group of o, k of w[o, c, k, p] * x[n, c, p * stride + k * dilation -
-    pad]``; outside the input x is 0.
+    ``y[n, o, p] = b[o, p] + sum(w[o, c, k, p] * x[n, c, p * stride + k * dilation - pad])``, where the sum runs over
+    the input channels c of o's group and the positions k of the window. Values outside the input count as 0. Output
+    extents are those of Convolution. The layer must not work in place.
+
+    The parameters are in ``local_param``, ``local_convolution_param``, ``local_weighted_convolution_param`` or
+    ``convolution_param``, depending on the fork.
 
     | parameter | default | meaning |
     |---|---|---|
     | num_output | required | output channels |
     | kernel_size, or kernel_h and kernel_w | required | window |
-    | stride, or stride_h and stride_w | 1 | |
-    | pad, or pad_h and pad_w | 0 | zeros on both sides |
-    | dilation | 1 | distance between the window's values |
-    | group | 1 | groups of channels that see each other; of `local_param` alone |
-    | bias_term | true | |
-    | weight_filler, bias_filler | constant 0 | what fills a blob that was not trained |
+    | stride, or stride_h and stride_w | 1 | distance between adjacent windows |
+    | pad, or pad_h and pad_w | 0 | zeros before and after the input |
+    | dilation | 1 | distance between adjacent values of a window |
+    | group | 1 | number of groups, as in Convolution; in ``local_param`` only |
+    | bias_term | true | whether there is a bias |
+    | weight_filler, bias_filler | constant 0 | initial values of blobs that the weight file lacks |
+    | axis | 1 | channel axis; no other is supported |
 
-    They stand in `local_param`, `local_convolution_param` or `local_weighted_convolution_param`, or in
-    `convolution_param`, after the fork.
+    Bottoms: one, (N, C, H, W). Tops: one, (N, num_output, H', W').
 
-    Trained blobs: weight (num_output, 1, channels / group * window, places) or (num_output, channels / group, window,
-    places), all values of it in the order o, c, k, p; bias (1, 1, num_output, places), or one value for each channel:
-    (1, 1, 1, num_output) or (num_output). The bottom has four axes. Not computed in place.
+    Trained blobs: weight (num_output, 1, C / group * kernel_h * kernel_w, H' * W') or (num_output, C / group,
+    kernel_h * kernel_w, H' * W'), whose values are in the order o, c, k, p; bias (1, 1, num_output, H' * W'), or one
+    value for each channel, (1, 1, 1, num_output) or (num_output).
+
+    Keras weights: kernel (H', W', kernel_h, kernel_w, C / group, num_output), bias (H', W', num_output) or
+    (num_output).
+
+    Source: forks, for example ``happynear/caffe-windows``, ``src/caffe/layers/local_layer.cpp``; for LocalConvolution
+    ``ytoon/caffe``, ``src/caffe/layers/local_conv_layer.cpp``; for LocalWeightedConvolution ``zayd/caffe``,
+    ``src/caffe/layers/local_weighted_conv_layer.cpp``.
     """
 
     reads_unknown: ClassVar[tuple[str, ...]] = (*_BLOCKS, "convolution_param")
@@ -74,16 +86,15 @@ class Local(Layer):
 
     @classmethod
     def read(cls, proto: LayerProto) -> Self:
-        """Parameters, in whichever block."""
+        """Read the parameters from the block that the definition has."""
         forbid_in_place(proto)
         block, p = _parameters(proto)
         for name in ("num_output", "group"):
-            if getattr(p, name) < 1:
-                raise LayerError(f"{block}.{name} must be 1 or more, not {getattr(p, name)}")
+            check_count(f"{block}.{name}", getattr(p, name), given=p.HasField(name))
         if p.num_output % p.group:
             raise LayerError(f"num_output ({p.num_output}) must be a multiple of group ({p.group})")
         if p.group > 1 and block != "local_param":
-            raise LayerUnsupportedError(f"groups are converted in local_param alone, not in {block}")
+            raise LayerUnsupportedError(f"group is supported in local_param only, not in {block}")
         if p.axis != 1:
             raise LayerUnsupportedError(f"{block}.axis must be 1, not {p.axis}")
         return cls(
@@ -96,14 +107,14 @@ class Local(Layer):
         )
 
     def infer(self, *inputs: Shape) -> tuple[Shape, ...]:
-        """The window moves over height and width, which must be known: each place has weights of its own."""
+        """Return the shape of the top; height and width must be known, as each position has its own weights."""
         channels, places = self._geometry(inputs[0])
         if channels % self.group:
             raise LayerError(f"the input's {channels} channels must be a multiple of group ({self.group})")
         return ((inputs[0][0], self.num_output, *places),)
 
     def blobs(self, *inputs: Shape) -> tuple[BlobSpec, ...]:
-        """Weight and bias, in the shapes in which they are stored where those are a fork's."""
+        """Return weight and bias, in the shapes of the weight file if a fork stores them so."""
         weights, biases = self._forms(inputs[0])
         stored = [*self.stored, (), ()]
         weight = stored[0] if stored[0] in weights else weights[0]
@@ -115,16 +126,16 @@ class Local(Layer):
         return specs if self.bias else specs[:1]
 
     def with_blobs(self, shapes: Sequence[tuple[int, ...]]) -> Self:
-        """The layer with the forms that its fork gave them."""
+        """Remember the shapes of the trained blobs, which differ between forks."""
         return replace(self, stored=tuple(shapes))
 
     def arrange(self, inputs: Sequence[Value], outputs: Sequence[Value]) -> Arrangement:
-        """Channels last."""
+        """Use NHWC."""
         del inputs, outputs
         return Arrangement(inputs=(Layout.channels_last(4),), outputs=(Layout.channels_last(4),))
 
     def emit(self, ctx: Context, *inputs: Value) -> Expr:
-        """A layer of our own: Keras has none any more."""
+        """Emit a runtime layer; Keras 3 has no locally connected layer."""
         del ctx
         window = self._window
         local = runtime(
@@ -142,7 +153,7 @@ class Local(Layer):
         return local(inputs[0])
 
     def convert(self, blobs: Sequence[NodeBlob], ctx: Context) -> Mapping[str, Weight]:
-        """(O, I, kernel, places) to (places, kernel, I, O)."""
+        """Transpose (O, I, kernel, positions) to (positions, kernel, I, O)."""
         shape = ctx.inputs[0].shape
         channels, places = self._geometry(shape)
         split = (self.num_output, channels // self.group, *self._window.kernel, *places)
@@ -154,11 +165,11 @@ class Local(Layer):
         return weights
 
     def with_activation(self, name: str) -> Self | None:
-        """Our layer takes any activation, but one alone."""
+        """Return the layer with the activation, unless it has one already."""
         return None if self.activation else replace(self, activation=name)
 
     def multiply_adds(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> int:
-        """One for each weight, for each item of the batch."""
+        """Count one operation for each weight and each item of the batch."""
         del outputs
         return math.prod(self._forms(inputs[0])[0][0]) * (inputs[0][0] or 1)
 
@@ -167,21 +178,21 @@ class Local(Layer):
         return self.window.over(2)
 
     def _geometry(self, shape: Shape) -> tuple[int, tuple[int, int]]:
-        """The input's channels, and the places down and across."""
+        """Return the input channels, and the height and width of the output."""
         if len(shape) != 4:
             raise LayerError(f"the bottom must have 4 axes, not {len(shape)} ({format_shape(shape)})")
-        channels, *spatial = known(shape[1:], "channels, height and width of what has weights for each place")
+        channels, *spatial = known(shape[1:], "channels, height and width of the input of a locally connected layer")
         window = self._window
         if any(n + 2 * p < e for n, p, e in zip(spatial, window.pad, window.extent, strict=True)):
             raise LayerError(
                 f"the window ({format_shape(window.extent)}) is larger than the input ({format_shape(spatial)}) "
                 f"with its padding ({format_shape(window.pad)})"
             )
-        height, width = known(window.convolved(tuple(spatial)), "the places of a window")
+        height, width = known(window.convolved(tuple(spatial)), "the output extents of a locally connected layer")
         return channels, (height, width)
 
     def _forms(self, shape: Shape) -> tuple[Sequence[tuple[int, ...]], Sequence[tuple[int, ...]]]:
-        """The shapes in which forks store the weight, and the bias."""
+        """Return the shapes in which forks store the weight, and those in which they store the bias."""
         channels, places = self._geometry(shape)
         each, count, values = channels // self.group, math.prod(places), math.prod(self._window.kernel)
         weights = (self.num_output, 1, each * values, count), (self.num_output, each, values, count)
@@ -189,30 +200,35 @@ class Local(Layer):
         return weights[::-1] if self.group > 1 else weights, biases
 
     def _shares_bias(self, shape: Shape) -> bool:
-        """Whether there is one value for each channel."""
+        """Return whether the bias has one value for each channel."""
         return len(self.stored) > 1 and self.stored[1] in self._forms(shape)[1][1:]
 
 
 def _parameters(proto: LayerProto) -> tuple[str, ConvolutionParameter]:
-    """The block that the definition has, with the fields of a convolution's."""
+    """Return the name of the parameter block, and its fields as those of ``convolution_param``."""
     given = [name for name in _BLOCKS if name in proto.extra]
     beside = proto.extra.block("convolution_param")
     plain = proto.message.HasField("convolution_param") or bool(beside)
     if len(given) + plain > 1:
-        raise LayerError(f"give one of {', '.join(given)}{' and convolution_param' * plain} alone")
+        raise LayerError(f"give only one of {', '.join(given)}{' and convolution_param' * plain}")
     if not given:
-        beside.only("shared_bias")  # shows in the shape of the trained bias
+        beside.only("shared_bias")  # ignored: the shape of the trained bias shows it
         return "convolution_param", proto.message.convolution_param
     empty = type(proto.message.convolution_param)()
     return given[0], _filled(empty, proto.extra.block(given[0]), given[0])
 
 
 def _filled(message: M, given: Parameters, path: str) -> M:
-    """``message`` with the fields that are ``given``.
+    """Set the fields of `message` that are `given`, and return it.
+
+    Args:
+        message: an empty message.
+        given: fields by name.
+        path: the name of the block, for messages.
 
     Raises:
-        LayerUnsupportedError: it has no such field.
-        LayerError: a value is of another type than the field.
+        LayerUnsupportedError: the message has no such field.
+        LayerError: a value is not of the field's type.
     """
     fields = message.DESCRIPTOR.fields_by_name
     for name in given.only(*fields):

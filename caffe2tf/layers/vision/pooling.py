@@ -1,4 +1,4 @@
-"""Pooling: one value for each window."""
+"""Pooling: the maximum or an average of each window."""
 
 from __future__ import annotations
 
@@ -31,33 +31,42 @@ _WITHOUT_PAD: Final = frozenset(("AVE_EXC_PAD", "AVE_TF"))
 @register("Pooling")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pooling(Layer):
-    """The largest value, or an average, of each window of each channel.
+    """The maximum or an average of each window of each channel.
 
-    - MAX: the largest value; padding does not take part. A second top holds where it stands, as ``row * width +
-      column`` of its channel, the first where several are largest.
-    - AVE: the sum, divided by the window's size. The size counts padding, but no place beyond the padding.
-    - AVE_EXC_PAD, of Synopsys' fork, which also calls it AVE_TF: the sum, divided by the count of the window's places
-      within the input; so is AVE with avg_include_pad: false, of Intel's fork.
-    - STOCHASTIC: ``sum(x * x) / sum(x)``, 0 where ``sum(x)`` is not positive. Caffe draws at random in training;
-      this does not.
+    - MAX: the maximum of the values inside the input. The second top is the mask: the position of the maximum in its
+      channel, ``row * width + column``; the first position if several values are the maximum.
+    - AVE: the sum divided by the size of the window. Padding counts for the size, positions beyond the padding do not.
+    - AVE_EXC_PAD and AVE_TF, in Synopsys' fork, and AVE with ``avg_include_pad: false``, in Intel's fork: the sum
+      divided by the number of values inside the input.
+    - STOCHASTIC: ``sum(x * x) / sum(x)``, or 0 if ``sum(x)`` is not positive.
 
-    Output extents are ``ceil((n + 2 pad - kernel) / stride) + 1``; with padding, a last window that would begin beyond
-    the input and its first padding is left out. A window without any place, which strides larger than the kernel can
-    give, is the lowest float32 (MAX; -1 in the mask), or what a division by its size of 0 or less gives (AVE).
+    Output extents are ``ceil((n + 2 * pad - kernel) / stride) + 1``. If there is any padding, a last window that would
+    begin beyond the input and the padding before it is dropped. With a stride greater than the kernel, a window can be
+    outside the input. Its MAX is the lowest float32 (-1 in the mask), its AVE a division by a size of 0 or less.
 
-    | parameter | default | meaning |
+    With `pad_type: 1` there are ``ceil(n / stride)`` windows, padded as TensorFlow pads "same" windows: the smaller
+    half before the input.
+
+    | parameter (``pooling_param``) | default | meaning |
     |---|---|---|
-    | pool | MAX | MAX, AVE, AVE_EXC_PAD, AVE_TF, or STOCHASTIC |
+    | pool | MAX | MAX, AVE, AVE_EXC_PAD, AVE_TF or STOCHASTIC |
     | kernel_size, or kernel_h and kernel_w | required | window; not with global_pooling |
-    | stride, or stride_h and stride_w | 1 | |
-    | pad, or pad_h and pad_w | 0 | on both sides; smaller than the kernel; not for STOCHASTIC |
+    | stride, or stride_h and stride_w | 1 | distance between adjacent windows |
+    | pad, or pad_h and pad_w | 0 | padding before and after the input; less than the kernel; not for STOCHASTIC |
     | global_pooling | false | the window is the whole input |
-    | round_mode | CEIL | FLOOR: rounds output extents down |
-    | ceil_mode | true | false: the same, in many forks; round_mode counts where both are given |
-    | torch_pooling | false | true: the same, in Facebook's and NVIDIA's forks |
-    | pad_l, pad_r, pad_t, pad_b | 0 | on each side, in place of pad, of any extent; of Synopsys' fork, as is the next |
-    | pad_type | 0 | 1: in place of pad, what ``n / stride`` places need, rounded up; the smaller half before |
-    | avg_include_pad | true | false: AVE is AVE_EXC_PAD; of Intel's fork |
+    | round_mode | CEIL | FLOOR: round output extents down |
+    | ceil_mode | true | false: round output extents down; a field of many forks; round_mode takes precedence |
+    | torch_pooling | false | true: round output extents down; a field of Facebook's and NVIDIA's forks |
+    | pad_t, pad_b, pad_l, pad_r | 0 | padding of each side, in place of pad, of any size; fields of Synopsys' fork |
+    | pad_type | 0 | 1: TensorFlow's "same" padding in place of pad; a field of Synopsys' fork |
+    | avg_include_pad | true | false: AVE ignores the padding; a field of Intel's fork |
+
+    Bottoms: one, (N, C, H, W). Tops: one, (N, C, H', W'), or two of this shape for MAX. Trained blobs: none.
+
+    Deviations: in training, Caffe's STOCHASTIC draws one value of each window at random. Here it computes the same as
+    in the TEST phase.
+
+    Source: ``src/caffe/layers/pooling_layer.cpp``.
     """
 
     tops: ClassVar[tuple[int, int | None]] = (1, 2)
@@ -68,14 +77,14 @@ class Pooling(Layer):
     kernel: Ints | None  # None: the whole input
     stride: Ints = (1, 1)
     pad: Ints = (0, 0)
-    after: Ints | None = None  # what is added after the input, where a fork's field may say otherwise than `pad`
-    same: bool = False  # whether the padding waits for the input's extents
+    after: Ints | None = None  # padding after the input, if a fork's fields give it; None: the same as `pad`
+    same: bool = False  # TensorFlow's "same" padding, which depends on the extents of the input
     round_up: bool = True
     count_pad: bool = True
     masked: bool = False
 
     def __post_init__(self) -> None:
-        """Caffe's rules on the parameters as they are used."""
+        """Check Caffe's rules for the parameters."""
         if self.kernel is not None and min(self.kernel) < 1:
             raise LayerError(f"the pooling kernel must be 1 or more along both axes, not {brief(self.kernel)}")
         if min(self.stride) < 1:
@@ -83,22 +92,22 @@ class Pooling(Layer):
         own = self.after is None  # a fork's padding has fewer rules
         if self.kernel is None and ((own and any(self.pad)) or max(self.stride) > 1):
             raise LayerError(
-                f"global_pooling takes no pad and no stride: pad {brief(self.pad)} and stride {brief(self.stride)} "
-                "are given; leave them out"
+                f"global_pooling takes no pad and no stride, but pad {brief(self.pad)} and stride {brief(self.stride)} "
+                "are given; remove them"
             )
         if self.method == "STOCHASTIC" and (self.same or self.is_padded):
-            raise LayerError(f"STOCHASTIC pooling takes no pad, {shown_pads(self.pads)} is given; leave it out")
+            raise LayerError(f"STOCHASTIC pooling takes no pad, but {shown_pads(self.pads)} is given; remove it")
         if self.kernel is None or not own or not any(self.pad):
             return
         if any(p >= k for p, k in zip(self.pad, self.kernel, strict=True)):
             raise LayerError(
-                f"the pooling pad must be smaller than the kernel along both axes: "
-                f"pad {brief(self.pad)} and kernel {brief(self.kernel)} are given"
+                "the pooling pad must be smaller than the kernel along both axes, not "
+                f"pad {brief(self.pad)} and kernel {brief(self.kernel)}"
             )
 
     @classmethod
     def read(cls, proto: LayerProto) -> Self:
-        """Parameters."""
+        """Read ``pooling_param``; a second top asks for the mask."""
         p = proto.message.pooling_param
         method = type(p).PoolMethod.Name(p.pool)
         if len(proto.tops) > 1 and method != "MAX":
@@ -118,38 +127,52 @@ class Pooling(Layer):
 
     @property
     def pads(self) -> tuple[tuple[int, int], ...]:
-        """What is added before and after each axis."""
+        """Padding (before, after) of each axis."""
         return tuple(zip(self.pad, self.after or self.pad, strict=True))
 
     @property
     def is_padded(self) -> bool:
-        """Whether anything is added anywhere."""
+        """Whether there is padding on any side."""
         return any(map(any, self.pads))
 
     def infer(self, *inputs: Shape) -> tuple[Shape, ...]:
-        """One value for each window."""
+        """Return the shape of the top, and the same for the mask."""
         return (self.pooled(inputs[0]),) * (2 if self.masked else 1)
 
     def arrange(self, inputs: Sequence[Value], outputs: Sequence[Value]) -> Arrangement:
-        """Channels last."""
+        """Use channels last."""
         layout = Layout.channels_last(2 + self.spatial)
         return Arrangement(inputs=(layout,), outputs=(layout,) * len(outputs))
 
     def emit(self, ctx: Context, *inputs: Value) -> Expr:
-        """A pooling layer of Keras where it puts every window where Caffe does, else one of our own."""
+        """Emit a Keras pooling layer if it places all windows as Caffe does, else a runtime layer."""
         return self.expression(inputs[0], inputs[0].shape)
 
     def pooled(self, shape: Shape) -> Shape:
-        """The output's shape for an input of ``shape``; raises LayerError where no window fits."""
+        """Return the shape of the output for an input of `shape`.
+
+        Raises:
+            LayerError: no window fits into the input, or the input has a wrong number of axes.
+        """
         self._check_rank(shape)
         return (*shape[:2], *self._placed(shape).windows(shape[2:]))
 
     def expression(self, x: Expr, shape: Shape, *, role: str = "") -> Expr:
-        """The pooling of ``x`` (channels last) of Caffe's ``shape``; ``role`` tells it from others of one layer."""
+        """Return the calls that pool `x`.
+
+        Args:
+            x: the input, channels last.
+            shape: its shape in Caffe's axes.
+            role: distinguishes the Keras layers of one Caffe layer.
+        """
         return self._placed(shape).call(x, shape[2:], role)
 
     def windows(self, spatial: Shape) -> Shape:
-        """How many windows stand along each spatial axis; raises LayerError where none fits."""
+        """Return the number of windows along each spatial axis.
+
+        Raises:
+            LayerError: no window fits along an axis.
+        """
         if self.kernel is None:
             return (1,) * self.spatial
         out = tuple(self._along(i, n) for i, n in enumerate(spatial))
@@ -161,7 +184,7 @@ class Pooling(Layer):
         return out
 
     def call(self, x: Expr, spatial: Shape, role: str) -> Expr:
-        """`expression` for a pooling whose padding is placed."""
+        """Return the calls that pool `x`, as `expression` does, once the padding is known."""
         out = self.windows(spatial)
         name = {"MAX": "Max", "AVE": "Average"}.get(self.method)
         if name is None or self.masked:
@@ -187,8 +210,8 @@ class Pooling(Layer):
 
     def _own(self, name: str, spatial: Shape, role: str) -> Construct:
         if self.same:
-            raise LayerError("with pad_type 1, the extents of what is pooled must be known before the network runs")
-        kernel = self.kernel or known(spatial, "the extents of what is pooled globally")
+            raise LayerError("with pad_type 1, height and width of the input must be known before the network runs")
+        kernel = self.kernel or known(spatial, "the extents of the input of a global pooling")
         even = all(before == after for before, after in self.pads)
         return runtime(
             name,
@@ -205,12 +228,13 @@ class Pooling(Layer):
             raise LayerError(f"pooling takes an input of 4 axes (N, C, H, W), not {len(shape)}")
 
     def _placed(self, shape: Shape) -> Self:
-        """The pooling with the window and the padding that an input of ``shape`` gets, as far as it is known."""
+        """Return the pooling with the window and padding for an input of `shape`, as far as its extents are known."""
         kernel = self.kernel
         if kernel is None:
             if not (self.same or self.is_padded):
                 return self
-            kernel = known(shape[2:], "the extents of what is pooled globally")  # a window that moves all the same
+            # with padding, a window as large as the input still moves
+            kernel = known(shape[2:], "the extents of the input of a global pooling")
         extents = tuple(n for n in shape[2:] if n is not None)
         if not self.same or len(extents) != self.spatial:
             return replace(self, kernel=kernel)
@@ -219,7 +243,7 @@ class Pooling(Layer):
         return replace(self, kernel=kernel, pad=before, after=after, same=False, round_up=False)
 
     def _along(self, i: int, extent: int | None) -> int | None:
-        """How many windows stand along spatial axis ``i``."""
+        """Return the number of windows along spatial axis `i`."""
         if extent is None or self.kernel is None:
             return extent
         if self.same:
@@ -233,13 +257,13 @@ class Pooling(Layer):
             out -= 1
         if (out - 1) * self.stride[i] >= extent + before:
             raise LayerError(
-                f"two pooling windows or more would begin beyond the input ({extent}) and the padding before it: give "
-                f"less padding than {shown_pads(self.pads)}"
+                f"two or more pooling windows would begin beyond the input ({extent}) and the padding before it; "
+                f"reduce the padding ({shown_pads(self.pads)})"
             )
         return out
 
     def _fits(self, spatial: Shape, out: Shape) -> bool:
-        """Whether all windows lie within the padded input: "valid" padding then places them as Caffe does."""
+        """Return whether all windows are inside the padded input, so that "valid" padding places them as Caffe does."""
         if self.kernel is None or self.same:
             return self.kernel is None
         return all(
@@ -248,7 +272,10 @@ class Pooling(Layer):
         )
 
     def _fits_same(self, spatial: Shape, out: Shape) -> bool:
-        """Whether "same" padding places all windows as Caffe does; windows of 2 that meet rounded up always do."""
+        """Return whether "same" padding places all windows as Caffe does.
+
+        For kernel 2 and stride 2 without padding it does for any extent, if output extents are rounded up.
+        """
         if self.kernel is None or self.same:
             return self.same
         return all(
@@ -267,24 +294,25 @@ def _kernel(p: PoolingParameter) -> Ints | None:
     both = p.HasField("kernel_h") and p.HasField("kernel_w")
     if p.global_pooling:
         if p.HasField("kernel_size") or p.HasField("kernel_h") or p.HasField("kernel_w"):
-            raise LayerError("global_pooling takes no kernel: remove kernel_size, kernel_h and kernel_w")
+            raise LayerError("global_pooling takes no kernel; remove kernel_size, kernel_h and kernel_w")
         return None
     if p.HasField("kernel_size") == both:
         raise LayerError(
-            f"a pooling kernel is kernel_size, or kernel_h and kernel_w: {'both' if both else 'neither'} given"
+            "give the pooling kernel as kernel_size, or as kernel_h and kernel_w; "
+            + ("both are given" if both else "neither is given")
         )
     return (p.kernel_h, p.kernel_w) if both else (p.kernel_size, p.kernel_size)
 
 
 def _pair(p: PoolingParameter, stem: str) -> Ints:
-    """``stem``, or ``stem``_h and ``stem``_w."""
+    """Read `stem`, or `stem` with _h and with _w."""
     names = [f for f in (stem, f"{stem}_h", f"{stem}_w") if p.HasField(f)]
     if names[-1:] in ([], [stem]):
         value = getattr(p, stem)
         return (value, value)
     if len(names) != 2 or stem in names:
         raise LayerError(
-            f"give pooling's {stem}, or both {stem}_h and {stem}_w, and not {' and '.join(names)}"
+            f"give the pooling {stem} as {stem}, or as both {stem}_h and {stem}_w, not {' and '.join(names)}"
             + (" alone" if len(names) == 1 else "")
         )
     return (getattr(p, f"{stem}_h"), getattr(p, f"{stem}_w"))

@@ -1,4 +1,4 @@
-"""Pooling over time, height and width, of the forks for video (C3D)."""
+"""Pooling3D: pooling over time, height and width (C3D)."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 from caffe2tf.errors import LayerError, LayerUnsupportedError
 from caffe2tf.ir.shape import Shape
+from caffe2tf.layers.checks import check_count
 from caffe2tf.layers.registry import register
 from caffe2tf.layers.vision.pooling import Pooling
 
@@ -21,24 +22,28 @@ _FIELDS = frozenset(("pool", "kernel_size", "kernel_depth", "stride", "temporal_
 @register("Pooling3D")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pooling3D(Pooling):
-    """The largest value, or an average, of each window of each channel of an input (N, C, L, H, W), L being time.
+    """The maximum or the average of each window over time, height and width of each channel.
 
-    - MAX: the largest value.
-    - AVE: the sum, divided by the window's size. The size counts padding, but no place beyond the padding.
+    - MAX: the maximum.
+    - AVE: the sum divided by the size of the window. Padding counts for the size, positions beyond the padding do not.
 
-    Output extents are ``ceil((n + 2 pad - kernel) / stride) + 1`` along every axis. Other than in Pooling, a last
-    window that begins beyond the input and its padding stays, and is what a division by its size of 0 or less gives.
+    Output extents are ``ceil((n + 2 * pad - kernel) / stride) + 1`` along every axis. Unlike in Pooling, a last window
+    that begins beyond the input and its padding is kept. Its MAX is the lowest float32, its AVE a division by a size of
+    0 or less.
 
-    | parameter | default | meaning |
+    | parameter (``pooling3d_param`` in C3D 1.1, ``pooling_param`` in C3D 1.0) | default | meaning |
     |---|---|---|
     | pool | MAX | MAX or AVE |
     | kernel_size | required | window along height and width |
     | kernel_depth | required | window along time |
-    | stride | 1 | along height and width |
-    | temporal_stride | 1 | along time |
-    | pad | 0 | on both sides of height and width; for AVE alone |
+    | stride | 1 | distance between adjacent windows along height and width |
+    | temporal_stride | 1 | distance between adjacent windows along time |
+    | pad | 0 | zeros before and after height and width; for AVE only |
+    | engine | | no effect |
 
-    They stand in ``pooling3d_param`` (C3D 1.1) or in ``pooling_param`` (C3D 1.0, type POOLING3D).
+    Bottoms: one, (N, C, L, H, W), where L is time. Tops: one, (N, C, L', H', W'). Trained blobs: none.
+
+    Source: ``facebookarchive/C3D``, ``C3D-v1.1/src/caffe/layers/pool3d_layer.cpp``.
     """
 
     tops: ClassVar[tuple[int, int | None]] = (1, 1)
@@ -47,7 +52,7 @@ class Pooling3D(Pooling):
 
     @classmethod
     def read(cls, proto: LayerProto) -> Self:
-        """Parameters, from whichever block has them."""
+        """Read ``pooling3d_param`` if it is given, else ``pooling_param``."""
         own = proto.message.HasField("pooling3d_param")
         p = proto.message.pooling3d_param if own else proto.message.pooling_param
         block = "pooling3d_param" if own else "pooling_param"
@@ -56,12 +61,11 @@ class Pooling3D(Pooling):
             raise LayerError(f"{block} of a Pooling3D has no {', '.join(foreign)}; it has {', '.join(sorted(_FIELDS))}")
         method = type(p).PoolMethod.Name(p.pool)
         if method not in ("MAX", "AVE"):
-            raise LayerUnsupportedError(f"Pooling3D computes MAX and AVE alone, not {method}")
+            raise LayerUnsupportedError(f"Pooling3D supports MAX and AVE, not {method}")
         for name in ("kernel_size", "kernel_depth", "stride", "temporal_stride"):
-            if getattr(p, name) < 1:
-                raise LayerError(f"{block}.{name} must be 1 or more, not {getattr(p, name)}")
+            check_count(f"{block}.{name}", getattr(p, name), given=p.HasField(name))
         if p.pad and method != "AVE":
-            raise LayerError(f"Pooling3D takes a pad for AVE alone, {p.pad} is given for {method}; leave it out")
+            raise LayerError(f"Pooling3D takes a pad for AVE only, but {p.pad} is given for {method}; remove it")
         pad = (0, p.pad, p.pad)
         return cls(
             method=method,

@@ -12,6 +12,7 @@ from caffe2tf.ir.layer import Arrangement, Context, Layer
 from caffe2tf.ir.layout import Block, Layout
 from caffe2tf.ir.shape import Shape
 from caffe2tf.ir.value import Value
+from caffe2tf.layers.checks import check_count
 from caffe2tf.layers.extents import known
 from caffe2tf.layers.registry import register
 from caffe2tf.layers.vision.pooling import Pooling
@@ -25,18 +26,23 @@ __all__ = ["SPP"]
 @register("SPP")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SPP(Layer):
-    """The input pooled over grids of 1, 2 by 2, 4 by 4... windows, all values of all grids in one row.
+    """Spatial pyramid pooling: the input pooled by grids of 1, 2 x 2, 4 x 4, ... windows, flattened and concatenated.
 
-    Along an axis of n values, a level of b windows has kernel and stride ``ceil(n / b)``, and half of what the windows
-    overhang, rounded up, as pad. The values of each level are in Caffe's order (channels, height, width). Where there
-    is one level only, Caffe does not flatten it: the output is (N, C, 1, 1).
+    Along an axis of n values, a level of b windows has kernel and stride ``k = ceil(n / b)`` and pad
+    ``ceil((k * b - n) / 2)``. Pooling describes how windows are pooled. The values of each level are in Caffe's order
+    (channels, height, width).
 
-    | parameter | default | meaning |
+    | parameter (``spp_param``) | default | meaning |
     |---|---|---|
-    | pyramid_height | required | count of levels |
+    | pyramid_height | required | number of levels |
     | pool | MAX | MAX or AVE |
 
-    STOCHASTIC is not converted: Caffe draws its values at random here, outside training too.
+    Bottoms: one, (N, C, H, W). Tops: one, (N, values of all levels), or (N, C, 1, 1) for a single level, which Caffe
+    does not flatten. Trained blobs: none.
+
+    Deviations: STOCHASTIC is not supported, because Caffe draws values at random here in every phase.
+
+    Source: ``src/caffe/layers/spp_layer.cpp``.
     """
 
     levels: int
@@ -44,37 +50,36 @@ class SPP(Layer):
 
     @classmethod
     def read(cls, proto: LayerProto) -> Self:
-        """Parameters."""
+        """Read ``spp_param``."""
         p = proto.message.spp_param
-        if p.pyramid_height < 1:
-            raise LayerError(f"spp_param.pyramid_height must be 1 or more, not {p.pyramid_height}")
+        check_count("spp_param.pyramid_height", p.pyramid_height, given=p.HasField("pyramid_height"))
         method = type(p).PoolMethod.Name(p.pool)
         if method == "STOCHASTIC":
             raise LayerUnsupportedError(
-                "STOCHASTIC pooling in an SPP layer cannot be converted: Caffe draws its values at random, "
-                "outside training too; use MAX or AVE"
+                "STOCHASTIC pooling in an SPP layer is not supported: Caffe draws values at random in every phase; "
+                "use MAX or AVE"
             )
         return cls(levels=p.pyramid_height, method=method)
 
     def infer(self, *inputs: Shape) -> tuple[Shape, ...]:
-        """All values of all levels."""
+        """Return the shape of the top: the values of all levels, or the one level."""
         shape = self._known(inputs[0])
-        pooled = [known(p.pooled(shape), "what an SPP layer pools") for p in self._pools(shape)]
+        pooled = [known(p.pooled(shape), "the extents of SPP's input") for p in self._pools(shape)]
         if len(pooled) == 1:
             return ((inputs[0][0], *pooled[0][1:]),)
         return ((inputs[0][0], sum(c * h * w for _, c, h, w in pooled)),)
 
     def arrange(self, inputs: Sequence[Value], outputs: Sequence[Value]) -> Arrangement:
-        """Channels last, and each level flattened in that order."""
+        """Use NHWC, and flatten each level in this order."""
         layout = Layout.channels_last(4)
         if self.levels == 1:
             return Arrangement(inputs=(layout,), outputs=(layout,))
         shape = self._known(inputs[0].shape)
-        dims = [known(p.pooled(shape)[1:], "what an SPP layer pools") for p in self._pools(shape)]
+        dims = [known(p.pooled(shape)[1:], "the extents of SPP's input") for p in self._pools(shape)]
         return Arrangement(inputs=(layout,), outputs=(Layout.flat([Block.of(d, (1, 2, 0)) for d in dims]),))
 
     def emit(self, ctx: Context, *inputs: Value) -> Expr:
-        """One pooling layer for each level, flattened and concatenated."""
+        """Emit a pooling layer for each level, then Flatten and Concatenate."""
         shape = self._known(inputs[0].shape)
         pools = list(self._pools(shape))
         if len(pools) == 1:
@@ -83,7 +88,7 @@ class SPP(Layer):
         return keras("Concatenate")(*(keras("Flatten", role=f"flat{i}")(g) for i, g in enumerate(grids)))
 
     def _pools(self, shape: tuple[int, ...]) -> Iterator[Pooling]:
-        """The pooling of each level."""
+        """Yield the pooling of each level."""
         for level in range(self.levels):
             bins = 2**level
             (kernel_h, pad_h), (kernel_w, pad_w) = (_window(n, bins) for n in shape[2:])
@@ -92,19 +97,19 @@ class SPP(Layer):
                 yield Pooling(method=self.method, kernel=kernel, stride=kernel, pad=(pad_h, pad_w))
             except LayerError as e:
                 raise LayerError(
-                    f"the input is too small for level {level} of the pyramid ({bins} by {bins} windows): {e}; "
+                    f"the input is too small for level {level} of the pyramid ({bins} x {bins} windows): {e}; "
                     f"use a pyramid_height of {level} or less"
                 ) from None
 
     @staticmethod
     def _known(shape: Shape) -> tuple[int, ...]:
-        """The shape, with 1 for a batch that is known only at run time."""
+        """Return the shape, with 1 for a batch size that is known only at run time."""
         if len(shape) != 4:
             raise LayerError(f"SPP takes an input of 4 axes (N, C, H, W), not {len(shape)}")
-        return (shape[0] or 1, *known(shape[1:], "the extents of what an SPP layer pools"))
+        return (shape[0] or 1, *known(shape[1:], "the extents of SPP's input"))
 
 
 def _window(extent: int, bins: int) -> tuple[int, int]:
-    """Kernel and pad along one axis."""
+    """Return kernel and pad along one axis."""
     kernel = -(-extent // bins)
     return kernel, (kernel * bins - extent + 1) // 2

@@ -1,7 +1,8 @@
-"""Convolution: recordings of Caffe, random windows against plain loops in Caffe's order, and what is emitted."""
+"""Convolution: recordings of Caffe, random windows against plain loops, emitted layers, errors."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,8 @@ from caffe2tf.ir.expr import Call
 from caffe2tf.layers import Context
 from caffe2tf.layers.vision.convolution import Convolution
 from caffe2tf.parse import read_network
-from tests.builders import caffemodel, input_layers
+from tests import builders
+from tests.builders import input_layers, write_caffemodel, write_prototxt
 from tests.layers.linear import check_gradients
 from tests.layers.oracle import Array, assert_matches, check_recorded, recorded, run_layer
 
@@ -25,13 +27,13 @@ Ints = tuple[int, ...]
 
 
 def windows(spatial: Ints, k: Ints, s: Ints, p: Ints, d: Ints) -> Ints:
-    """How many windows stand along each axis; quotients are rounded towards 0, as in C++."""
+    """Return the number of windows along each axis; quotients are rounded towards 0, as in C++."""
     along = zip(spatial, k, s, p, d, strict=True)
     return tuple(int((n + 2 * pi - di * (ki - 1) - 1) / si) + 1 for n, ki, si, pi, di in along)
 
 
 def convolve(x: Array, w: Array, axis: int, group: int, s: Ints, p: Ints, d: Ints) -> Array:
-    """Each value of the output as a sum over the window and the channels of its group."""
+    """Sum over the window and the channels of the group, for each output value."""
     before, spatial, k = x.shape[:axis], x.shape[axis + 1 :], w.shape[2:]
     outs, ins = w.shape[0] // group, w.shape[1]
     y = np.zeros((*before, w.shape[0], *windows(spatial, k, s, p, d)))
@@ -48,8 +50,8 @@ def convolve(x: Array, w: Array, axis: int, group: int, s: Ints, p: Ints, d: Int
     return y
 
 
-def layer(parameters: str, *, more: str = 'bottom: "data" top: "out"') -> str:
-    return f'layer {{ name: "conv" type: "Convolution" {more} convolution_param {{ {parameters} }} }}'
+def layer(parameters: str, *, bottoms: Sequence[str] = ("data",), tops: Sequence[str] = ("out",)) -> str:
+    return builders.layer("Convolution", "conv", bottoms, tops, f"convolution_param {{ {parameters} }}")
 
 
 def draw(*shape: int, seed: int = 8) -> Array:
@@ -66,9 +68,8 @@ def geometry(k: Ints, s: Ints, p: Ints, d: Ints) -> str:
 
 
 def emitted(tmp_path: Path, text: str, shapes: dict[str, Ints]) -> str:
-    """The emitted source, with no more white space than one blank between words."""
-    prototxt = tmp_path / "net.prototxt"
-    prototxt.write_text(input_layers(shapes) + text, encoding="utf-8")
+    """Return the emitted source on one line."""
+    prototxt = write_prototxt(tmp_path, input_layers(shapes) + text)
     return " ".join(caffe2tf.convert(prototxt, None, tmp_path).module.read_text(encoding="utf-8").split()).replace(
         "( ", "("
     )
@@ -111,14 +112,14 @@ def cases(spatial: int) -> st.SearchStrategy[dict[str, Any]]:
         ((6, 2), (3, 3), (1, 4), (1, 1)),
         ((6, 3), (2, 3), (1, 7), (0, 0)),
         ((4, 6), (3, 2), (5, 1), (0, 1)),
-        ((5, 2), (2, 1), (1, 9), (0, 1)),  # whose one column lies on zeros
-        ((2, 1), (1, 2), (1, 2), (0, 0)),  # which lacks a column
+        ((5, 2), (2, 1), (1, 9), (0, 1)),  # the only column is padding
+        ((2, 1), (1, 2), (1, 2), (0, 0)),  # the input is too small by one column
         ((4, 5, 4), (2, 1, 3), (1, 1, 2), (0, 0, 0)),
         ((2, 6, 3), (2, 3, 3), (3, 1, 2), (0, 1, 0)),
     ],
 )
-def test_one_channel_and_a_stride_along_which_nothing_moves(n: Ints, k: Ints, s: Ints, p: Ints, axis: int) -> None:
-    """TensorFlow's own computation of these reads foreign memory; several times, as that may hold anything."""
+def test_one_channel_and_a_stride_along_an_axis_of_one_window(n: Ints, k: Ints, s: Ints, p: Ints, axis: int) -> None:
+    """With these strides TensorFlow reads foreign memory; several runs, because it may hold anything."""
     ones = (1,) * len(n)
     x, w = draw(*(3, 2)[:axis], 1, *n), draw(4, 1, *k)
     text = layer(f"num_output: 4 bias_term: false axis: {axis} {geometry(k, s, p, ones)}")
@@ -132,11 +133,11 @@ GAPS = {"n": (9, 8), "k": (3, 2), "group": 1, "ins": 3, "outs": 4, "axis": 1, "n
 
 @settings(max_examples=70)
 @given(c=st.sampled_from((0, 1, 1, 2, 2, 2, 3, 4)).flatmap(cases))
-@example(c={**GAPS, "s": (2, 2), "p": (1, 2), "d": (4, 2)})  # what stride and dilation share is left out
-@example(c={**GAPS, "s": (2, 3), "p": (2, 0), "d": (3, 2)})  # they share nothing
+@example(c={**GAPS, "s": (2, 2), "p": (1, 2), "d": (4, 2)})  # stride and dilation have a common divisor
+@example(c={**GAPS, "s": (2, 3), "p": (2, 0), "d": (3, 2)})  # they have none
 @example(c={**GAPS, "s": (2, 1), "p": (2, 0), "d": (1, 2)})
-@example(c={**GAPS, "s": (2, 2), "p": (1, 1), "d": (0, 1)})  # all of the window at one place
-@example(c={**GAPS, "s": (3, 2), "p": (0, 0), "d": (1, 1), "n": (1, 1)})  # Caffe adds what a window lacks
+@example(c={**GAPS, "s": (2, 2), "p": (1, 1), "d": (0, 1)})  # all values of a window at one position
+@example(c={**GAPS, "s": (3, 2), "p": (0, 0), "d": (1, 1), "n": (1, 1)})  # input too small, by less than a stride
 @example(c={**GAPS, "s": (2, 1), "p": (0, 1), "d": (1, 1), "ins": 1, "group": 3})
 @example(c={**GAPS, "n": (3, 5, 4), "k": (4, 1, 2), "s": (3, 3, 3), "p": (0,) * 3, "d": (1,) * 3})  # not "same"
 @example(c={**GAPS, "n": (3,) * 6, "k": (2,) * 6, "s": (1,) * 6, "p": (0,) * 6, "d": (1,) * 6, "outs": 1, "ins": 1})
@@ -174,17 +175,17 @@ def test_height_and_width(fields: str, k: Ints, s: Ints, p: Ints) -> None:
 @pytest.mark.parametrize("fields", ["kernel_size: 3 pad: 1 stride: 2", "kernel_size: 2 pad: 1", "kernel_size: 1"])
 def test_several_bottoms_share_the_weights(fields: str) -> None:
     a, b, w, bias = draw(2, 3, 8, 6), draw(2, 3, 8, 6, seed=9), draw(4, 3, *(int(fields[13]),) * 2), draw(4)
-    text = layer(f"num_output: 4 {fields}", more='bottom: "a" bottom: "b" top: "y" top: "z"')
+    text = layer(f"num_output: 4 {fields}", bottoms=["a", "b"], tops=["y", "z"])
     out = run_layer(text, {"a": a, "b": b}, {"conv": [w, bias]})
     s, p = ((2, 2) if "stride" in fields else (1, 1)), ((1, 1) if "pad" in fields else (0, 0))
     for name, x in (("y", a), ("z", b)):
         assert_matches(out[name], convolve(x, w, 1, 1, s, p, (1, 1)) + bias[:, None, None], name)
 
 
-def test_an_activation_is_part_of_the_layer() -> None:
+def test_activation_is_fused() -> None:
     x, w = draw(2, 4, 7, 6), draw(6, 2, 3, 3)
-    relu = 'layer { name: "relu" type: "ReLU" bottom: "out" top: "out" }'
-    for dilation in (1, 3):  # Keras' layer, and ours
+    relu = builders.layer("ReLU", "relu", ["out"], ["out"])
+    for dilation in (1, 3):  # a Keras layer, and a runtime layer
         text = f"num_output: 6 group: 2 bias_term: false kernel_size: 3 pad: 3 stride: 2 dilation: {dilation}"
         out = run_layer(layer(text) + relu, {"data": x}, {"conv": [w]})["out"]
         assert_matches(out, np.maximum(convolve(x, w, 1, 2, (2, 2), (3, 3), (dilation,) * 2), 0))
@@ -215,7 +216,7 @@ def test_an_activation_is_part_of_the_layer() -> None:
         ("kernel_size: 2 axis: 2", (2, 3, 4, 5, 6), "= Convolution(6, (2, 2), name"),
     ],
 )
-def test_keras_own_layers_where_they_are_exact(tmp_path: Path, fields: str, shape: Ints, want: str) -> None:
+def test_keras_layers_if_they_are_exact(tmp_path: Path, fields: str, shape: Ints, want: str) -> None:
     assert want in emitted(tmp_path, layer(f"num_output: 6 {fields}"), {"data": shape})
 
 
@@ -224,9 +225,7 @@ def value(*shape: int | None) -> Value:
 
 
 def read(tmp_path: Path, parameters: str) -> Convolution:
-    prototxt = tmp_path / "net.prototxt"
-    prototxt.write_text(layer(parameters), encoding="utf-8")
-    return Convolution.read(read_network(prototxt).layers[-1])
+    return Convolution.read(read_network(write_prototxt(tmp_path, layer(parameters))).layers[-1])
 
 
 def test_extents_known_only_at_run_time(tmp_path: Path) -> None:
@@ -248,7 +247,8 @@ def test_equal_definitions_are_equal_layers(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("fields", "shape", "message"),
     [
-        ("kernel_size: 3", (2, 4, 8, 9), "num_output must be 1 or more, not 0"),
+        ("kernel_size: 3", (2, 4, 8, 9), "convolution_param.num_output is required"),
+        ("num_output: 0 kernel_size: 3", (2, 4, 8, 9), "num_output must be 1 or more, not 0"),
         ("num_output: 4 kernel_size: 3 group: 0", (2, 4, 8, 9), "group must be 1 or more, not 0"),
         ("num_output: 4 kernel_size: 3 group: 3", (2, 3, 8, 9), r"num_output \(4\) must be a multiple of group \(3\)"),
         ("num_output: 6 kernel_size: 3 group: 3", (2, 4, 8, 9), "4 channels must be a multiple of group"),
@@ -275,9 +275,9 @@ def test_caffes_rules(fields: str, shape: Ints, message: str) -> None:
         run_layer(layer(fields), {"data": draw(*shape)})
 
 
-def test_bottoms_have_one_shape() -> None:
-    text = layer("num_output: 4 kernel_size: 3", more='bottom: "a" bottom: "b" top: "y" top: "z"')
-    with pytest.raises(Caffe2TFError, match="all bottoms must have one shape: 2x3x8x6 and 2x3x8x7"):
+def test_bottoms_must_have_the_same_shape() -> None:
+    text = layer("num_output: 4 kernel_size: 3", bottoms=["a", "b"], tops=["y", "z"])
+    with pytest.raises(Caffe2TFError, match="all bottoms must have the same shape, not 2x3x8x6 and 2x3x8x7"):
         run_layer(text, {"a": draw(2, 3, 8, 6), "b": draw(2, 3, 8, 7)})
 
 
@@ -287,10 +287,9 @@ def test_more_axes_than_tensorflow_slices() -> None:
 
 
 def test_weights_are_views(tmp_path: Path) -> None:
-    prototxt, weights = tmp_path / "net.prototxt", tmp_path / "net.caffemodel"
     text = layer("num_output: 6 group: 3 kernel_size: 3")
-    prototxt.write_text(input_layers({"data": (2, 3, 8, 9)}) + text, encoding="utf-8")
-    weights.write_bytes(caffemodel({"conv": [draw(6, 1, 3, 3), draw(6)]}))
+    prototxt = write_prototxt(tmp_path, input_layers({"data": (2, 3, 8, 9)}) + text)
+    weights = write_caffemodel(tmp_path, {"conv": [draw(6, 1, 3, 3), draw(6)]})
     from caffe2tf.load import load_graph
     from caffe2tf.parse.weights import open_weights
 
@@ -313,14 +312,14 @@ def test_weights_are_views(tmp_path: Path) -> None:
         (4, {}),
     ],
 )
-def test_our_own_layer_trains_and_is_saved(rank: int, options: dict[str, Any], tmp_path: Path) -> None:
+def test_runtime_layer_has_gradients_and_can_be_saved(rank: int, options: dict[str, Any], tmp_path: Path) -> None:
     import keras
     import tensorflow as tf
 
-    from caffe2tf.runtime.vision.convolution import Convolution as Ours
+    from caffe2tf.runtime.vision.convolution import Convolution as RuntimeConvolution
 
     keras.utils.set_random_seed(1)
-    made = Ours(6, (3, 2, 2, 1)[:rank], activation="linear", name="conv", **options)
+    made = RuntimeConvolution(6, (3, 2, 2, 1)[:rank], activation="linear", name="conv", **options)
     inputs = keras.Input((*(None,) * rank, 6), name="data")
     model = keras.Model(inputs, made(inputs))
     x = draw(2, *(9, 8, 7, 6)[:rank], 6)

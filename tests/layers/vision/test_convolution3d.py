@@ -1,4 +1,4 @@
-"""Convolution3D: against plain loops over (N, C, L, H, W), its two ways to be written, and its rules."""
+"""Convolution3D: plain loops over (N, C, L, H, W), both parameter blocks, emitted layers, errors."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import pytest
 
 import caffe2tf
 from caffe2tf.errors import Caffe2TFError
-from tests.builders import caffemodel, input_layers
+from tests import builders
+from tests.builders import input_layers, write_caffemodel, write_prototxt
 from tests.layers.oracle import Array, assert_matches, run_layer
 
 Ints = tuple[int, ...]
@@ -20,7 +21,7 @@ def draw(*shape: int, seed: int = 3) -> Array:
 
 
 def convolve(x: Array, w: Array, s: Ints, p: Ints) -> Array:
-    """Every output value by itself; quotients are rounded towards 0, as in C++."""
+    """Sum over the window and all channels, for each position; quotients are rounded towards 0, as in C++."""
     k = w.shape[2:]
     out = [int((n + 2 * pi - ki) / si) + 1 for n, ki, si, pi in zip(x.shape[2:], k, s, p, strict=True)]
     y = np.zeros((x.shape[0], w.shape[0], *out))
@@ -34,7 +35,7 @@ def convolve(x: Array, w: Array, s: Ints, p: Ints) -> Array:
 
 
 def layer(parameters: str, name: str = "conv", *, block: str = "convolution3d_param") -> str:
-    return f'layer {{ name: "{name}" type: "Convolution3D" bottom: "data" top: "{name}" {block} {{ {parameters} }} }}\n'
+    return builders.layer("Convolution3D", name, ["data"], parameters=f"{block} {{ {parameters} }}")
 
 
 def fields(num_output: int, k: Ints, s: Ints, p: Ints) -> str:
@@ -63,8 +64,8 @@ def test_any_window(seed: int) -> None:
         assert_matches(out[f"y{i}"], want, str(drawn), tolerance=2e-6)
 
 
-def test_groups_change_nothing() -> None:
-    """Every filter has weights for all channels: `filter_group` only saves memory, and `group` is not read."""
+def test_groups_have_no_effect() -> None:
+    """Every output channel depends on all input channels: `filter_group` saves memory, and `group` is ignored."""
     x, w = draw(2, 4, 3, 5, 6), draw(6, 4, 2, 3, 3)
     words = "num_output: 6 bias_term: false kernel_size: 3 kernel_depth: 2 filter_group: 3 group: 2"
     assert_matches(run_layer(layer(words), {"data": x}, {"conv": [w]})["conv"], convolve(x, w, (1,) * 3, (0,) * 3))
@@ -76,31 +77,29 @@ def test_defaults() -> None:
     assert_matches(out, convolve(x, w, (1,) * 3, (0,) * 3) + b.reshape(-1, 1, 1, 1))
 
 
-def test_as_c3d_1_0_writes_it(tmp_path: Path) -> None:
-    """The layers of 2014, one after the other."""
+def test_definition_of_c3d_1_0(tmp_path: Path) -> None:
+    """A convolution, a ReLU and a pooling as written in 2014."""
     x, w, b = draw(2, 3, 4, 6, 7), draw(5, 3, 3, 3, 3), draw(1, 1, 1, 1, 5)
     text = """layers { name: "conv1a" type: CONVOLUTION3D bottom: "data" top: "conv1a" blobs_lr: 1 blobs_lr: 2
   convolution_param { num_output: 5 kernel_size: 3 kernel_depth: 3 pad: 1 temporal_pad: 1 stride: 2 } }
 layers { name: "relu1a" type: RELU bottom: "conv1a" top: "conv1a" }
 layers { name: "pool1" type: POOLING3D bottom: "conv1a" top: "pool1"
   pooling_param { pool: MAX kernel_size: 2 kernel_depth: 2 stride: 2 temporal_stride: 1 } }"""
-    prototxt, weights = tmp_path / "net.prototxt", tmp_path / "net.caffemodel"
     dims = " ".join(f"dim: {n}" for n in x.shape)
-    prototxt.write_text(f'input: "data" input_shape {{ {dims} }}\n{text}', encoding="utf-8")
-    weights.write_bytes(caffemodel({"conv1a": [w, b]}))
+    prototxt = write_prototxt(tmp_path, f'input: "data" input_shape {{ {dims} }}\n{text}')
+    weights = write_caffemodel(tmp_path, {"conv1a": [w, b]})
     out = caffe2tf.run(prototxt, weights, {"data": x})
     conv = np.maximum(convolve(x, w, (1, 2, 2), (1, 1, 1)) + b.reshape(-1, 1, 1, 1), 0)
     assert_matches(out["conv1a"], conv)
     assert conv.shape == (2, 5, 4, 3, 4)
-    rows = np.maximum(conv[:, :, :3], conv[:, :, 1:])  # a window of 2 at each of 4 times fits 3 times
+    rows = np.maximum(conv[:, :, :3], conv[:, :, 1:])  # 3 windows of 2 along the 4 time steps
     top = np.maximum.reduceat(np.maximum.reduceat(rows, [0, 2], axis=3), [0, 2], axis=4)
     assert_matches(out["pool1"], top)
 
 
-def test_keras_own_layer(tmp_path: Path) -> None:
-    prototxt = tmp_path / "net.prototxt"
+def test_keras_layer(tmp_path: Path) -> None:
     text = layer("num_output: 5 kernel_size: 3 kernel_depth: 2 pad: 1 temporal_stride: 2")
-    prototxt.write_text(input_layers({"data": (2, 3, 4, 5, 6)}) + text, encoding="utf-8")
+    prototxt = write_prototxt(tmp_path, input_layers({"data": (2, 3, 4, 5, 6)}) + text)
     source = caffe2tf.convert(prototxt, None, tmp_path / "out").module.read_text(encoding="utf-8")
     assert "layers.Conv3D(5, (2, 3, 3), strides=(2, 1, 1)" in source
     assert "layers.ZeroPadding3D((0, 1, 1)" in source
@@ -116,15 +115,26 @@ GOOD = "num_output: 4 kernel_size: 3 kernel_depth: 2"
             "convolution3d_param",
             "kernel_size: 3 kernel_depth: 2",
             (2, 3, 4, 5, 6),
-            "num_output must be 1 or more, not 0",
+            "convolution3d_param.num_output is required",
         ),
         (
             "convolution3d_param",
             "num_output: 4 kernel_size: 3",
             (2, 3, 4, 5, 6),
-            "kernel_depth must be 1 or more, not 0",
+            "convolution3d_param.kernel_depth is required",
         ),
-        ("convolution_param", "num_output: 4 kernel_depth: 3", (2, 3, 4, 5, 6), "kernel_size must be 1 or more, not 0"),
+        (
+            "convolution_param",
+            "num_output: 4 kernel_depth: 3",
+            (2, 3, 4, 5, 6),
+            "convolution_param.kernel_size is required",
+        ),
+        (
+            "convolution_param",
+            "num_output: 4 kernel_size: 0 kernel_depth: 3",
+            (2, 3, 4, 5, 6),
+            "kernel_size must be 1 or more, not 0",
+        ),
         ("convolution3d_param", f"{GOOD} stride: 0", (2, 3, 4, 5, 6), "stride must be 1 or more, not 0"),
         ("convolution3d_param", f"{GOOD} temporal_stride: 0", (2, 3, 4, 5, 6), "temporal_stride must be 1 or more"),
         (
@@ -137,7 +147,7 @@ GOOD = "num_output: 4 kernel_size: 3 kernel_depth: 2"
             "convolution_param",
             f"{GOOD} kernel_size: 2",
             (2, 3, 4, 5, 6),
-            "kernel_size of a Convolution3D is given 2 times",
+            "kernel_size of a Convolution3D must be given once, not 2 times",
         ),
         (
             "convolution_param",
@@ -149,7 +159,7 @@ GOOD = "num_output: 4 kernel_size: 3 kernel_depth: 2"
         ("convolution3d_param", GOOD, (2, 3, 1, 5, 6), r"window \(2x3x3\) is larger than the input \(1x5x6\)"),
     ],
 )
-def test_rules(block: str, words: str, shape: Ints, message: str) -> None:
+def test_errors(block: str, words: str, shape: Ints, message: str) -> None:
     with pytest.raises(Caffe2TFError, match=message):
         run_layer(layer(words, block=block), {"data": draw(*shape)})
 

@@ -1,4 +1,4 @@
-"""Convolution as forks have it: padding of each side, "same", holes, and a ReLU that is part of the layer."""
+"""Convolution of forks: padding of each side, "same" padding, `hole`, and a ReLU inside the layer."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from caffe2tf.ir.expr import Call
 from caffe2tf.layers import Context
 from caffe2tf.layers.vision.convolution import Convolution
 from caffe2tf.parse import read_network
-from tests.builders import caffemodel, input_layers
+from tests import builders
+from tests.builders import input_layers, write_caffemodel, write_prototxt
 from tests.layers.oracle import Array, assert_matches, run_layer
 
 Pair = tuple[int, int]
@@ -27,14 +28,12 @@ def draw(*shape: int, seed: int = 8) -> Array:
 
 
 def layer(parameters: str, *, name: str = "conv", top: str = "out", type_: str = "Convolution") -> str:
-    return (
-        f'layer {{ name: "{name}" type: "{type_}" bottom: "data" top: "{top}" convolution_param {{ {parameters} }} }}\n'
-    )
+    return builders.layer(type_, name, ["data"], [top], f"convolution_param {{ {parameters} }}")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """Parameters of one layer."""
+    """The parameters of one layer."""
 
     k: Pair = (3, 3)
     s: Pair = (1, 1)
@@ -54,7 +53,7 @@ class Case:
         return layer(fields, name=name, top=name)
 
     def along(self, i: int, n: int) -> tuple[int, int]:
-        """How many places the window has along an axis, and the padding before it, by the fork's formulas."""
+        """Return the number of windows along an axis, and the padding before the input, by the fork's formulas."""
         k, s, d, (before, after) = self.k[i], self.s[i], self.d[i], self.pads[i]
         if self.same:
             return math.ceil(n / s), max(k - (n % s or s), 0) // 2
@@ -62,7 +61,7 @@ class Case:
 
 
 def convolve(x: Array, w: Array, c: Case) -> Array:
-    """As the fork gathers the values of each window: where one lies outside the image, it is 0."""
+    """Sum over the window and the channels of the group; values outside the image are 0."""
     (rows, top), (columns, left) = c.along(0, x.shape[2]), c.along(1, x.shape[3])
     y = np.zeros((x.shape[0], w.shape[0], rows, columns))
     outs, ins = w.shape[0] // c.group, w.shape[1]
@@ -105,14 +104,14 @@ def test_any_window(seed: int) -> None:
         assert_matches(out[f"y{i}"], convolve(x, weights[f"y{i}"][0], c), str(c), tolerance=2e-6)
 
 
-def test_beside_same_the_pad_does_not_count() -> None:
+def test_pad_is_ignored_with_same_padding() -> None:
     x, w = draw(2, 3, 7, 6), draw(4, 3, 3, 2)
     fields = "num_output: 4 bias_term: false kernel_h: 3 kernel_w: 2 stride: 2 pad_h: 3 pad_w: 1 pad_type: 1"
     out = run_layer(layer(fields), {"data": x}, {"conv": [w]})["out"]
     assert_matches(out, convolve(x, w, Case(k=(3, 2), s=(2, 2), same=True)))
 
 
-def test_hole_of_its_own_type() -> None:
+def test_type_hole_convolution() -> None:
     x, w = draw(2, 3, 9, 8), draw(4, 3, 3, 3)
     fields = "num_output: 4 bias_term: false kernel_size: 3 hole: 2 pad: 1"
     out = run_layer(layer(fields, type_="HoleConvolution"), {"data": x}, {"conv": [w]})["out"]
@@ -130,7 +129,7 @@ RELUS = {
 
 
 @pytest.mark.parametrize("more", ["", " dilation: 2 stride: 2", " group: 2"])
-def test_a_relu_is_part_of_the_layer(more: str) -> None:
+def test_relu_inside_the_layer(more: str) -> None:
     x, w, b = draw(2, 4, 7, 6), draw(6, 2 if "group" in more else 4, 3, 3), draw(6)
     fields = f"num_output: 6 kernel_size: 3{more} "
     text = layer(fields, name="plain", top="plain")
@@ -141,23 +140,22 @@ def test_a_relu_is_part_of_the_layer(more: str) -> None:
         assert_matches(out[f"y{i}"], np.where(out["plain"] > 0, out["plain"], slope * out["plain"]), words)
 
 
-def test_a_relu_with_a_slope_takes_no_other_into_it() -> None:
-    """An activation that overwrites the top comes second."""
+def test_second_activation_is_not_fused_into_a_sloped_relu() -> None:
+    """An activation that overwrites the top follows the ReLU inside the layer."""
     x, w = draw(2, 4, 7, 6), draw(6, 4, 3, 3)
     text = layer("num_output: 6 bias_term: false kernel_size: 3 relu: true negative_slope: -0.5")
-    text += 'layer { name: "second" type: "TanH" bottom: "out" top: "out" }'
+    text += builders.layer("TanH", "second", ["out"], ["out"])
     plain = convolve(x, w, Case())
     out = run_layer(text, {"data": x}, {"conv": [w]})["out"]
     assert_matches(out, np.tanh(np.where(plain > 0, plain, -0.5 * plain)))
 
 
-def test_weights_of_several_bottoms_and_layers_before_a_sloped_relu(tmp_path: Path) -> None:
-    """The weights are those of the convolution, wherever the ReLU stands; and the files of weights find them."""
+def test_weights_belong_to_the_convolution_before_a_sloped_relu(tmp_path: Path) -> None:
+    """The layer becomes padding, convolution and ReLU; the weight files name the convolution."""
     x, w, b = draw(2, 4, 7, 6), draw(6, 4, 3, 3), draw(6)
     text = layer("num_output: 6 kernel_size: 3 relu: true negative_slope: 0.25 pad_l: 2 stride: 2")
-    prototxt, weights = tmp_path / "net.prototxt", tmp_path / "net.caffemodel"
-    prototxt.write_text(input_layers({"data": x.shape}) + text, encoding="utf-8")
-    weights.write_bytes(caffemodel({"conv": [w, b]}))
+    prototxt = write_prototxt(tmp_path, input_layers({"data": x.shape}) + text)
+    weights = write_caffemodel(tmp_path, {"conv": [w, b]})
     source = caffe2tf.convert(prototxt, weights, tmp_path / "out").module.read_text(encoding="utf-8")
     assert 'name="conv-conv"' in source
     assert "LeakyReLU" in source
@@ -167,13 +165,11 @@ def test_weights_of_several_bottoms_and_layers_before_a_sloped_relu(tmp_path: Pa
 
 
 def read(tmp_path: Path, parameters: str) -> Convolution:
-    path = tmp_path / "net.prototxt"
-    path.write_text(layer(parameters), encoding="utf-8")
-    return Convolution.read(read_network(path).layers[0])
+    return Convolution.read(read_network(write_prototxt(tmp_path, layer(parameters))).layers[0])
 
 
 def chain(conv: Convolution, shape: tuple[int | None, ...]) -> list[str]:
-    """The layers that are emitted, the first one first."""
+    """Return the emitted layers in the order of their calls, with their `padding`."""
     x = Value(id="x", blob="x", shape=shape, layout=Layout.channels_last(len(shape)))
     found: list[str] = []
     call = conv.emit(Context(name="conv", inputs=(x,), outputs=(x,)), x)
@@ -202,7 +198,7 @@ def chain(conv: Convolution, shape: tuple[int | None, ...]) -> list[str]:
         ("relu: true negative_slope: 0.5", (2, 4, 8, 8), ["layers.Conv2D", "layers.LeakyReLU"]),
     ],
 )
-def test_keras_own_layers_wherever_they_fit(
+def test_keras_layers_if_they_are_exact(
     tmp_path: Path, fields: str, shape: tuple[int | None, ...], layers: list[str]
 ) -> None:
     assert chain(read(tmp_path, f"num_output: 4 kernel_size: 3 {fields}"), shape) == layers
@@ -216,9 +212,9 @@ def test_shapes_of_unknown_extents(tmp_path: Path) -> None:
         chain(gaps, (2, 3, None, 7))
 
 
-def test_channels_elsewhere_with_a_padding_of_each_side(tmp_path: Path) -> None:
+def test_padding_of_each_side_needs_channels_on_axis_1(tmp_path: Path) -> None:
     conv = read(tmp_path, "num_output: 4 kernel_size: 3 axis: 2 pad_l: 1")
-    with pytest.raises(LayerUnsupportedError, match="channels on axis 1 alone, not axis 2"):
+    with pytest.raises(LayerUnsupportedError, match="only if the channel axis is 1, not 2"):
         chain(conv, (2, 3, 4, 6, 7))
 
 
@@ -237,22 +233,22 @@ def test_channels_elsewhere_with_a_padding_of_each_side(tmp_path: Path) -> None:
         ("hole: 2 dilation: 2", (2, 3, 5, 6), "give one of hole, .* and not dilation and hole"),
         ("hole_h: 2", (2, 3, 5, 6), "give one of hole, both hole_h and hole_w, or dilation, and not hole_h alone"),
         ("hole_h: 1 hole_w: 2", (2, 3, 5, 6, 4), "hole_h and hole_w are for 2 spatial axes, the input has 3"),
-        ("fuse_type: FUSED_CONV_ELTWISE_RELU", (2, 3, 5, 6), "fuse_type FUSED_CONV_ELTWISE_RELU is not converted"),
+        ("fuse_type: FUSED_CONV_ELTWISE_RELU", (2, 3, 5, 6), "fuse_type FUSED_CONV_ELTWISE_RELU is not supported"),
     ],
 )
-def test_rules(fields: str, shape: tuple[int, ...], message: str) -> None:
+def test_errors(fields: str, shape: tuple[int, ...], message: str) -> None:
     with pytest.raises(Caffe2TFError, match=message):
         run_layer(layer(f"num_output: 4 kernel_size: 3 {fields}"), {"data": draw(*shape)})
 
 
-def test_im2col_has_no_such_padding() -> None:
-    text = 'layer { name: "c" type: "Im2col" bottom: "data" top: "c" convolution_param { kernel_size: 3 pad_l: 1 } }'
+def test_im2col_does_not_support_padding_of_each_side() -> None:
+    text = layer("kernel_size: 3 pad_l: 1", type_="Im2col")
     with pytest.raises(UnsupportedError, match="are not supported for this layer"):
         run_layer(text, {"data": draw(2, 3, 5, 6)})
 
 
 @pytest.mark.parametrize("more", ["", " group: 3", " stride: 3 dilation: 2"])
-def test_deconvolution_leaves_out_what_each_side_says(more: str) -> None:
+def test_deconvolution_crops_each_side(more: str) -> None:
     x, group = draw(2, 3, 4, 5), 3 if "group" in more else 1
     w, b = draw(3, 6 // group, 3, 2), draw(6)
     fields = f"num_output: 6 kernel_h: 3 kernel_w: 2{more} "
@@ -262,8 +258,8 @@ def test_deconvolution_leaves_out_what_each_side_says(more: str) -> None:
     assert_matches(out["cut"], out["whole"][:, :, 1:, 2:-1], tolerance=2e-6)
 
 
-def test_deconvolution_cut_on_one_side_alone() -> None:
-    """With the same padding behind it would be a "same" deconvolution."""
+def test_deconvolution_cropped_on_one_side() -> None:
+    """With the same padding on the other side it would be a "same" deconvolution."""
     x, w = draw(2, 3, 4, 5), draw(3, 6, 4, 4)
     fields = "num_output: 6 bias_term: false kernel_size: 4 stride: 2 "
     text = layer(fields, name="whole", top="whole", type_="Deconvolution")
@@ -272,8 +268,7 @@ def test_deconvolution_cut_on_one_side_alone() -> None:
     assert_matches(out["cut"], out["whole"][:, :, 1:, 1:], tolerance=2e-6)
 
 
-def test_deconvolution_without_same() -> None:
-    with pytest.raises(Caffe2TFError, match="pad_type 1 is not converted for a deconvolution"):
-        run_layer(
-            layer("num_output: 4 kernel_size: 3 pad_type: 1", type_="Deconvolution"), {"data": draw(2, 3, 5, 6)}, None
-        )
+def test_deconvolution_does_not_support_same_padding() -> None:
+    text = layer("num_output: 4 kernel_size: 3 pad_type: 1", type_="Deconvolution")
+    with pytest.raises(Caffe2TFError, match="pad_type 1 is not supported for a deconvolution"):
+        run_layer(text, {"data": draw(2, 3, 5, 6)}, None)

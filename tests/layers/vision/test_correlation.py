@@ -1,4 +1,4 @@
-"""Correlation and Correlation1D: recordings, every parameter against Caffe's loops, real size, every error."""
+"""Correlation and Correlation1D: recordings, all parameters against FlowNet's loops, FlowNet's size, errors."""
 
 from __future__ import annotations
 
@@ -10,15 +10,13 @@ import pytest
 
 from caffe2tf.errors import Caffe2TFError
 from caffe2tf.layers.vision.correlation import Correlation
+from tests import builders
 from tests.layers.emitted import built, calls, reloaded
 from tests.layers.oracle import Array, assert_matches, check_recorded, recorded, run_layer
 
 
 def layer(parameters: str, type_: str = "Correlation") -> str:
-    return (
-        f'layer {{ name: "out" type: "{type_}" bottom: "a" bottom: "b" top: "out" '
-        f"correlation_param {{ {parameters} }} }}"
-    )
+    return builders.layer(type_, "out", ["a", "b"], parameters=f"correlation_param {{ {parameters} }}")
 
 
 def draw(*shape: int, seed: int = 0) -> Array:
@@ -26,7 +24,15 @@ def draw(*shape: int, seed: int = 0) -> Array:
 
 
 def naive(a: Array, b: Array, p: dict[str, int], *, flat: bool = False, subtract: bool = False) -> Array:
-    """Place by place and displacement by displacement; beyond the padding there are zeros, too."""
+    """Average each patch for each displacement; values beyond the padding are 0, too.
+
+    Args:
+        a: the first bottom.
+        b: the second bottom.
+        p: the parameters.
+        flat: whether displacements and padding are along the width only.
+        subtract: whether absolute differences are averaged instead of products.
+    """
     k, most, pad, s1, s2 = (p[n] for n in ("kernel_size", "max_displacement", "pad", "stride_1", "stride_2"))
     radius, steps, far = k // 2, most // s2, most + s2
     across = list(range(-steps, steps + 1))
@@ -82,7 +88,7 @@ def test_every_parameter(settings: dict[str, int], subtract: bool) -> None:
 @pytest.mark.parametrize("subtract", [False, True])
 @pytest.mark.parametrize("direction", [-1, 0, 1])
 @pytest.mark.parametrize("settings", SETTINGS[:4], ids=text_of)
-def test_along_the_width_alone(settings: dict[str, int], direction: int, subtract: bool) -> None:
+def test_displacements_along_the_width_only(settings: dict[str, int], direction: int, subtract: bool) -> None:
     a, b = draw(2, 3, 7, 12), draw(2, 3, 7, 12, seed=1)
     settings = {**settings, "single_direction": direction}
     kind = "correlation_type: SUBTRACT" if subtract else ""
@@ -92,7 +98,7 @@ def test_along_the_width_alone(settings: dict[str, int], direction: int, subtrac
 
 @pytest.mark.parametrize("type_", ["Correlation", "Correlation1D"])
 @pytest.mark.parametrize("kind", ["MULTIPLY", "SUBTRACT"])
-def test_any_batch_saved_and_loaded(type_: str, kind: str) -> None:
+def test_saved_model_takes_any_batch(type_: str, kind: str) -> None:
     settings = {**SETTINGS[2], "single_direction": -1}
     text = layer(f"{text_of(settings)} correlation_type: {kind}", type_)
     a, b = draw(3, 2, 6, 8), draw(3, 2, 6, 8, seed=1)
@@ -101,7 +107,7 @@ def test_any_batch_saved_and_loaded(type_: str, kind: str) -> None:
     assert_matches(np.moveaxis(have, 3, 1), want)
 
 
-def test_what_is_not_a_number_stays_where_it_is() -> None:
+def test_nan_affects_only_the_patches_that_contain_it() -> None:
     a, b = draw(1, 2, 5, 6), draw(1, 2, 5, 6, seed=1)
     b[0, 1, 2, 4] = np.nan
     have = run_layer(layer(text_of(SETTINGS[0])), {"a": a, "b": b})["out"]
@@ -110,31 +116,31 @@ def test_what_is_not_a_number_stays_where_it_is() -> None:
 
 
 def test_flownet_runs_in_reasonable_time() -> None:
-    from caffe2tf.runtime.vision.correlation import Correlation as Runtime
+    from caffe2tf.runtime.vision.correlation import Correlation as RuntimeCorrelation
 
-    made = Runtime(1, 20, pad=20, stride_2=2)
+    made = RuntimeCorrelation(1, 20, pad=20, stride_2=2)
     a, b = draw(1, 48, 64, 256), draw(1, 48, 64, 256, seed=1)
     made([a, b])
     start = time.perf_counter()
     have = np.asarray(made([a, b]))
     assert time.perf_counter() - start < 10  # 0.4 s on two idle cores
     assert have.shape == (1, 48, 64, 441)
-    assert have[0, 7, 9, 3 * 21 + 8] == 0  # 14 rows up is outside
+    assert have[0, 7, 9, 3 * 21 + 8] == 0  # 14 rows up, outside the image
     assert_matches(have[0, 30, 40, 3 * 21 + 12], (a[0, 30, 40] * b[0, 30 - 14, 40 + 4]).mean())
 
 
-def test_what_is_emitted() -> None:
+def test_emitted_layer_and_its_cost() -> None:
     shapes = {"a": (2, 3, 8, 9), "b": (2, 3, 8, 9)}
     assert calls(layer("kernel_size: 1 max_displacement: 2"), shapes) == ["Correlation"]
-    shape = Correlation(
+    flownet = Correlation(
         kernel_size=1, max_displacement=20, pad=20, stride_1=1, stride_2=2, subtract=False, do_abs=False
     )
     sizes = [(1, 256, 48, 64)] * 2
-    assert shape.infer(*sizes) == ((1, 441, 48, 64),)
-    assert shape.multiply_adds(sizes, shape.infer(*sizes)) == 441 * 48 * 64 * 256
+    assert flownet.infer(*sizes) == ((1, 441, 48, 64),)
+    assert flownet.multiply_adds(sizes, flownet.infer(*sizes)) == 441 * 48 * 64 * 256
 
 
-def test_do_abs_is_remarked_and_does_nothing() -> None:
+def test_do_abs_has_no_effect_but_a_note() -> None:
     a, b = draw(2, 3, 9, 11), draw(2, 3, 9, 11, seed=1)
     have = run_layer(layer(f"{text_of(SETTINGS[0])} do_abs: true"), {"a": a, "b": b})["out"]
     assert_matches(have, naive(a, b, SETTINGS[0]))
@@ -145,16 +151,16 @@ def test_do_abs_is_remarked_and_does_nothing() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (layer("max_displacement: 2"), "correlation_param.kernel_size must be given"),
-        (layer("kernel_size: 1"), "correlation_param.max_displacement must be given"),
+        (layer("max_displacement: 2"), "correlation_param.kernel_size is required"),
+        (layer("kernel_size: 1"), "correlation_param.max_displacement is required"),
         (layer("kernel_size: 2 max_displacement: 2"), "kernel_size must be an odd number, not 2"),
         (layer("kernel_size: 1 max_displacement: 2 stride_1: 0"), "stride_2 must be 1 or more, not 0 and 1"),
         (layer("kernel_size: 1 max_displacement: 2 stride_2: 0"), "stride_2 must be 1 or more, not 1 and 0"),
-        (layer("kernel_size: 3 max_displacement: 3"), "extent of 8 with pad 0, max_displacement 3 and kernel_size 3"),
-        (layer("kernel_size: 1 max_displacement: 5", "Correlation1D"), "extent of 9 with pad 0, max_displacement 5"),
+        (layer("kernel_size: 3 max_displacement: 3"), "extent of 8 with pad 0 .* max_displacement 3 and kernel_size 3"),
+        (layer("kernel_size: 1 max_displacement: 5", "Correlation1D"), "extent of 9 with pad 0 .* max_displacement 5"),
         (layer("kernel_size: 1 max_displacement: 1 single_direction: 2", "Correlation1D"), "or 1 .right., not 2"),
         (layer("kernel_size: 1 max_displacement: 1").replace('"b"', '"c"'), "the first is 2x3x8x9, the second 2x4x8x9"),
-        (layer("kernel_size: 1 max_displacement: 1").replace('"b"', '"d"'), "one shape: .* the second 1x3x8x9"),
+        (layer("kernel_size: 1 max_displacement: 1").replace('"b"', '"d"'), "the same shape: .* the second 1x3x8x9"),
         (layer("kernel_size: 1 max_displacement: 1").replace('"b"', '"e"'), "4 axes .*, not 2x3x8x9 and 2x3x8"),
         (layer("kernel_size: 1 max_displacement: 1").replace('bottom: "b"', ""), "takes 2 bottoms, 1 given"),
     ],

@@ -1,7 +1,8 @@
-"""Deconvolution: recordings of Caffe, random windows against plain loops in Caffe's order, and what is emitted."""
+"""Deconvolution: recordings of Caffe, random windows against plain loops, emitted layers, errors."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,8 @@ from caffe2tf.errors import Caffe2TFError
 from caffe2tf.ir import Layout, Value
 from caffe2tf.layers.vision.deconvolution import Deconvolution
 from caffe2tf.parse import read_network
-from tests.builders import caffemodel, input_layers
+from tests import builders
+from tests.builders import input_layers, write_caffemodel, write_prototxt
 from tests.layers.linear import check_gradients
 from tests.layers.oracle import Array, assert_matches, check_recorded, recorded, run_layer
 
@@ -23,14 +25,14 @@ Ints = tuple[int, ...]
 
 
 def extents(spatial: Ints, k: Ints, s: Ints, p: Ints, d: Ints) -> Ints:
-    """How many values come out along each axis."""
+    """Return the output extents."""
     return tuple(
         si * (n - 1) + di * (ki - 1) + 1 - 2 * pi for n, ki, si, pi, di in zip(spatial, k, s, p, d, strict=True)
     )
 
 
 def deconvolve(x: Array, w: Array, axis: int, group: int, s: Ints, p: Ints, d: Ints) -> Array:
-    """Each input value, times the window and the channels of its group, added to the output."""
+    """Add each input value, times the weights of the window and of the channels of its group, to the output."""
     before, spatial, k = x.shape[:axis], x.shape[axis + 1 :], w.shape[2:]
     outs, ins = w.shape[1], w.shape[0] // group
     y = np.zeros((*before, group * outs, *extents(spatial, k, s, p, d)))
@@ -47,8 +49,8 @@ def deconvolve(x: Array, w: Array, axis: int, group: int, s: Ints, p: Ints, d: I
     return y
 
 
-def layer(parameters: str, *, more: str = 'bottom: "data" top: "out"') -> str:
-    return f'layer {{ name: "deconv" type: "Deconvolution" {more} convolution_param {{ {parameters} }} }}'
+def layer(parameters: str, *, bottoms: Sequence[str] = ("data",), tops: Sequence[str] = ("out",)) -> str:
+    return builders.layer("Deconvolution", "deconv", bottoms, tops, f"convolution_param {{ {parameters} }}")
 
 
 def draw(*shape: int, seed: int = 8) -> Array:
@@ -61,9 +63,8 @@ def geometry(k: Ints, s: Ints, p: Ints, d: Ints) -> str:
 
 
 def emitted(tmp_path: Path, text: str, shapes: dict[str, Ints]) -> str:
-    """The emitted source, with no more white space than one blank between words."""
-    prototxt = tmp_path / "net.prototxt"
-    prototxt.write_text(input_layers(shapes) + text, encoding="utf-8")
+    """Return the emitted source on one line."""
+    prototxt = write_prototxt(tmp_path, input_layers(shapes) + text)
     return " ".join(caffe2tf.convert(prototxt, None, tmp_path).module.read_text(encoding="utf-8").split()).replace(
         "( ", "("
     )
@@ -100,10 +101,10 @@ GAPS = {"n": (3, 4), "k": (3, 2), "group": 1, "ins": 3, "outs": 4, "axis": 1, "n
 
 @settings(max_examples=70)
 @given(c=st.sampled_from((0, 1, 1, 2, 2, 2, 3, 4)).flatmap(cases))
-@example(c={**GAPS, "s": (2, 2), "p": (1, 2), "d": (4, 2)})  # what stride and dilation share
-@example(c={**GAPS, "s": (2, 3), "p": (2, 0), "d": (3, 2)})  # they share nothing
-@example(c={**GAPS, "s": (2, 2), "p": (0, 1), "d": (0, 1)})  # all of the window at one place
-@example(c={**GAPS, "s": (4, 2), "p": (0, 1), "d": (1, 1)})  # rows that no window reaches
+@example(c={**GAPS, "s": (2, 2), "p": (1, 2), "d": (4, 2)})  # stride and dilation have a common divisor
+@example(c={**GAPS, "s": (2, 3), "p": (2, 0), "d": (3, 2)})  # they have none
+@example(c={**GAPS, "s": (2, 2), "p": (0, 1), "d": (0, 1)})  # all values of a window at one position
+@example(c={**GAPS, "s": (4, 2), "p": (0, 1), "d": (1, 1)})  # rows outside all windows
 @example(c={**GAPS, "s": (4, 3), "p": (1, 0), "d": (1, 1), "group": 3, "ins": 1, "outs": 2})
 @example(c={**GAPS, "s": (2, 1), "p": (1, 1), "d": (1, 1), "group": 3, "ins": 2, "outs": 1})
 @example(c={**GAPS, "n": (2,) * 5, "k": (2,) * 5, "s": (2,) * 5, "p": (1,) * 5, "d": (1,) * 5, "outs": 1, "ins": 1})
@@ -127,33 +128,30 @@ def test_any_window(c: dict[str, Any]) -> None:
 def test_several_bottoms_share_the_weights(parameters: str) -> None:
     a, b, bias = draw(2, 3, 4, 5), draw(2, 3, 4, 5, seed=9), draw(4)
     w = draw(3, 4, *(int(parameters[13]),) * 2)
-    text = layer(f"num_output: 4 {parameters}", more='bottom: "a" bottom: "b" top: "y" top: "z"')
+    text = layer(f"num_output: 4 {parameters}", bottoms=["a", "b"], tops=["y", "z"])
     out = run_layer(text, {"a": a, "b": b}, {"deconv": [w, bias]})
     for name, x in (("y", a), ("z", b)):
         assert_matches(out[name], deconvolve(x, w, 1, 1, (2, 2), (1, 1), (1, 1)) + bias[:, None, None], name)
 
 
 @pytest.mark.parametrize("group", [1, 2])
-def test_an_activation_is_part_of_the_layer(group: int) -> None:
+def test_activation_is_fused(group: int) -> None:
     x, w = draw(2, 4, 5, 6), draw(4, 6 // group, 3, 3)
-    relu = 'layer { name: "relu" type: "ReLU" bottom: "out" top: "out" }'
+    relu = builders.layer("ReLU", "relu", ["out"], ["out"])
     text = f"num_output: 6 group: {group} bias_term: false kernel_size: 3 pad: 1 stride: 2"
     out = run_layer(layer(text) + relu, {"data": x}, {"deconv": [w]})["out"]
     assert_matches(out, np.maximum(deconvolve(x, w, 1, group, (2, 2), (1, 1), (1, 1)), 0))
 
 
-def test_upsampling_that_the_weight_file_does_not_hold(tmp_path: Path) -> None:
-    """Its weights come from the bilinear filler, those of the convolution from the file."""
-    text = (
-        'layer { name: "conv" type: "Convolution" bottom: "data" top: "conv" '
-        "convolution_param { num_output: 3 kernel_size: 1 bias_term: false } }"
-        'layer { name: "up" type: "Deconvolution" bottom: "conv" top: "up" convolution_param { num_output: 3 group: 3 '
-        'kernel_size: 4 stride: 2 pad: 1 bias_term: false weight_filler { type: "bilinear" } } }'
-    )
+def test_upsampling_without_blobs_in_the_weight_file(tmp_path: Path) -> None:
+    """The weights of the deconvolution come from its bilinear filler, those of the convolution from the file."""
+    conv = "num_output: 3 kernel_size: 1 bias_term: false"
+    up = 'num_output: 3 group: 3 kernel_size: 4 stride: 2 pad: 1 bias_term: false weight_filler { type: "bilinear" }'
+    text = builders.layer("Convolution", "conv", ["data"], parameters=f"convolution_param {{ {conv} }}")
+    text += builders.layer("Deconvolution", "up", ["conv"], parameters=f"convolution_param {{ {up} }}")
     x = draw(2, 3, 5, 4)
-    prototxt, weights = tmp_path / "net.prototxt", tmp_path / "net.caffemodel"
-    prototxt.write_text(input_layers({"data": x.shape}) + text, encoding="utf-8")
-    weights.write_bytes(caffemodel({"conv": [np.eye(3).reshape(3, 3, 1, 1)]}))
+    prototxt = write_prototxt(tmp_path, input_layers({"data": x.shape}) + text)
+    weights = write_caffemodel(tmp_path, {"conv": [np.eye(3).reshape(3, 3, 1, 1)]})
     ramp = np.array([0.25, 0.75, 0.75, 0.25], np.float32)
     w = np.broadcast_to(np.outer(ramp, ramp), (3, 1, 4, 4))
     want = deconvolve(x, w, 1, 3, (2, 2), (1, 1), (1, 1))
@@ -176,14 +174,13 @@ def test_upsampling_that_the_weight_file_does_not_hold(tmp_path: Path) -> None:
         ("axis: 2", (2, 4, 3), "layers.Dense(6, name"),
     ],
 )
-def test_keras_own_layers_where_they_are_exact(tmp_path: Path, fields: str, shape: Ints, want: str) -> None:
+def test_keras_layers_if_they_are_exact(tmp_path: Path, fields: str, shape: Ints, want: str) -> None:
     source = emitted(tmp_path, layer(f"num_output: 6 {fields}"), {"data": shape})
     assert want in source
 
 
 def test_extents_known_only_at_run_time(tmp_path: Path) -> None:
-    prototxt = tmp_path / "net.prototxt"
-    prototxt.write_text(layer("num_output: 4 kernel_size: 4 stride: 2 pad: 1"), encoding="utf-8")
+    prototxt = write_prototxt(tmp_path, layer("num_output: 4 kernel_size: 4 stride: 2 pad: 1"))
     deconv = Deconvolution.read(read_network(prototxt).layers[-1])
     assert deconv.infer((None, 3, None, 5)) == ((None, 4, None, 10),)
     x = Value(id="x", blob="x", shape=(None, 3, None, 5), layout=Layout.plain(4))
@@ -193,7 +190,8 @@ def test_extents_known_only_at_run_time(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("fields", "shape", "message"),
     [
-        ("kernel_size: 3", (2, 4, 8, 9), "num_output must be 1 or more, not 0"),
+        ("kernel_size: 3", (2, 4, 8, 9), "convolution_param.num_output is required"),
+        ("num_output: 0 kernel_size: 3", (2, 4, 8, 9), "num_output must be 1 or more, not 0"),
         ("num_output: 4 kernel_size: 3 group: 3", (2, 3, 8, 9), r"num_output \(4\) must be a multiple of group \(3\)"),
         ("num_output: 6 kernel_size: 3 group: 3", (2, 4, 8, 9), "4 channels must be a multiple of group"),
         ("num_output: 4 kernel_h: 3", (2, 4, 8, 9), r"kernel_size must be 1 or more along every axis, not \(3, 0\)"),
@@ -215,14 +213,14 @@ def test_caffes_rules(fields: str, shape: Ints, message: str) -> None:
         (4, {"strides": (2, 1, 2, 1)}),
     ],
 )
-def test_our_own_layer_trains_and_is_saved(rank: int, options: dict[str, Any], tmp_path: Path) -> None:
+def test_runtime_layer_has_gradients_and_can_be_saved(rank: int, options: dict[str, Any], tmp_path: Path) -> None:
     import keras
     import tensorflow as tf
 
-    from caffe2tf.runtime.vision.deconvolution import Deconvolution as Ours
+    from caffe2tf.runtime.vision.deconvolution import Deconvolution as RuntimeDeconvolution
 
     keras.utils.set_random_seed(1)
-    made = Ours(6, (3, 2, 2, 1)[:rank], activation="linear", name="deconv", **options)
+    made = RuntimeDeconvolution(6, (3, 2, 2, 1)[:rank], activation="linear", name="deconv", **options)
     inputs = keras.Input((*(None,) * rank, 6), name="data")
     model = keras.Model(inputs, made(inputs))
     x = draw(2, *(4, 5, 2, 3)[:rank], 6)

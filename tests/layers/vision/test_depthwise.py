@@ -1,4 +1,4 @@
-"""DepthwiseConvolution and ConvolutionDepthwise: recordings of Caffe, plain loops, and what is emitted."""
+"""DepthwiseConvolution and ConvolutionDepthwise: recordings of Caffe, plain loops, emitted layers, errors."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from caffe2tf.errors import Caffe2TFError, LayerError
 from caffe2tf.layers.vision.depthwise import ConvolutionDepthwise, DepthwiseConvolution
 from caffe2tf.parse import LayerDefinition
 from caffe2tf.proto import caffe_pb2
+from tests import builders
 from tests.layers.emitted import calls, emitted
 from tests.layers.oracle import Array, assert_matches, check_recorded, recorded, run_layer
 
@@ -21,14 +22,14 @@ Pair = tuple[int, int]
 
 
 def extents(x: Array, k: Pair, s: Pair, p: Pair, d: Pair) -> Pair:
-    """How many windows stand along height and width; quotients are rounded towards 0, as in C++."""
+    """Return the number of windows along height and width; quotients are rounded towards 0, as in C++."""
     along = zip(x.shape[2:], k, s, p, d, strict=True)
     height, width = (int((n + 2 * pi - di * (ki - 1) - 1) / si) + 1 for n, ki, si, pi, di in along)
     return height, width
 
 
 def depthwise(x: Array, w: Array, s: Pair, p: Pair, d: Pair) -> Array:
-    """Each channel with its own window, in Caffe's order."""
+    """Sum over the window of each channel, in Caffe's order."""
     n, channels, height, width = x.shape
     rows, columns = extents(x, w.shape[2:], s, p, d)
     out = np.zeros((n, channels, rows, columns))
@@ -43,8 +44,8 @@ def depthwise(x: Array, w: Array, s: Pair, p: Pair, d: Pair) -> Array:
     return out.astype(np.float32)
 
 
-def layer(type_: str, parameters: str, *, top: str = "out") -> str:
-    return f'layer {{ name: "conv" type: "{type_}" bottom: "data" top: "{top}" convolution_param {{ {parameters} }} }}'
+def layer(type_: str, parameters: str) -> str:
+    return builders.layer(type_, "conv", ["data"], ["out"], f"convolution_param {{ {parameters} }}")
 
 
 def definition(type_: str, **parameters: int | list[int]) -> LayerDefinition:
@@ -105,7 +106,7 @@ def test_any_window(c: dict[str, Any]) -> None:
         fields.append(both if c["pair"] else f"{name}: {height} {name}: {width}")
     counts = f"num_output: {c['channels']} group: {c['channels']}"
     if c["type"] == "ConvolutionDepthwise":
-        counts = "num_output: 77 group: 3"  # it does not look at them
+        counts = "num_output: 77 group: 3"  # ignored
     text = (
         f"{counts} {' '.join(fields)} dilation: {c['d'][0]} dilation: {c['d'][1]} bias_term: {str(c['bias']).lower()}"
     )
@@ -125,7 +126,7 @@ def test_any_window(c: dict[str, Any]) -> None:
         ("kernel_size: 3 dilation: 2 dilation: 1 dilation: 4", (3, 3), (1, 1), (0, 0), (2, 1)),
     ],
 )
-def test_how_numbers_are_given(fields: str, k: Pair, s: Pair, p: Pair, d: Pair, rng: np.random.Generator) -> None:
+def test_forms_of_the_parameters(fields: str, k: Pair, s: Pair, p: Pair, d: Pair, rng: np.random.Generator) -> None:
     x = rng.standard_normal((2, 3, 7, 8)).astype(np.float32)
     w = rng.standard_normal((3, 1, *k)).astype(np.float32)
     text = layer("ConvolutionDepthwise", f"{fields} bias_term: false")
@@ -133,7 +134,7 @@ def test_how_numbers_are_given(fields: str, k: Pair, s: Pair, p: Pair, d: Pair, 
     assert_matches(out, depthwise(x, w, s, p, d), tolerance=2e-6)
 
 
-def test_channels_together_without_a_group(rng: np.random.Generator) -> None:
+def test_without_group_all_channels_are_convolved_together(rng: np.random.Generator) -> None:
     x = rng.standard_normal((2, 3, 4, 5)).astype(np.float32)
     w = rng.standard_normal((2, 3, 1, 1)).astype(np.float32)
     text = layer("DepthwiseConvolution", "num_output: 2 kernel_size: 1 bias_term: false")
@@ -141,7 +142,7 @@ def test_channels_together_without_a_group(rng: np.random.Generator) -> None:
     assert_matches(out, np.einsum("oi,nihw->nohw", w[:, :, 0, 0], x), tolerance=2e-6)
 
 
-def test_a_forgotten_group_is_remarked() -> None:
+def test_note_if_group_is_forgotten() -> None:
     def remarks(**parameters: int | list[int]) -> tuple[str, ...]:
         return DepthwiseConvolution.read(definition("DepthwiseConvolution", kernel_size=[3], **parameters)).remarks()
 
@@ -150,10 +151,10 @@ def test_a_forgotten_group_is_remarked() -> None:
     assert remarks(num_output=6, group=6) == remarks(num_output=1) == ()
 
 
-def test_idioms() -> None:
+def test_emitted_depthwise_layer() -> None:
     shapes = {"data": (2, 3, 6, 7)}
     same = 'layers.DepthwiseConv2D(3, padding="same", activation="relu6", use_bias=False, name="conv")'
-    relu6 = 'layer { name: "r" type: "ReLU6" bottom: "out" top: "out" }'
+    relu6 = builders.layer("ReLU6", "r", ["out"], ["out"])
     for type_, counts in (
         ("DepthwiseConvolution", "num_output: 3 group: 3"),
         ("ConvolutionDepthwise", "num_output: 3"),
@@ -163,12 +164,12 @@ def test_idioms() -> None:
         assert calls(text, shapes) == ["DepthwiseConv2D"]
 
 
-def test_one_activation_alone() -> None:
+def test_only_one_activation_is_fused() -> None:
     conv = ConvolutionDepthwise.read(definition("ConvolutionDepthwise", kernel_size=[3]))
-    joined = conv.with_activation("relu")
-    assert joined is not None
-    assert joined.activation == "relu"
-    assert joined.with_activation("tanh") is None
+    fused = conv.with_activation("relu")
+    assert fused is not None
+    assert fused.activation == "relu"
+    assert fused.with_activation("tanh") is None
 
 
 def test_multiply_adds_and_unknown_extents() -> None:
@@ -194,8 +195,8 @@ def test_multiply_adds_and_unknown_extents() -> None:
             (2, 3, 4, 5),
             r"the window \(5x5\) is larger than the input \(4x5\)",
         ),
-        ("ConvolutionDepthwise", "kernel_size: 1", (2, 3, 4), "for an input of 4 axes"),
-        ("DepthwiseConvolution", "kernel_size: 1", (2, 3, 4, 5), "num_output must be 1 or more, not 0"),
+        ("ConvolutionDepthwise", "kernel_size: 1", (2, 3, 4), "supports an input of 4 axes .*, not 2x3x4"),
+        ("DepthwiseConvolution", "kernel_size: 1", (2, 3, 4, 5), "convolution_param.num_output is required"),
         ("DepthwiseConvolution", "kernel_size: 1 num_output: 4 group: 3", (2, 3, 4, 5), "a multiple of group"),
         (
             "DepthwiseConvolution",
@@ -205,12 +206,12 @@ def test_multiply_adds_and_unknown_extents() -> None:
         ),
     ],
 )
-def test_rules(type_: str, parameters: str, shape: tuple[int, ...], message: str) -> None:
+def test_errors(type_: str, parameters: str, shape: tuple[int, ...], message: str) -> None:
     with pytest.raises(Caffe2TFError, match=message):
         run_layer(layer(type_, parameters), {"data": np.ones(shape, np.float32)})
 
 
-def test_how_many_bottoms(rng: np.random.Generator) -> None:
+def test_several_bottoms(rng: np.random.Generator) -> None:
     x = {n: rng.standard_normal((2, 3, 4, 5)).astype(np.float32) for n in ("data", "more")}
     two = 'bottom: "data" bottom: "more" top: "out" top: "other"'
     text = layer("DepthwiseConvolution", "num_output: 3 group: 3 kernel_size: 2 bias_term: false")

@@ -1,4 +1,4 @@
-"""FlowWarp: recordings, Caffe's loop, flows that lead out, every error."""
+"""FlowWarp: recordings, FlowNet's loop, flows that lead out of the image, errors."""
 
 from __future__ import annotations
 
@@ -6,15 +6,13 @@ import numpy as np
 import pytest
 
 from caffe2tf.errors import Caffe2TFError
+from tests import builders
 from tests.layers.emitted import built, calls, reloaded
 from tests.layers.oracle import Array, assert_matches, check_recorded, recorded, run_layer
 
 
 def layer(parameters: str = "") -> str:
-    return (
-        'layer { name: "out" type: "FlowWarp" bottom: "image" bottom: "flow" top: "out" '
-        f"flow_warp_param {{ {parameters} }} }}"
-    )
+    return builders.layer("FlowWarp", "out", ["image", "flow"], parameters=f"flow_warp_param {{ {parameters} }}")
 
 
 def draw(*shape: int, seed: int = 0) -> Array:
@@ -22,7 +20,7 @@ def draw(*shape: int, seed: int = 0) -> Array:
 
 
 def naive(image: Array, flow: Array, fill: float = 0.0) -> Array:
-    """Pixel by pixel."""
+    """Interpolate pixel by pixel."""
     out = np.full_like(image, fill)
     _, _, height, width = image.shape
     for n, y, x in np.ndindex(image.shape[0], height, width):
@@ -39,7 +37,7 @@ def naive(image: Array, flow: Array, fill: float = 0.0) -> Array:
 
 
 def inputs(batch: int = 2) -> tuple[Array, Array]:
-    """A flow that often leads out of the image, to its last half pixel, to whole pixels, and nowhere."""
+    """Return an image and a flow that leads outside, into the last half pixel, to whole pixels, and to NaN."""
     image, flow = draw(batch, 3, 6, 8), 3 * draw(batch, 2, 6, 8)
     flow[0, :, 2, 3] = np.nan
     flow[0, :, 1, 1] = (np.inf, 0)
@@ -63,7 +61,7 @@ def test_values(parameters: str, fill: float) -> None:
     assert_matches(have, want)
 
 
-def test_what_is_not_finite_in_the_image_spreads_to_the_four_around_it() -> None:
+def test_nan_in_the_image_spreads_to_the_values_interpolated_from_it() -> None:
     image, flow = inputs()
     image[1, 2, 3, 4] = np.nan
     have = run_layer(layer(), {"image": image, "flow": flow})["out"]
@@ -72,23 +70,23 @@ def test_what_is_not_finite_in_the_image_spreads_to_the_four_around_it() -> None
     assert_matches(have, want)
 
 
-def test_any_batch_saved_and_loaded() -> None:
+def test_saved_model_takes_any_batch() -> None:
     image, flow = inputs(3)
     model = built(layer("fill_value: NOT_A_NUMBER"), {"image": (1, 3, 6, 8), "flow": (1, 2, 6, 8)})
     (have,) = reloaded(model, [np.moveaxis(v, 1, 3) for v in (image, flow)])
     assert_matches(np.moveaxis(have, 3, 1), naive(image, flow, np.nan))
 
 
-def test_what_is_emitted() -> None:
+def test_emitted_layer() -> None:
     assert calls(layer(), {"image": (1, 3, 6, 8), "flow": (1, 2, 6, 8)}) == ["FlowWarp"]
 
 
 @pytest.mark.parametrize(
     ("flow", "message"),
     [
-        ((2, 3, 6, 8), "the flow must have 2 channels, .* it has 3"),
+        ((2, 3, 6, 8), "the flow must have 2 channels, .* not 3"),
         ((1, 2, 6, 8), "the image is 2x3x6x8, the flow 1x2x6x8"),
-        ((2, 2, 5, 8), "one batch size, height and width: the image is 2x3x6x8, the flow 2x2x5x8"),
+        ((2, 2, 5, 8), "the same batch size, height and width: the image is 2x3x6x8, the flow 2x2x5x8"),
         ((2, 2, 6, 7), "the flow 2x2x6x7"),
         ((2, 2, 6), "4 axes .*, not 2x3x6x8 and 2x2x6"),
     ],

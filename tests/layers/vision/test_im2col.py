@@ -1,4 +1,4 @@
-"""Im2col: recordings of Caffe, and random windows against plain loops in Caffe's order."""
+"""Im2col: recordings of Caffe, random windows against plain loops in Caffe's order, errors."""
 
 from __future__ import annotations
 
@@ -14,19 +14,20 @@ from caffe2tf.errors import Caffe2TFError
 from caffe2tf.layers.vision.im2col import Im2col
 from caffe2tf.layers.window import StatedWindow
 from caffe2tf.proto import caffe_pb2
+from tests import builders
 from tests.layers.oracle import Array, assert_matches, check_recorded, recorded, run_layer
 
 Ints = tuple[int, ...]
 
 
 def windows(spatial: Ints, k: Ints, s: Ints, p: Ints, d: Ints) -> Ints:
-    """How many windows stand along each axis; quotients are rounded towards 0, as in C++."""
+    """Return the number of windows along each axis; quotients are rounded towards 0, as in C++."""
     along = zip(spatial, k, s, p, d, strict=True)
     return tuple(int((n + 2 * pi - di * (ki - 1) - 1) / si) + 1 for n, ki, si, pi, di in along)
 
 
 def unfold(x: Array, axis: int, k: Ints, s: Ints, p: Ints, d: Ints) -> Array:
-    """The values under each window, one after the other."""
+    """Copy the values of each window, one after the other."""
     before, channels, spatial = x.shape[:axis], x.shape[axis], x.shape[axis + 1 :]
     out = windows(spatial, k, s, p, d)
     y = np.zeros((*before, channels, *k, *out), np.float32)
@@ -41,7 +42,7 @@ def unfold(x: Array, axis: int, k: Ints, s: Ints, p: Ints, d: Ints) -> Array:
 
 
 def layer(parameters: str) -> str:
-    return f'layer {{ name: "out" type: "Im2col" bottom: "data" top: "out" convolution_param {{ {parameters} }} }}'
+    return builders.layer("Im2col", "out", ["data"], parameters=f"convolution_param {{ {parameters} }}")
 
 
 def draw(shape: Ints) -> Array:
@@ -86,13 +87,11 @@ def test_height_and_width() -> None:
     assert_matches(run_layer(text, {"data": x})["out"], unfold(x, 1, (3, 2), (2, 3), (0, 1), (2, 2)), tolerance=0)
 
 
-def test_a_convolution_is_a_product_with_it() -> None:
+def test_convolution_is_a_matrix_product_with_im2col() -> None:
     x, weight = draw((2, 3, 7, 6)), np.random.default_rng(1).standard_normal((4, 3, 3, 3)).astype(np.float32)
     window = "kernel_size: 3 stride: 2 pad: 1"
-    conv = (
-        'layer { name: "conv" type: "Convolution" bottom: "data" top: "conv" '
-        f"convolution_param {{ num_output: 4 bias_term: false {window} }} }}"
-    )
+    parameters = f"convolution_param {{ num_output: 4 bias_term: false {window} }}"
+    conv = builders.layer("Convolution", "conv", ["data"], parameters=parameters)
     out = run_layer(layer(window) + conv, {"data": x}, {"conv": [weight]})
     product = np.einsum("ok,nkhw->nohw", weight.reshape(4, -1), out["out"])
     assert_matches(product, out["conv"])
@@ -108,11 +107,11 @@ def test_a_convolution_is_a_product_with_it() -> None:
         ("kernel_h: 2 kernel_w: 2 kernel_size: 2", (1, 2, 6, 7), "not both"),
         ("kernel_h: 2 kernel_w: 2", (1, 2, 6), "for 2 spatial axes, the input has 1"),
         ("kernel_size: 9", (1, 2, 6, 7), r"window \(9x9\) is larger than the input \(6x7\)"),
-        ("kernel_size: 2 axis: 3", (1, 2, 6, 7), "needs a spatial axis: axis 3"),
+        ("kernel_size: 2 axis: 3", (1, 2, 6, 7), "needs a spatial axis, but axis 3 holds the channels"),
         ("kernel_size: 2 axis: 4", (1, 2, 6, 7), "axis 4 is out of range"),
     ],
 )
-def test_rules(parameters: str, shape: Ints, message: str) -> None:
+def test_errors(parameters: str, shape: Ints, message: str) -> None:
     with pytest.raises(Caffe2TFError, match=message):
         run_layer(layer(parameters), {"data": draw(shape)})
 
@@ -123,14 +122,14 @@ def test_unknown_extents() -> None:
     assert im2col.infer((None, 4, None, 9)) == ((None, 24, None, 4),)
 
 
-def test_own_layer_in_a_model(tmp_path: Path) -> None:
+def test_runtime_layer_in_a_saved_model(tmp_path: Path) -> None:
     import keras
     import tensorflow as tf
 
-    from caffe2tf.runtime.vision.im2col import Im2col as Own
+    from caffe2tf.runtime.vision.im2col import Im2col as RuntimeIm2col
 
     inputs = keras.Input((None, 5, 3))
-    model = keras.Model(inputs, Own((3, 2), stride=(2, 3), pad=(1, 0), dilation=(2, 1))(inputs))
+    model = keras.Model(inputs, RuntimeIm2col((3, 2), stride=(2, 3), pad=(1, 0), dilation=(2, 1))(inputs))
     assert model.output.shape == (None, None, 2, 18)
     model.save(tmp_path / "m.keras")
     again = keras.models.load_model(tmp_path / "m.keras")
@@ -141,5 +140,5 @@ def test_own_layer_in_a_model(tmp_path: Path) -> None:
         y = again(variable)
     assert_matches(y.numpy(), want, tolerance=0)
     assert np.isfinite(tape.gradient(y, variable).numpy()).all()
-    fixed = tf.function(Own((3, 2), stride=(2, 3), pad=(1, 0), dilation=(2, 1)), jit_compile=True)
+    fixed = tf.function(RuntimeIm2col((3, 2), stride=(2, 3), pad=(1, 0), dilation=(2, 1)), jit_compile=True)
     assert_matches(fixed(tf.constant(x)).numpy(), want, tolerance=0)

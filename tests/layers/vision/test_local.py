@@ -1,4 +1,4 @@
-"""Local: plain loops in Caffe's order, every fork's block and blobs, every error."""
+"""Local: plain loops in Caffe's order, the parameter block and the blobs of each fork, errors."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ import pytest
 
 import caffe2tf
 from caffe2tf.errors import Caffe2TFError
-from tests.builders import caffemodel
+from tests import builders
+from tests.builders import write_caffemodel, write_prototxt
 from tests.layers.emitted import built, calls, reloaded
 from tests.layers.oracle import Array, assert_matches, run_layer
 
 
 @dataclass(frozen=True)
 class Case:
-    """A layer: window and steps down and across."""
+    """The parameters of one layer; pairs are (height, width)."""
 
     shape: tuple[int, int, int, int] = (2, 4, 7, 5)
     out: int = 6
@@ -31,14 +32,14 @@ class Case:
 
     @property
     def places(self) -> tuple[int, int]:
-        """Places down and across."""
+        """The height and width of the output."""
         sides = zip(self.shape[2:], self.kernel, self.stride, self.pad, self.dilation, strict=True)
         down, across = ((n + 2 * p - d * (k - 1) - 1) // s + 1 for n, k, s, p, d in sides)
         return down, across
 
     @property
     def text(self) -> str:
-        """The parameters."""
+        """The parameters as text."""
         pairs = {"kernel": self.kernel, "stride": self.stride, "pad": self.pad}
         each = " ".join(f"{name}_h: {h} {name}_w: {w}" for name, (h, w) in pairs.items())
         gaps = " ".join(f"dilation: {d}" for d in self.dilation)
@@ -46,12 +47,12 @@ class Case:
         return f"num_output: {self.out} {each} {gaps} group: {self.group} bias_term: {bias}"
 
     def draw(self, rng: np.random.Generator) -> tuple[Array, Array, Array]:
-        """Input, weight (o, c, k..., p...) and bias (o, p...)."""
+        """Draw an input, a weight (o, c, k..., p...) and a bias (o, p...)."""
         w = (self.out, self.shape[1] // self.group, *self.kernel, *self.places)
         return tuple(rng.normal(0, 1, s).astype(np.float32) for s in (self.shape, w, (self.out, *self.places)))  # type: ignore[return-value]
 
     def computed(self, x: Array, w: Array, b: Array) -> Array:
-        """One product after the other."""
+        """Sum the products of each output value, one after the other."""
         (n, _, height, width), each = self.shape, self.shape[1] // self.group
         y = np.zeros((n, self.out, *self.places))
         for i, o, v, u in np.ndindex(y.shape):
@@ -80,10 +81,11 @@ CASES = (
 
 
 def layer(parameters: str, block: str = "local_param", type_: str = "Local", top: str = "out") -> str:
-    return f'layer {{ name: "out" type: "{type_}" bottom: "data" top: "{top}" {block} {{ {parameters} }} }}\n'
+    return builders.layer(type_, "out", ["data"], [top], f"{block} {{ {parameters} }}")
 
 
 def stored(c: Case, w: Array, b: Array, *, split: bool = False) -> list[Array]:
+    """Return the blobs in Caffe's shapes; if `split`, input channels and kernel have separate axes."""
     values, places = c.kernel[0] * c.kernel[1], c.places[0] * c.places[1]
     middle = (w.shape[1], values) if split else (1, w.shape[1] * values)
     return [w.reshape(c.out, *middle, places), b.reshape(1, 1, c.out, places)][: 1 + c.bias]
@@ -98,7 +100,7 @@ def test_every_parameter(c: Case, split: bool, rng: np.random.Generator) -> None
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 1, 6), (6,), (1, 1, 6, 20)])
-def test_a_bias_of_a_channel_or_of_a_place(shape: tuple[int, ...], rng: np.random.Generator) -> None:
+def test_bias_for_each_channel_or_position(shape: tuple[int, ...], rng: np.random.Generator) -> None:
     c = Case()
     x, w, _ = c.draw(rng)
     given = rng.normal(0, 1, shape).astype(np.float32)
@@ -116,28 +118,27 @@ def test_a_bias_of_a_channel_or_of_a_place(shape: tuple[int, ...], rng: np.rando
         ("Local", "convolution_param"),
     ],
 )
-def test_every_fork(type_: str, block: str, rng: np.random.Generator) -> None:
+def test_parameter_block_of_each_fork(type_: str, block: str, rng: np.random.Generator) -> None:
     c = Case(stride=(1, 2))
     x, w, b = c.draw(rng)
     have = run_layer(layer(c.text, block, type_), {"data": x}, {"out": stored(c, w, b)})["out"]
     assert_matches(have, c.computed(x, w, b))
 
 
-def test_the_definition_of_2014(tmp_path: Path, rng: np.random.Generator) -> None:
+def test_definition_of_2014(tmp_path: Path, rng: np.random.Generator) -> None:
     c = Case(kernel=(3, 3), stride=(2, 2), pad=(1, 1))
     x, w, b = c.draw(rng)
     block = 'num_output: 6 kernel_size: 3 stride: 2 pad: 1 weight_filler { type: "xavier" variance_norm: FAN_OUT }'
     text = f'layers {{ name: "out" type: LOCAL bottom: "data" top: "out" blobs_lr: 1 local_param {{ {block} }} }}'
-    net, weights = tmp_path / "net.prototxt", tmp_path / "net.caffemodel"
-    net.write_text(f'input: "data" input_dim: 2 input_dim: 4 input_dim: 7 input_dim: 5 {text}', encoding="utf-8")
-    weights.write_bytes(caffemodel({"out": stored(c, w, b)}))
+    net = write_prototxt(tmp_path, f'input: "data" input_dim: 2 input_dim: 4 input_dim: 7 input_dim: 5 {text}')
+    weights = write_caffemodel(tmp_path, {"out": stored(c, w, b)})
     assert_matches(caffe2tf.run(net, weights, {"data": x})["out"], c.computed(x, w, b))
     assert np.std(caffe2tf.run(net, None, {"data": x})["out"]) > 0
 
 
-def test_a_saved_model_takes_any_batch(rng: np.random.Generator) -> None:
+def test_saved_model_takes_any_batch(rng: np.random.Generator) -> None:
     c = Case(group=2, pad=(1, 0))
-    relu = 'layer { name: "r" type: "ReLU" bottom: "out" top: "out" }'
+    relu = builders.layer("ReLU", "r", ["out"], ["out"])
     text = layer(c.text + ' weight_filler { type: "xavier" } bias_filler { type: "uniform" min: -1 }') + relu
     assert calls(text, {"data": c.shape}) == ["LocallyConnected"]
     model = built(text, {"data": (1, *c.shape[1:])})
@@ -149,7 +150,7 @@ def test_a_saved_model_takes_any_batch(rng: np.random.Generator) -> None:
     assert_matches(have.transpose(0, 3, 1, 2), np.maximum(want, 0))
 
 
-def test_it_can_be_trained(rng: np.random.Generator) -> None:
+def test_all_weights_have_gradients(rng: np.random.Generator) -> None:
     import tensorflow as tf
 
     c = Case(stride=(2, 1), dilation=(1, 2), kernel=(2, 2))
@@ -163,7 +164,8 @@ def test_it_can_be_trained(rng: np.random.Generator) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (layer("kernel_size: 3"), "local_param.num_output must be 1 or more, not 0"),
+        (layer("kernel_size: 3"), "local_param.num_output is required"),
+        (layer("num_output: 0 kernel_size: 3"), "local_param.num_output must be 1 or more, not 0"),
         (layer("num_output: 2"), "kernel_size must be given once"),
         (layer("num_output: 2 kernel_size: 0"), "kernel_size must be 1 or more"),
         (layer("num_output: 2 kernel_size: 6"), r"the window \(6x6\) is larger than the input \(7x5\)"),
@@ -175,10 +177,13 @@ def test_it_can_be_trained(rng: np.random.Generator) -> None:
         (layer("num_output: 2 kernel_size: big"), "local_param.kernel_size cannot be big"),
         (layer("num_output: 2 num_output: 3"), "local_param.num_output cannot be 2, 3"),
         (layer("num_output: 2 weight_filler: 3"), "weight_filler must be one block in braces"),
-        (layer("num_output: 2 kernel_size: 3 group: 2", "convolution_param"), "groups are converted in local_param"),
+        (layer("num_output: 2 kernel_size: 3 group: 2", "convolution_param"), "group is supported in local_param only"),
         (layer("num_output: 2 kernel_size: 3 axis: 2"), "local_param.axis must be 1, not 2"),
         (layer("num_output: 2 kernel_size: 3", top="data"), "not computed in place"),
-        (layer("num_output: 2 } convolution_param { kernel_size: 3"), "give one of local_param and convolution_param"),
+        (
+            layer("num_output: 2 } convolution_param { kernel_size: 3"),
+            "only one of local_param and convolution_param",
+        ),
     ],
 )
 def test_errors(text: str, message: str) -> None:
@@ -186,7 +191,7 @@ def test_errors(text: str, message: str) -> None:
         run_layer(text, {"data": np.ones((2, 4, 7, 5), np.float32)})
 
 
-def test_weights_that_do_not_fit(rng: np.random.Generator) -> None:
+def test_weights_and_bottoms_of_wrong_shapes(rng: np.random.Generator) -> None:
     c = Case()
     x, w, b = c.draw(rng)
     weight, _ = stored(c, w, b)

@@ -1,4 +1,4 @@
-"""Pooling: recordings of Caffe, and random windows against plain loops in Caffe's order."""
+"""Pooling: recordings of Caffe, random windows against plain loops in Caffe's order, emitted layers, errors."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from caffe2tf.ir.expr import Call, Expr
 from caffe2tf.ir.layout import Layout
 from caffe2tf.ir.value import Value
 from caffe2tf.layers.vision.pooling import Pooling
+from tests import builders
 from tests.layers.oracle import Array, assert_matches, check_recorded, recorded, run_layer
 
 LOWEST = float(np.finfo(np.float32).min)
@@ -24,7 +25,7 @@ Pair = tuple[int, int]
 
 
 def windows(n: int, k: int, s: int, p: int, *, up: bool, padded: bool) -> list[tuple[int, int]]:
-    """First and last+1 place of each window along one axis, not clipped."""
+    """Return (start, stop) of each window along one axis, not clipped to the input."""
     count = (math.ceil if up else math.floor)((n + 2 * p - k) / s) + 1
     if padded and (count - 1) * s >= n + p:
         count -= 1
@@ -32,7 +33,7 @@ def windows(n: int, k: int, s: int, p: int, *, up: bool, padded: bool) -> list[t
 
 
 def pool(x: Array, method: str, k: Pair, s: Pair, p: Pair, *, up: bool) -> tuple[Array, Array]:
-    """What Caffe computes, one window after the other, and the mask of MAX."""
+    """Pool one window after the other, as Caffe does; return the output and the mask of MAX."""
     height, width = x.shape[2:]
     rows, columns = (windows(x.shape[2 + i], k[i], s[i], p[i], up=up, padded=any(p)) for i in (0, 1))
     top = np.zeros((*x.shape[:2], len(rows), len(columns)), np.float32)
@@ -59,12 +60,13 @@ def pool(x: Array, method: str, k: Pair, s: Pair, p: Pair, *, up: bool) -> tuple
     return top, mask
 
 
-def layer(parameters: str, tops: str = 'top: "out"') -> str:
-    return f'layer {{ name: "out" type: "Pooling" bottom: "data" {tops} pooling_param {{ {parameters} }} }}'
+def layer(parameters: str, *tops: str) -> str:
+    """Return the text of a Pooling with the tops ``out`` and, if given, `tops`."""
+    return builders.layer("Pooling", "out", ["data"], ["out", *tops], f"pooling_param {{ {parameters} }}")
 
 
 def check_shapes(x: Array, top: Array, k: Pair, s: Pair, p: Pair, *, up: bool) -> None:
-    """The shapes that are foretold, with TensorFlow and without it."""
+    """Check the shapes that the layer and its runtime layer infer."""
     from caffe2tf.runtime.vision.pooling import MaxPooling
 
     pooling = Pooling(method="MAX", kernel=k, stride=s, pad=p, round_up=up)
@@ -75,7 +77,7 @@ def check_shapes(x: Array, top: Array, k: Pair, s: Pair, p: Pair, *, up: bool) -
 
 
 def draw(shape: tuple[int, ...], seed: int = 0, *, positive: bool = False) -> Array:
-    """Values that are mostly negative, so that a zero of padding would win; or positive ones."""
+    """Draw mostly negative values, so that a zero of padding would be the maximum; or positive ones."""
     rng = np.random.default_rng(seed)
     x = rng.standard_normal(shape)
     return (np.abs(x) + 0.1 if positive else x - 1.5).astype(np.float32)
@@ -118,7 +120,7 @@ def test_any_window(c: dict[str, Any]) -> None:
         f"pad_h: {p[0]} pad_w: {p[1]} round_mode: {'CEIL' if up else 'FLOOR'}"
     )
     x = draw((2, 3, *extent), positive=method == "STOCHASTIC")
-    out = run_layer(layer(parameters, 'top: "out" top: "mask"' if masked else 'top: "out"'), {"data": x})
+    out = run_layer(layer(parameters, *["mask"] * masked), {"data": x})
     top, mask = pool(x, method, k, s, p, up=up)
     assert_matches(out["out"], top, "out")
     check_shapes(x, top, k, s, p, up=up)
@@ -135,7 +137,7 @@ def test_global(method: str) -> None:
 
 def test_global_mask() -> None:
     x = draw((2, 3, 5, 7))
-    out = run_layer(layer("global_pooling: true", 'top: "out" top: "mask"'), {"data": x})
+    out = run_layer(layer("global_pooling: true", "mask"), {"data": x})
     top, mask = pool(x, "MAX", (5, 7), (1, 1), (0, 0), up=True)
     assert_matches(out["out"], top)
     assert_matches(out["mask"], mask, tolerance=0)
@@ -143,24 +145,23 @@ def test_global_mask() -> None:
 
 def test_mask_of_empty_windows() -> None:
     x = draw((1, 2, 3, 5))
-    out = run_layer(layer("kernel_size: 1 stride: 3", 'top: "out" top: "mask"'), {"data": x})
+    out = run_layer(layer("kernel_size: 1 stride: 3", "mask"), {"data": x})
     top, mask = pool(x, "MAX", (1, 1), (3, 3), (0, 0), up=True)
     assert (mask == -1).any()
     assert_matches(out["mask"], mask, tolerance=0)
     assert np.array_equal(out["out"], top)
 
 
-def test_first_of_equals_is_the_mask() -> None:
+def test_mask_is_the_first_of_equal_maxima() -> None:
     x = np.zeros((1, 2, 6, 5), np.float32)
     x[0, 1] = -3
-    out = run_layer(layer("kernel_size: 3 stride: 2 pad: 1", 'top: "out" top: "mask"'), {"data": x})
+    out = run_layer(layer("kernel_size: 3 stride: 2 pad: 1", "mask"), {"data": x})
     assert_matches(out["mask"], pool(x, "MAX", (3, 3), (2, 2), (1, 1), up=True)[1], tolerance=0)
 
 
-def test_stochastic_of_a_sum_that_is_not_positive() -> None:
-    x = np.round(4 * draw((2, 3, 4, 6)) + 6) / np.float32(
-        4
-    )  # sums of either sign, and of zero, that no rounding can push over the border
+def test_stochastic_of_sums_that_are_not_positive() -> None:
+    # multiples of 1/4, so that sums of either sign and sums of 0 are exact
+    x = np.round(4 * draw((2, 3, 4, 6)) + 6) / np.float32(4)
     x[1, 2, :2, :2] = [[0.5, -1.25], [0.25, 0.5]]
     out = run_layer(layer("pool: STOCHASTIC kernel_size: 2 stride: 2"), {"data": x})["out"]
     want, _ = pool(x, "STOCHASTIC", (2, 2), (2, 2), (0, 0), up=True)
@@ -171,7 +172,7 @@ def test_stochastic_of_a_sum_that_is_not_positive() -> None:
 
 @pytest.mark.parametrize("method", ["MAX", "AVE"])
 def test_empty_windows(method: str) -> None:
-    """A stride beyond the kernel: Caffe divides by the size of a window that begins at, or beyond, the edge."""
+    """A stride greater than the kernel: Caffe divides by the size of a window at or beyond the edge of the input."""
     x = draw((1, 2, 3, 5))
     out = run_layer(layer(f"pool: {method} kernel_size: 1 stride_h: 3 stride_w: 3"), {"data": x})["out"]
     want, _ = pool(x, method, (1, 1), (3, 3), (0, 0), up=True)
@@ -189,11 +190,11 @@ def test_empty_windows(method: str) -> None:
         ("kernel_size: 3 kernel_h: 2", (3, 3), (1, 1), (0, 0)),
         ("kernel_h: 2 kernel_w: 4 stride: 2 pad: 1", (2, 4), (2, 2), (1, 1)),
         ("kernel_size: 4 stride_h: 2 stride_w: 3 pad_h: 0 pad_w: 2", (4, 4), (2, 3), (0, 2)),
-        # a pad along one axis: windows are left out along the other too
+        # padding along one axis: windows are dropped along the other, too
         ("kernel_h: 2 kernel_w: 1 stride: 3 pad_h: 1 pad_w: 0", (2, 1), (3, 3), (1, 0)),
     ],
 )
-def test_parameters_together(parameters: str, kernel: Pair, stride: Pair, pad: Pair) -> None:
+def test_forms_of_the_parameters(parameters: str, kernel: Pair, stride: Pair, pad: Pair) -> None:
     x = draw((1, 2, 6, 9))
     out = run_layer(layer(f"pool: AVE {parameters}"), {"data": x})["out"]
     want, _ = pool(x, "AVE", kernel, stride, pad, up=True)
@@ -204,13 +205,13 @@ def test_parameters_together(parameters: str, kernel: Pair, stride: Pair, pad: P
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ("pool: AVE", "kernel_size, or kernel_h and kernel_w: neither given"),
-        ("kernel_h: 2", "neither given"),
-        ("kernel_size: 2 kernel_h: 2 kernel_w: 2", "both given"),
+        ("pool: AVE", "kernel_size, or as kernel_h and kernel_w; neither is given"),
+        ("kernel_h: 2", "neither is given"),
+        ("kernel_size: 2 kernel_h: 2 kernel_w: 2", "both are given"),
         ("kernel_size: 2 global_pooling: true", "global_pooling takes no kernel"),
         ("kernel_w: 2 global_pooling: true", "global_pooling takes no kernel"),
-        ("global_pooling: true pad: 1", "no pad and no stride: pad 1"),
-        ("global_pooling: true stride: 2", "no pad and no stride: pad 0 and stride 2"),
+        ("global_pooling: true pad: 1", "no pad and no stride, but pad 1"),
+        ("global_pooling: true stride: 2", "no pad and no stride, but pad 0 and stride 2"),
         ("kernel_size: 0", "kernel must be 1 or more along both axes, not 0"),
         ("kernel_h: 3 kernel_w: 0", r"not \(3, 0\)"),
         ("kernel_size: 2 stride: 0", "stride must be 1 or more"),
@@ -225,7 +226,7 @@ def test_parameters_together(parameters: str, kernel: Pair, stride: Pair, pad: P
         ("kernel_size: 9", r"window \(9x9\) is larger than the input \(6x7\)"),
     ],
 )
-def test_rules(parameters: str, message: str) -> None:
+def test_errors(parameters: str, message: str) -> None:
     with pytest.raises(Caffe2TFError, match=message):
         run_layer(layer(parameters), {"data": draw((1, 2, 6, 7))})
 
@@ -233,16 +234,16 @@ def test_rules(parameters: str, message: str) -> None:
 @pytest.mark.parametrize("method", ["AVE", "STOCHASTIC"])
 def test_only_max_has_a_mask(method: str) -> None:
     with pytest.raises(Caffe2TFError, match="only MAX pooling has a second top"):
-        run_layer(layer(f"pool: {method} kernel_size: 2", 'top: "out" top: "mask"'), {"data": draw((1, 2, 6, 7))})
+        run_layer(layer(f"pool: {method} kernel_size: 2", "mask"), {"data": draw((1, 2, 6, 7))})
 
 
-def test_four_axes() -> None:
+def test_bottom_must_have_four_axes() -> None:
     with pytest.raises(Caffe2TFError, match="input of 4 axes"):
         run_layer(layer("kernel_size: 2"), {"data": draw((2, 6, 7))})
 
 
 KERAS = [
-    # method, kernel, stride, pad, extents, layers from the inside out
+    # method, kernel, stride, pad, extents, emitted layers in the order of their calls
     ("MAX", 3, 2, 0, (55, 55), ["layers.MaxPooling2D"]),
     ("MAX", 3, 2, 0, (112, 112), ["layers.MaxPooling2D same"]),
     ("MAX", 3, 1, 1, (14, 14), ["layers.MaxPooling2D same"]),
@@ -259,7 +260,7 @@ KERAS = [
 
 
 @pytest.mark.parametrize(("method", "k", "s", "p", "extents", "layers"), KERAS)
-def test_keras_layer_where_it_is_exact(
+def test_keras_layers_if_they_are_exact(
     method: str, k: int, s: int, p: int, extents: tuple[int | None, int | None], layers: list[str]
 ) -> None:
     pooling = Pooling(method=method, kernel=(k, k), stride=(s, s), pad=(p, p))
@@ -281,10 +282,10 @@ def test_keras_layer_where_it_is_exact(
     method=st.sampled_from(["MAX", "AVE"]),
     other=st.sampled_from([(1, 1, 0), (3, 1, 1), (3, 2, 0), (2, 2, 0)]),
 )
-def test_unknown_extents_are_placed_as_known_ones(
+def test_layers_for_unknown_extents_hold_for_each_extent(
     k: int, s: int, p: int, n: int, up: bool, method: str, other: tuple[int, int, int]
 ) -> None:
-    """What is emitted for any extent holds for each: Keras' padding puts as many windows at the same places."""
+    """If a Keras layer is emitted for unknown extents, it places the windows as Caffe does for each extent."""
     assume(p < k and other[2] < other[0])
     pooling = Pooling(method=method, kernel=(k, other[0]), stride=(s, other[1]), pad=(p, other[2]), round_up=up)
     call = expression(pooling, (2, 3, None, None))
@@ -306,7 +307,7 @@ def test_unknown_extents_are_placed_as_known_ones(
 def test_infers_unknown_extents() -> None:
     pooling = Pooling(method="MAX", kernel=(3, 3), stride=(2, 2))
     assert pooling.infer((None, 4, None, 9)) == ((None, 4, None, 4),)
-    everything = Pooling(method="MAX", kernel=None, masked=True)
-    assert everything.infer((2, 4, None, 9)) == ((2, 4, 1, 1), (2, 4, 1, 1))
+    whole = Pooling(method="MAX", kernel=None, masked=True)
+    assert whole.infer((2, 4, None, 9)) == ((2, 4, 1, 1), (2, 4, 1, 1))
     with pytest.raises(LayerError, match="must be known"):
-        expression(everything, (2, 4, None, 9))
+        expression(whole, (2, 4, None, 9))

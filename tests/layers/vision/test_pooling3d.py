@@ -1,4 +1,4 @@
-"""Pooling3D: against plain loops over (N, C, L, H, W), and its rules."""
+"""Pooling3D: plain loops over (N, C, L, H, W), both parameter blocks, emitted layers, errors."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ import pytest
 import caffe2tf
 from caffe2tf.errors import Caffe2TFError
 from caffe2tf.layers.vision.pooling3d import Pooling3D
-from tests.builders import input_layers
+from tests import builders
+from tests.builders import input_layers, write_prototxt
 from tests.layers.oracle import Array, assert_matches, run_layer
 
 LOWEST = float(np.finfo(np.float32).min)
@@ -19,12 +20,12 @@ Ints = tuple[int, ...]
 
 
 def draw(*shape: int, seed: int = 5) -> Array:
-    """Mostly negative values, so that a zero of padding would win."""
+    """Draw mostly negative values, so that a zero of padding would be the maximum."""
     return (np.random.default_rng([seed, *shape]).standard_normal(shape) - 1.5).astype(np.float32)
 
 
 def pool(x: Array, method: str, k: Ints, s: Ints, p: Ints) -> Array:
-    """One window after the other: all of them are there, even those that hold nothing."""
+    """Pool one window after the other; windows outside the input are kept."""
     spatial = x.shape[2:]
     out = [math.ceil((n + 2 * pi - ki) / si) + 1 for n, ki, si, pi in zip(spatial, k, s, p, strict=True)]
     top = np.zeros((*x.shape[:2], *out))
@@ -43,7 +44,7 @@ def pool(x: Array, method: str, k: Ints, s: Ints, p: Ints) -> Array:
 
 
 def layer(parameters: str, name: str = "y", *, block: str = "pooling3d_param") -> str:
-    return f'layer {{ name: "{name}" type: "Pooling3D" bottom: "data" top: "{name}" {block} {{ {parameters} }} }}\n'
+    return builders.layer("Pooling3D", name, ["data"], parameters=f"{block} {{ {parameters} }}")
 
 
 def fields(method: str, k: Ints, s: Ints, p: Ints) -> str:
@@ -71,14 +72,14 @@ def test_any_window(seed: int, block: str) -> None:
         assert_matches(out[f"y{i}"], pool(x, *case), str(case))
 
 
-def test_windows_beyond_the_input_stay() -> None:
-    """Where Pooling would leave out the last row and column of windows, this divides by nothing."""
+def test_windows_beyond_the_input_are_kept() -> None:
+    """Pooling would drop the last row and column of windows; here their size can be 0."""
     x = draw(2, 3, 4, 3, 3)
     out = run_layer(layer(fields("AVE", (1, 2, 2), (1, 3, 3), (0, 1, 1))), {"data": x})["y"]
     want = pool(x, "AVE", (1, 2, 2), (1, 3, 3), (0, 1, 1))
     assert want.shape == (2, 3, 4, 2, 2)
     assert_matches(out, want)
-    for step in (4, 5):  # the last window holds padding alone, or nothing
+    for step in (4, 5):  # the last window contains only padding, or nothing
         case = ("AVE", (1, 1, 1), (1, step, step), (0, 1, 1))
         want = pool(x, *case)
         assert np.isnan(want).any() == (step == 5)
@@ -99,9 +100,8 @@ def test_defaults() -> None:
         ("pool: AVE kernel_size: 3 kernel_depth: 1 pad: 1", "layers.ZeroPadding3D((0, 1, 1)"),
     ],
 )
-def test_keras_own_layers_wherever_they_fit(tmp_path: Path, words: str, source: str) -> None:
-    prototxt = tmp_path / "net.prototxt"
-    prototxt.write_text(input_layers({"data": (2, 3, 4, 6, 8)}) + layer(words), encoding="utf-8")
+def test_keras_layers_if_they_are_exact(tmp_path: Path, words: str, source: str) -> None:
+    prototxt = write_prototxt(tmp_path, input_layers({"data": (2, 3, 4, 6, 8)}) + layer(words))
     assert source in caffe2tf.convert(prototxt, None, tmp_path / "out").module.read_text(encoding="utf-8")
 
 
@@ -116,24 +116,25 @@ GOOD = "kernel_size: 3 kernel_depth: 2"
 @pytest.mark.parametrize(
     ("block", "words", "shape", "message"),
     [
-        ("pooling3d_param", "kernel_size: 3", (2, 3, 4, 5, 6), "pooling3d_param.kernel_depth must be 1 or more, not 0"),
-        ("pooling_param", "kernel_depth: 3", (2, 3, 4, 5, 6), "pooling_param.kernel_size must be 1 or more, not 0"),
+        ("pooling3d_param", "kernel_size: 3", (2, 3, 4, 5, 6), "pooling3d_param.kernel_depth is required"),
+        ("pooling_param", "kernel_depth: 3", (2, 3, 4, 5, 6), "pooling_param.kernel_size is required"),
+        ("pooling_param", "kernel_size: 0 kernel_depth: 3", (2, 3, 4, 5, 6), "kernel_size must be 1 or more, not 0"),
         ("pooling3d_param", f"{GOOD} stride: 0", (2, 3, 4, 5, 6), "stride must be 1 or more, not 0"),
         ("pooling3d_param", f"{GOOD} temporal_stride: 0", (2, 3, 4, 5, 6), "temporal_stride must be 1 or more, not 0"),
-        ("pooling3d_param", f"{GOOD} pad: 1", (2, 3, 4, 5, 6), "a pad for AVE alone, 1 is given for MAX"),
-        ("pooling3d_param", f"{GOOD} pool: STOCHASTIC", (2, 3, 4, 5, 6), "MAX and AVE alone, not STOCHASTIC"),
-        ("pooling_param", f"{GOOD} pool: AVE_EXC_PAD", (2, 3, 4, 5, 6), "MAX and AVE alone, not AVE_EXC_PAD"),
+        ("pooling3d_param", f"{GOOD} pad: 1", (2, 3, 4, 5, 6), "a pad for AVE only, but 1 is given for MAX"),
+        ("pooling3d_param", f"{GOOD} pool: STOCHASTIC", (2, 3, 4, 5, 6), "supports MAX and AVE, not STOCHASTIC"),
+        ("pooling_param", f"{GOOD} pool: AVE_EXC_PAD", (2, 3, 4, 5, 6), "supports MAX and AVE, not AVE_EXC_PAD"),
         ("pooling_param", f"{GOOD} global_pooling: true", (2, 3, 4, 5, 6), "Pooling3D has no global_pooling"),
         ("pooling3d_param", GOOD, (2, 3, 5, 6), r"an input of 5 axes \(N, C, L, H, W\), not 4"),
         ("pooling3d_param", "kernel_size: 3 kernel_depth: 8", (2, 3, 4, 5, 6), r"window \(8x3x3\) is larger than"),
     ],
 )
-def test_rules(block: str, words: str, shape: Ints, message: str) -> None:
+def test_errors(block: str, words: str, shape: Ints, message: str) -> None:
     with pytest.raises(Caffe2TFError, match=message):
         run_layer(layer(words, block=block), {"data": draw(*shape)})
 
 
-def test_one_top() -> None:
-    text = 'layer { name: "y" type: "Pooling3D" bottom: "data" top: "y" top: "at" pooling3d_param { kernel_size: 3 } }'
+def test_there_is_no_mask() -> None:
+    text = builders.layer("Pooling3D", "y", ["data"], ["y", "mask"], f"pooling3d_param {{ {GOOD} }}")
     with pytest.raises(Caffe2TFError, match="1 top"):
         run_layer(text, {"data": draw(2, 3, 4, 5, 6)})

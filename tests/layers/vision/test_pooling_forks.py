@@ -1,4 +1,4 @@
-"""Pooling as forks have it: padding of each side, TensorFlow's "same", averages that leave the padding out."""
+"""Pooling of forks: padding of each side, TensorFlow's "same" padding, averages that ignore the padding."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from caffe2tf.ir.expr import Call
 from caffe2tf.ir.layout import Layout
 from caffe2tf.ir.value import Value
 from caffe2tf.layers.vision.pooling import Pooling
+from tests import builders
 from tests.layers.oracle import Array, assert_matches, run_layer
 
 LOWEST = float(np.finfo(np.float32).min)
@@ -21,7 +22,7 @@ Pair = tuple[int, int]
 
 
 def places(n: int, k: int, s: int, pads: Pair, *, up: bool, same: bool) -> tuple[int, Pair]:
-    """How many windows there are along an axis, and the padding before and after it, by the fork's own formulas."""
+    """Return the number of windows along an axis, and the padding before and after it, by the fork's formulas."""
     if same:
         total = max(k - (n % s or s), 0)
         return math.ceil(n / s), (total // 2, total - total // 2)
@@ -29,7 +30,7 @@ def places(n: int, k: int, s: int, pads: Pair, *, up: bool, same: bool) -> tuple
 
 
 def pool(x: Array, method: str, k: Pair, s: Pair, pads: tuple[Pair, Pair], *, up: bool, same: bool = False) -> Array:
-    """One window after the other, with sums in double precision."""
+    """Pool one window after the other, with sums in double precision."""
     height, width = x.shape[2:]
     rows, down = places(height, k[0], s[0], pads[0], up=up, same=same)
     columns, across = places(width, k[1], s[1], pads[1], up=up, same=same)
@@ -51,9 +52,14 @@ def pool(x: Array, method: str, k: Pair, s: Pair, pads: tuple[Pair, Pair], *, up
     return top.astype(np.float32)
 
 
+def layer(parameters: str, name: str = "y", *tops: str) -> str:
+    """Return the text of a Pooling with the tops `name` and, if given, `tops`."""
+    return builders.layer("Pooling", name, ["data"], [name, *tops], f"pooling_param {{ {parameters} }}")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """Parameters of one layer."""
+    """The parameters of one layer."""
 
     method: str
     k: Pair
@@ -68,10 +74,10 @@ class Case:
         fields = f"pool: {self.method} kernel_h: {kh} kernel_w: {kw} stride_h: {sh} stride_w: {sw} "
         fields += "pad_type: 1" if self.same else f"pad_t: {t} pad_b: {b} pad_l: {left} pad_r: {r}"
         fields += "" if self.up else " ceil_mode: false"
-        return f'layer {{ name: "{name}" type: "Pooling" bottom: "data" top: "{name}" pooling_param {{ {fields} }} }}\n'
+        return layer(fields, name)
 
     def fits(self, extent: Pair) -> bool:
-        """Whether there is a window along each axis, and at most one begins too late."""
+        """Return whether there is a window along each axis, and at most one begins beyond the input."""
         padded = any(map(any, self.pads))
         for n, k, s, pads in zip(extent, self.k, self.s, self.pads, strict=True):
             count, _ = places(n, k, s, pads, up=self.up, same=self.same)
@@ -82,7 +88,7 @@ class Case:
 
 
 def draw(shape: tuple[int, ...], seed: int) -> Array:
-    """Mostly negative values, so that a zero of padding would win."""
+    """Draw mostly negative values, so that a zero of padding would be the maximum."""
     return (np.random.default_rng(seed).standard_normal(shape) - 1.5).astype(np.float32)
 
 
@@ -116,11 +122,9 @@ def test_any_window(seed: int) -> None:
         assert_matches(out[f"y{i}"], want, str(c))
 
 
-def test_mask_counts_from_the_input() -> None:
+def test_positions_in_the_mask_do_not_count_padding() -> None:
     x = draw((2, 3, 5, 7), 1)
-    fields = "kernel_size: 3 stride: 2 pad_t: 2 pad_l: 1 pad_r: 3"
-    text = f'layer {{ name: "y" type: "Pooling" bottom: "data" top: "y" top: "at" pooling_param {{ {fields} }} }}'
-    out = run_layer(text, {"data": x})
+    out = run_layer(layer("kernel_size: 3 stride: 2 pad_t: 2 pad_l: 1 pad_r: 3", "y", "at"), {"data": x})
     assert_matches(out["y"], pool(x, "MAX", (3, 3), (2, 2), ((2, 0), (1, 3)), up=True))
     flat = x.reshape(2, 3, 35)
     for n, c in np.ndindex(2, 3):
@@ -142,13 +146,9 @@ ROUND = {
 
 
 def test_rounding() -> None:
-    """7 values hold 3 windows of 2 with steps of 2, and part of a fourth."""
+    """7 values contain 3 windows of 2 with stride 2, and part of a fourth."""
     x = draw((1, 2, 7, 5), 2)
-    text = "".join(
-        f'layer {{ name: "y{i}" type: "Pooling" bottom: "data" top: "y{i}" '
-        f"pooling_param {{ kernel_size: 2 stride: 2 {words} }} }}\n"
-        for i, words in enumerate(ROUND)
-    )
+    text = "".join(layer(f"kernel_size: 2 stride: 2 {words}", f"y{i}") for i, words in enumerate(ROUND))
     out = run_layer(text, {"data": x})
     for i, up in enumerate(ROUND.values()):
         assert out[f"y{i}"].shape == ((1, 2, 4, 3) if up else (1, 2, 3, 2))
@@ -156,12 +156,9 @@ def test_rounding() -> None:
 
 
 @pytest.mark.parametrize("words", ["pool: AVE avg_include_pad: false", "pool: AVE_EXC_PAD", "pool: AVE_TF"])
-def test_averages_that_leave_the_padding_out(words: str) -> None:
+def test_averages_that_ignore_the_padding(words: str) -> None:
     x = draw((2, 3, 6, 5), 3)
-    fields = f"{words} kernel_size: 3 stride: 2 pad_h: 1 pad_w: 2"
-    out = run_layer(
-        f'layer {{ name: "y" type: "Pooling" bottom: "data" top: "y" pooling_param {{ {fields} }} }}', {"data": x}
-    )
+    out = run_layer(layer(f"{words} kernel_size: 3 stride: 2 pad_h: 1 pad_w: 2"), {"data": x})
     want = pool(x, "AVE_EXC_PAD", (3, 3), (2, 2), ((1, 1), (2, 2)), up=True)
     assert_matches(out["y"], want)
     assert not np.allclose(want, pool(x, "AVE", (3, 3), (2, 2), ((1, 1), (2, 2)), up=True))
@@ -170,13 +167,9 @@ def test_averages_that_leave_the_padding_out(words: str) -> None:
 @pytest.mark.parametrize(
     ("words", "pads", "same"), [("pad_l: 2 pad_b: 1", ((0, 1), (2, 0)), False), ("pad_type: 1", ((0, 0),) * 2, True)]
 )
-def test_a_global_window_moves_where_there_is_padding(words: str, pads: tuple[Pair, Pair], same: bool) -> None:
+def test_global_window_moves_over_the_padding(words: str, pads: tuple[Pair, Pair], same: bool) -> None:
     x = draw((2, 3, 4, 3), 4)
-    text = "".join(
-        f'layer {{ name: "{m}" type: "Pooling" bottom: "data" top: "{m}" '
-        f"pooling_param {{ pool: {m} global_pooling: true {words} }} }}\n"
-        for m in ("MAX", "AVE")
-    )
+    text = "".join(layer(f"pool: {m} global_pooling: true {words}", m) for m in ("MAX", "AVE"))
     out = run_layer(text, {"data": x})
     for method in ("MAX", "AVE"):
         assert_matches(out[method], pool(x, method, (4, 3), (1, 1), pads, up=True, same=same), method)
@@ -204,7 +197,7 @@ def call(pooling: Pooling, shape: tuple[int | None, ...]) -> Call:
         ({"pad": (1, 1), "method": "AVE", "count_pad": False}, (2, 3, 7, 7), "layers.AveragePooling2D", "same"),
     ],
 )
-def test_keras_own_layers_wherever_they_fit(
+def test_keras_layers_if_they_are_exact(
     parameters: dict[str, Any], shape: tuple[int | None, ...], target: str, padding: str | None
 ) -> None:
     pooling = Pooling(**{"method": "MAX", "kernel": (3, 3), "stride": (2, 2), "round_up": False, **parameters})
@@ -216,7 +209,7 @@ def test_keras_own_layers_wherever_they_fit(
 def test_shapes_of_unknown_extents() -> None:
     same = Pooling(method="MAX", kernel=(3, 3), stride=(2, 3), same=True)
     assert same.infer((2, 3, None, 7)) == ((2, 3, None, 3),)
-    with pytest.raises(LayerError, match="pad_type 1, the extents of what is pooled must be known"):
+    with pytest.raises(LayerError, match="pad_type 1, height and width of the input must be known"):
         call(Pooling(method="AVE", kernel=(3, 3), same=True), (2, 3, None, 7))
 
 
@@ -227,22 +220,18 @@ def test_shapes_of_unknown_extents() -> None:
         ("kernel_size: 3 pad_l: 1 pad_h: 1 pad_w: 2", "give either pad_h and pad_w or pad_l"),
         ("kernel_size: 3 pad_b: 1 pad_type: 1", "give either pad_type or pad_l"),
         ("kernel_size: 3 pad_type: 2", "pad_type must be 0 .* or 1 .*, not 2"),
-        ("kernel_size: 3 pool: STOCHASTIC pad_r: 1", r"STOCHASTIC pooling takes no pad, 0\+0x0\+1 is given"),
-        ("kernel_size: 2 pad_b: 9", r"two pooling windows or more would begin beyond the input \(5\)"),
+        ("kernel_size: 3 pool: STOCHASTIC pad_r: 1", r"STOCHASTIC pooling takes no pad, but 0\+0x0\+1 is given"),
+        ("kernel_size: 2 pad_b: 9", r"two or more pooling windows would begin beyond the input \(5\)"),
         ("kernel_size: 9 pad_l: 1", r"window \(9x9\) is larger than the input \(5x6\) with its padding \(0\+0x1\+0\)"),
         ("kernel_size: 0 pad_l: 1", "kernel must be 1 or more along both axes"),
     ],
 )
-def test_rules(fields: str, message: str) -> None:
-    text = f'layer {{ name: "y" type: "Pooling" bottom: "data" top: "y" pooling_param {{ {fields} }} }}'
+def test_errors(fields: str, message: str) -> None:
     with pytest.raises(Caffe2TFError, match=message):
-        run_layer(text, {"data": draw((2, 3, 5, 6), 5)})
+        run_layer(layer(fields), {"data": draw((2, 3, 5, 6), 5)})
 
 
-def test_zeros_are_no_padding() -> None:
+def test_padding_of_0_counts_as_absent() -> None:
     x = draw((2, 3, 5, 6), 6)
-    text = (
-        'layer { name: "y" type: "Pooling" bottom: "data" top: "y" '
-        "pooling_param { kernel_size: 2 pad_h: 0 pad_w: 0 pad_type: 0 pad_l: 1 } }"
-    )
+    text = layer("kernel_size: 2 pad_h: 0 pad_w: 0 pad_type: 0 pad_l: 1")
     assert_matches(run_layer(text, {"data": x})["y"], pool(x, "MAX", (2, 2), (1, 1), ((0, 0), (1, 0)), up=True))

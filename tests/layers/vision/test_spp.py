@@ -1,4 +1,4 @@
-"""SPP: recordings of Caffe, and random pyramids against plain loops in Caffe's order."""
+"""SPP: recordings of Caffe, random pyramids against plain loops in Caffe's order, errors."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from caffe2tf.errors import Caffe2TFError, LayerError
 from caffe2tf.layers.vision.spp import SPP
+from tests import builders
 from tests.layers.oracle import Array, assert_matches, check_recorded, recorded, run_layer
 
 
@@ -21,13 +22,14 @@ def kernel_and_pad(n: int, bins: int) -> tuple[int, int]:
 
 
 def level_windows(n: int, kernel: int, pad: int, *, padded: bool) -> list[tuple[int, int]]:
-    """First and last+1 place of each window of a level along one axis; the kernel is the stride."""
+    """Return (start, stop) of each window of a level along one axis; the stride is the kernel."""
     count = math.ceil((n + 2 * pad - kernel) / kernel) + 1
     found = [(i * kernel - pad, (i + 1) * kernel - pad) for i in range(count)]
     return [w for w in found if w[0] < n] if padded else found
 
 
 def pyramid(x: Array, levels: int, method: str) -> Array:
+    """Pool one window after the other, level by level."""
     rows = []
     height, width = x.shape[2:]
     for level in range(levels):
@@ -50,7 +52,7 @@ def pyramid(x: Array, levels: int, method: str) -> Array:
 
 
 def layer(parameters: str) -> str:
-    return f'layer {{ name: "out" type: "SPP" bottom: "data" top: "out" spp_param {{ {parameters} }} }}'
+    return builders.layer("SPP", "out", ["data"], parameters=f"spp_param {{ {parameters} }}")
 
 
 def draw(shape: tuple[int, ...]) -> Array:
@@ -78,13 +80,11 @@ def test_any_pyramid(height: int, width: int, levels: int, method: str) -> None:
     assert_matches(out, want)
 
 
-def test_order_is_folded_into_a_dense_layer() -> None:
+def test_order_of_values_is_folded_into_a_dense_layer() -> None:
     x = draw((2, 3, 9, 12))
     weight = np.random.default_rng(4).standard_normal((4, 3 * 21)).astype(np.float32)
-    dense = (
-        'layer { name: "ip" type: "InnerProduct" bottom: "out" top: "ip" '
-        "inner_product_param { num_output: 4 bias_term: false } }"
-    )
+    parameters = "inner_product_param { num_output: 4 bias_term: false }"
+    dense = builders.layer("InnerProduct", "ip", ["out"], parameters=parameters)
     out = run_layer(layer("pyramid_height: 3") + dense, {"data": x}, {"ip": [weight]})
     want = pyramid(x, 3, "MAX")
     assert_matches(out["out"], want)
@@ -94,13 +94,14 @@ def test_order_is_folded_into_a_dense_layer() -> None:
 @pytest.mark.parametrize(
     ("parameters", "shape", "message"),
     [
-        ("", (1, 2, 6, 7), "pyramid_height must be 1 or more, not 0"),
-        ("pyramid_height: 2 pool: STOCHASTIC", (1, 2, 6, 7), "draws its values at random"),
-        ("pyramid_height: 4", (1, 2, 3, 16), r"level 2 of the pyramid \(4 by 4 windows\).*pyramid_height of 2 or less"),
+        ("", (1, 2, 6, 7), "spp_param.pyramid_height is required"),
+        ("pyramid_height: 0", (1, 2, 6, 7), "pyramid_height must be 1 or more, not 0"),
+        ("pyramid_height: 2 pool: STOCHASTIC", (1, 2, 6, 7), "draws values at random in every phase"),
+        ("pyramid_height: 4", (1, 2, 3, 16), r"level 2 of the pyramid \(4 x 4 windows\).*pyramid_height of 2 or less"),
         ("pyramid_height: 2", (2, 6), r"input of 4 axes \(N, C, H, W\), not 2"),
     ],
 )
-def test_rules(parameters: str, shape: tuple[int, ...], message: str) -> None:
+def test_errors(parameters: str, shape: tuple[int, ...], message: str) -> None:
     with pytest.raises(Caffe2TFError, match=message):
         run_layer(layer(parameters), {"data": draw(shape)})
 
