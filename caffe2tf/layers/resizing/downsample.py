@@ -1,4 +1,4 @@
-"""Downsample: images made smaller, leaving out what is not a number (FlowNet)."""
+"""Downsample: images made smaller by weighted means that ignore NaN (FlowNet)."""
 
 from __future__ import annotations
 
@@ -22,37 +22,45 @@ __all__ = ["Downsample"]
 @register("Downsample")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Downsample(Resized):
-    """Images brought to the size of the second bottom, or to `top_height` and `top_width`; corners stay corners.
+    """Images resized to the size of the second bottom, or to `top_height` and `top_width`, by weighted means.
 
-    Each value is the mean of the pixels less than one distance between values away, weighted by their nearness along
-    both axes. Pixels that are not numbers are left out; where these weigh more than half as much as the others, the
-    result is not a number. Nor is it where an axis gets larger and no pixel is that near.
+    Along an axis of n input and m output values, output value i lies at input position ``i * (n - 1) / (m - 1)``, so
+    that corners stay corners, and output values are ``d = (n - 1) / (m - 1)`` pixels apart. Each output value is the
+    mean of the pixels closer than d, weighted by ``1 - distance / d`` along both axes.
 
-    | parameter | default | meaning |
+    NaN pixels are ignored. If their weight is more than half that of the other pixels, the output is NaN. It is NaN,
+    too, if no pixel is close enough, which happens along an axis that gets larger.
+
+    | parameter (``downsample_param``) | default | meaning |
     |---|---|---|
-    | top_height, top_width | required with one bottom | size of the result |
+    | top_height, top_width | required with one bottom | size of the output |
 
-    Of the second bottom only the shape matters. FlowNet's code has no backward pass; this one has gradients.
+    Bottoms: (N, C, H, W), and optionally (any, any, H', W'), of which only the shape matters. Tops: one, (N, C, H',
+    W'). Trained blobs: none.
+
+    Deviations: FlowNet's code has no backward pass; this layer has gradients.
+
+    Source: ``lmb-freiburg/flownet2``, ``src/caffe/layers/downsample_layer.cu``.
     """
 
     @classmethod
     def read(cls, proto: LayerProto) -> Self:
-        """Parameters."""
+        """Read ``downsample_param``."""
         p = proto.message.downsample_param
         return cls(size=cls.stated(proto, p.top_height, p.top_width, "downsample_param.top_height and top_width"))
 
     def infer(self, *inputs: Shape) -> tuple[Shape, ...]:
-        """The first bottom's shape with the other size."""
+        """Return the shape of the first bottom with the new size; extents that change must not be 1."""
         shapes = Resized.infer(self, *inputs)
         before, after = image_size(inputs[0]), image_size(shapes[0])
         if before != after and 1 in (*before, *after):
             raise LayerError(
-                "height and width must be 2 or more in front of a Downsample and behind it, as it divides by one less: "
+                "height and width before and after a Downsample must be 2 or more, as it divides by one less: "
                 f"they are {format_shape(before)} and {format_shape(after)}"
             )
         return shapes
 
     def emit(self, ctx: Context, *inputs: Value) -> Expr:
-        """A runtime layer; nothing where the size stays."""
+        """Emit a runtime layer, or nothing if the size does not change."""
         after = image_size(ctx.outputs[0].shape)
         return inputs[0] if image_size(inputs[0].shape) == after else runtime("Downsample", after)(inputs[0])

@@ -1,4 +1,4 @@
-"""Interp: bilinear interpolation between corners that stay corners."""
+"""Interp: bilinear interpolation with aligned corners."""
 
 from __future__ import annotations
 
@@ -26,19 +26,29 @@ __all__ = ["Interp"]
 @register("Interp")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Interp(Layer):
-    """Bilinear interpolation, in which the values at the corners stay those at the corners (DeepLab, PSPNet).
+    """Bilinear interpolation with aligned corners: the values at the corners do not change (DeepLab, PSPNet).
 
-    Output index i lies at ``i * (n - 1) / (m - 1)`` of n input values, where m is the count of output values, and at
-    0 where m is 1.
+    Along an axis of n input and m output values, output value i lies at input position ``i * (n - 1) / (m - 1)``, or at
+    0 if m is 1. The first of these that is given decides m:
 
-    | parameter | default | meaning |
+    1. `use_blob_size`: the extent of the second bottom
+    2. `height` and `width`, unless exactly one of `shrink_factor` and `zoom_factor` is given
+    3. `shrink_factor` and `zoom_factor`: ``m = floor((n - 1) / shrink_factor) * zoom_factor + 1``
+    4. `full_zoom_factor`: ``m = n * full_zoom_factor``
+
+    | parameter (``interp_param``) | default | meaning |
     |---|---|---|
-    | shrink_factor | 1 | ``m = (n - 1) / shrink_factor + 1``, rounded down; 1 or more |
-    | zoom_factor | 1 | ``m = n + (n - 1) * (zoom_factor - 1)``; 1 or more; with shrink_factor, after it |
-    | height, width | 0 | m of each axis; they count where not exactly one of the two factors is given |
-    | pad_beg, pad_end | 0 | before anything else, minus this many rows and columns are cut off; 0 or less |
-    | use_blob_size | false | m of each axis is a second bottom's extent; of one fork |
-    | full_zoom_factor | 1 | ``m = n * full_zoom_factor``, where nothing else is given; of Synopsys' fork |
+    | shrink_factor | 1 | factor by which the image shrinks; 1 or more |
+    | zoom_factor | 1 | factor by which the image then grows; 1 or more |
+    | height, width | | size of the output |
+    | pad_beg, pad_end | 0 | minus the number of rows and columns cropped first; 0 or less |
+    | use_blob_size | false | resize to the size of the second bottom; a field of one fork |
+    | full_zoom_factor | | factor by which the image grows; a field of Synopsys' fork |
+
+    Bottoms: one, (N, C, H, W), and with `use_blob_size` a second one, (any, any, H', W'), of which only the shape
+    matters. Tops: one, (N, C, H', W'). Trained blobs: none.
+
+    Source: DeepLab's fork, for example ``gpapan/caffe``, ``src/caffe/layers/interp_layer.cpp``.
     """
 
     bottoms: ClassVar[tuple[int, int | None]] = (1, 2)
@@ -53,27 +63,27 @@ class Interp(Layer):
 
     @classmethod
     def read(cls, proto: LayerProto) -> Self:
-        """The one way in which the size is given."""
+        """Read ``interp_param``, and which way of giving the size it uses."""
         p = proto.message.interp_param
         more = proto.extra.block("interp_param").only("use_blob_size", "full_zoom_factor")
         for name in ("pad_beg", "pad_end"):
             if getattr(p, name) > 0:
-                raise LayerError(f"interp_param.{name} must be 0 or less (it cuts off), not {getattr(p, name)}")
+                raise LayerError(f"interp_param.{name} must be 0 or less (it crops), not {getattr(p, name)}")
         crop = (-p.pad_beg, -p.pad_end)
         like = more.boolean("use_blob_size")
         if len(proto.bottoms) != 1 + like:
             raise LayerError(
-                f"Interp takes one bottom, and with use_blob_size a second one, whose size it takes; "
+                "Interp takes one bottom, and with use_blob_size a second one for the size; "
                 f"{len(proto.bottoms)} are given"
             )
         return cls(like=True, crop=crop) if like else cls(crop=crop, **_read_size(p, more))
 
     def infer(self, *inputs: Shape) -> tuple[Shape, ...]:
-        """The size in one of the ways to give it."""
+        """Return the shape of the top, with the size that the parameters or the second bottom give."""
         shape = inputs[0]
         if len(shape) != 4 or (self.like and len(inputs[1]) != 4):
             given = " and ".join(format_shape(s) for s in inputs)
-            raise LayerUnsupportedError(f"Interp is implemented for bottoms of 4 axes (N, C, H, W), not {given}")
+            raise LayerUnsupportedError(f"Interp supports bottoms of 4 axes (N, C, H, W), not {given}")
         within = self._within(shape)
         if any(n is not None and n < 1 for n in within):
             raise LayerError(
@@ -86,19 +96,19 @@ class Interp(Layer):
         return ((*shape[:2], *(None if n is None else self._extent(n) for n in within)),)
 
     def trace_batch(self, batched: Sequence[bool], inputs: Sequence[Shape], outputs: Sequence[Shape]) -> Batch:
-        """The first bottom decides: of a second one, only height and width matter."""
+        """Follow the first bottom; of the second, only height and width matter."""
         if not batched[0]:
             return Batch.ABSENT
         return Batch.kept_if(same_batch(inputs[0], *outputs))
 
     def arrange(self, inputs: Sequence[Value], outputs: Sequence[Value]) -> Arrangement:
-        """Channels last; of a second bottom, only the extents are looked at."""
+        """Use NHWC; keep the layout of a second bottom, whose values are not read."""
         del outputs
         last = Layout.channels_last(4)
         return Arrangement(inputs=(last, *(v.layout for v in inputs[1:])), outputs=(last,))
 
     def emit(self, ctx: Context, *inputs: Value) -> Expr:
-        """A layer of our own, after Keras' Cropping2D where something is cut off."""
+        """Emit a runtime layer, because Keras does not align corners; before it Cropping2D if something is cropped."""
         shape, out = inputs[0].shape, ctx.outputs[0].shape
         x: Expr = inputs[0]
         unchanged = self._within(shape) == out[2:] and (None not in out[2:] or self.shrink == self.zoom == 1)
@@ -121,11 +131,11 @@ class Interp(Layer):
 
 
 def _read_size(p: InterpParameter, more: Parameters) -> dict[str, Any]:
-    """The attributes by which the size is given; of several ways Caffe takes the first."""
+    """Read the attributes that give the size; if several ways are given, Caffe uses the first."""
     shrinks, zooms = p.HasField("shrink_factor"), p.HasField("zoom_factor")
     if shrinks == zooms and p.HasField("height") and p.HasField("width"):
         if min(p.height, p.width) < 1:
-            raise LayerError(f"interp_param's height and width must be 1 or more, not {p.height} and {p.width}")
+            raise LayerError(f"interp_param.height and width must be 1 or more, not {p.height} and {p.width}")
         return {"size": (p.height, p.width)}
     if shrinks or zooms:
         for name in ("shrink_factor", "zoom_factor"):
@@ -134,4 +144,6 @@ def _read_size(p: InterpParameter, more: Parameters) -> dict[str, Any]:
         return {"shrink": p.shrink_factor, "zoom": p.zoom_factor}
     if "full_zoom_factor" in more:
         return {"full_zoom": more.whole_number("full_zoom_factor", least=1)}
-    raise LayerError("Interp needs a size: give interp_param both height and width, or zoom_factor or shrink_factor")
+    raise LayerError(
+        "Interp needs a size: give both height and width, or zoom_factor or shrink_factor, in interp_param"
+    )

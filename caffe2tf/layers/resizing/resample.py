@@ -1,4 +1,4 @@
-"""Resample: images brought to another size (FlowNet 2)."""
+"""Resample: images resized by nearest, linear or cubic interpolation (FlowNet 2)."""
 
 from __future__ import annotations
 
@@ -21,22 +21,31 @@ __all__ = ["Resample"]
 @register("Resample")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resample(Resized):
-    """Images resampled to the size of the second bottom, or to `height` and `width`.
+    """Images resized to the size of the second bottom, or to `height` and `width`.
 
-    Pixel i of the result lies at ``i * f + g / 2 - 0.5`` of the bottom, f being the old extent over the new one, and g
-    that of the *other* axis: FlowNet's code has it so, which matters where the two differ. LINEAR and CUBIC divide by
-    the sum of those weights whose pixels exist, and give 0 where that is 0.
+    Output pixel i lies at input position ``i * f + g / 2 - 0.5``, where ``f = n / m`` is the input extent divided by
+    the output extent, and g is that quotient for the *other* axis. FlowNet's code exchanges the axes in this term,
+    which matters if f and g differ.
 
-    | parameter | default | meaning |
+    LINEAR and CUBIC divide by the sum of the weights of the pixels inside the image. The output is 0 if it is 0.
+
+    | parameter (``resample_param``) | default | meaning |
     |---|---|---|
-    | height, width | required with one bottom | size of the result |
-    | type | LINEAR | NEAREST, LINEAR (a triangle), or CUBIC (-0.5) |
-    | antialias | true | where either axis gets smaller, the filter is f times as wide along each axis |
-    | factor | 1 | of no effect, in FlowNet's code, too |
+    | height, width | required with one bottom | size of the output |
+    | type | LINEAR | NEAREST, LINEAR (triangle filter) or CUBIC (coefficient -0.5) |
+    | antialias | true | if either axis gets smaller, widen the filter by the factor f of each axis |
+    | factor | 1 | no effect, as in FlowNet's code |
 
-    Of the second bottom only the shape matters. NEAREST reads outside the image where one axis is shrunk at least twice
-    as much as the other: here as there it finds what follows in memory, and here at the end of each image the last
-    value again. FlowNet's code has no backward pass; this one has gradients.
+    Bottoms: (N, C, H, W), and optionally (any, any, H', W'), of which only the shape matters. Tops: one, (N, C, H',
+    W'). Trained blobs: none.
+
+    Deviations:
+
+    - NEAREST reads outside the image if one axis shrinks at least twice as much as the other. As in FlowNet's code, it
+      finds what follows in memory; beyond the end of each image it uses the last value.
+    - FlowNet's code has no backward pass; this layer has gradients.
+
+    Source: ``lmb-freiburg/flownet2``, ``src/caffe/layers/resample_layer.cu``.
     """
 
     method: str
@@ -45,20 +54,20 @@ class Resample(Resized):
 
     @classmethod
     def read(cls, proto: LayerProto) -> Self:
-        """Parameters."""
+        """Read ``resample_param``."""
         p = proto.message.resample_param
         method = p.ResampleType.Name(p.type)
         if method == "AREA":
-            raise LayerError("resample_param.type must be NEAREST, LINEAR or CUBIC; FlowNet's code has no AREA")
+            raise LayerError("resample_param.type must be NEAREST, LINEAR or CUBIC; AREA is missing in FlowNet's code")
         size = cls.stated(proto, p.height, p.width, "resample_param.height and width")
         return cls(size=size, method=method, antialias=p.antialias, factor=p.factor)
 
     def remarks(self) -> tuple[str, ...]:
-        """A parameter that FlowNet's code does not use."""
+        """Return a note if `factor` is given: FlowNet's code ignores it."""
         return () if self.factor == 1 else ("resample_param.factor has no effect, as in FlowNet's own code",)
 
     def emit(self, ctx: Context, *inputs: Value) -> Expr:
-        """A runtime layer; nothing where the size stays."""
+        """Emit a runtime layer, or nothing if the size does not change."""
         before, after = image_size(inputs[0].shape), image_size(ctx.outputs[0].shape)
         if before == after:
             return inputs[0]

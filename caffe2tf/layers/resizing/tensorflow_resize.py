@@ -1,4 +1,4 @@
-"""ResizeBilinear and ResizeNearestNeighbor: images of another size, as TensorFlow 1 resized them."""
+"""ResizeBilinear and ResizeNearestNeighbor: images resized as TensorFlow 1 does (Synopsys)."""
 
 from __future__ import annotations
 
@@ -31,37 +31,42 @@ _SIDES = ("height", "width", "depth")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """How long a side becomes.
+    """The output extent of a spatial axis, as a number or a factor.
 
     Attributes:
-        extent: the length itself; None where a factor is given.
-        scale: what the length is multiplied by, and rounded down.
+        extent: the output extent; None if a factor is given.
+        scale: the factor of the input extent; the product is rounded down.
     """
 
     extent: int | None = None
     scale: float = 1.0
 
     def of(self, before: int | None) -> int | None:
-        """The length of a side that was ``before`` long.
+        """Return the output extent for an input extent; None if it is not known.
 
         Raises:
-            LayerError: it is longer than Caffe's blobs can be.
+            LayerError: the output extent is greater than Caffe's blobs can have.
         """
         if self.extent is not None or before is None:
             return self.extent
         if before * self.scale > LONGEST:
-            raise LayerError(f"{before} times {self.scale} is more than an extent can be ({LONGEST})")
+            raise LayerError(f"{before} * {self.scale} is more than an extent can be ({LONGEST})")
         return int(np.floor(np.float32(before) * np.float32(self.scale)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resize(Layer):
-    """What the two have in common.
+    """The common part of ResizeBilinear and ResizeNearestNeighbor.
 
     Class attributes:
         block: the parameter block.
-        modes: the parameters of which at most one may be true, each a way to number the places between values.
-        extra: its parameters that the schema lacks.
+        modes: parameters of which at most one may be true; each is a rule for the positions of output values.
+        extra: parameters of the block that are not in caffe2tf's schema.
+
+    Attributes:
+        axes: the spatial axes, in Caffe's axes.
+        targets: the output extent of each of them.
+        mode: the one of `modes` that is true; empty if none is.
     """
 
     block: ClassVar[str]
@@ -74,45 +79,49 @@ class Resize(Layer):
 
     @classmethod
     def read(cls, proto: LayerProto) -> Self:
-        """Sides, axes and mode."""
+        """Read the parameter block."""
         forbid_in_place(proto)
         p, more = getattr(proto.message, cls.block), proto.extra.block(cls.block).only(*cls.extra)
         modes = [name for name in cls.modes if more.boolean(name, default=getattr(p, name, False))]
         if len(modes) > 1:
-            raise LayerError(f"of {cls.block} at most one of {', '.join(cls.modes)} may be true: {' and '.join(modes)}")
+            raise LayerError(
+                f"at most one of {', '.join(cls.modes)} may be true in {cls.block}, not {' and '.join(modes)}"
+            )
         axes = cls.spatial_axes(p.data_format)
         targets = tuple(cls._target(side, p, more) for side in _SIDES[: len(axes)])
         return cls(axes=axes, targets=targets, mode=modes[0] if modes else "")
 
     @classmethod
     def spatial_axes(cls, data_format: str) -> tuple[int, ...]:
-        """Caffe's axes of the sides; any word but NHWC means channels first."""
+        """Return the spatial axes for a `data_format`; any word other than NHWC means channels first."""
         return (1, 2) if data_format == "NHWC" else (2, 3)
 
     def infer(self, *inputs: Shape) -> tuple[Shape, ...]:
-        """The new sides."""
+        """Return the shape of the bottom with the new spatial extents."""
         shape = inputs[0]
         if len(shape) != len(self.axes) + 2:
             raise LayerError(
                 f"the bottom must have {len(self.axes) + 2} axes, not {len(shape)} ({format_shape(shape)})"
             )
         if any(shape[a] is None for a in self.axes):
-            raise LayerError(f"the sides of the bottom ({format_shape(shape)}) must be known before the network runs")
+            raise LayerError(
+                f"the spatial extents of the bottom ({format_shape(shape)}) must be known before the network runs"
+            )
         top = list(shape)
         for axis, target in zip(self.axes, self.targets, strict=True):
             top[axis] = target.of(shape[axis])
             if not top[axis]:
-                raise LayerError(f"nothing is left of axis {axis}: {shape[axis]} times {target.scale}, rounded down")
+                raise LayerError(f"nothing is left of axis {axis}: {shape[axis]} * {target.scale} is rounded down to 0")
         return (tuple(top),)
 
     def arrange(self, inputs: Sequence[Value], outputs: Sequence[Value]) -> Arrangement:
-        """Any order of the axes."""
+        """Keep the layout of the bottom."""
         del outputs
         layout: Layout = inputs[0].layout
         return Arrangement(inputs=(layout,), outputs=(layout,))
 
     def emit(self, ctx: Context, *inputs: Value) -> Expr:
-        """UpSampling2D where it is the same; else a layer of our own; nothing where no side changes."""
+        """Emit UpSampling2D if it computes the same, else a runtime layer, or nothing if no extent changes."""
         x, y = inputs[0], ctx.outputs[0]
         if x.shape == y.shape:
             return x
@@ -130,12 +139,16 @@ class Resize(Layer):
         return method(x)
 
     def upsampling(self, factors: tuple[int, ...]) -> str:
-        """The argument ``interpolation`` with which UpSampling2D by ``factors`` computes the same; "" for none."""
+        """Return the `interpolation` with which UpSampling2D computes the same; empty if there is none.
+
+        Args:
+            factors: output extent divided by input extent, for height and width.
+        """
         raise NotImplementedError
 
     @classmethod
     def _target(cls, side: str, p: Message, more: Parameters) -> Target:
-        """What becomes of a side, by what the schema knows or does not know."""
+        """Read the output extent of `side`, whose fields may be in the schema or outside it."""
         extent, scale = f"output_{side}", f"scale_{side}"
         if extent in more:
             return Target(extent=more.whole_number(extent, least=1))
@@ -145,27 +158,35 @@ class Resize(Layer):
             return Target(extent=getattr(p, extent))
         factor = more.number(scale, 1.0)
         if factor <= 0:
-            raise LayerError(f"{cls.block}.{scale} must be above 0, not {factor}")
+            raise LayerError(f"{cls.block}.{scale} must be greater than 0, not {factor}")
         return Target(scale=float(factor))
 
 
 @register("ResizeBilinear")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResizeBilinear(Resize):
-    """An image of another size, whose values are interpolated between the two nearest along each side; of Synopsys.
+    """Images resized by linear interpolation between the two nearest values along each spatial axis.
 
-    Value i of a side stands at ``s i`` of the bottom's, ``s`` being the bottom's length over the top's; with
-    `align_corners` ``s`` is the quotient of the lengths less 1, where the top's is not 1; with `half_pixel_centers`
-    and `pytorch_half_pixel` it stands at ``s (i + 0.5) - 0.5``, or with the latter at 0 where the top's length is 1.
+    Along an axis of n input and m output values, output value i lies at input position ``i * s``, where ``s = n / m``.
 
-    | parameter | default | meaning |
+    - `align_corners`: ``s = (n - 1) / (m - 1)`` if m is not 1.
+    - `half_pixel_centers`: the position is ``(i + 0.5) * s - 0.5``.
+    - `pytorch_half_pixel`: the position is ``(i + 0.5) * s - 0.5``, or 0 if m is 1.
+
+    The layer must not work in place.
+
+    | parameter (``resize_bilinear_param``) | default | meaning |
     |---|---|---|
-    | output_height, output_width, output_depth | by the factor | length of a side |
-    | scale_height, scale_width, scale_depth | 1 | factor of a side, the product rounded down |
-    | data_format | NHWC | the bottom's axes: NHWC, NCHW, or NCHWD, which alone has a depth |
-    | align_corners, half_pixel_centers, pytorch_half_pixel | false | at most one of them |
+    | output_height, output_width, output_depth | from the factor | output extent |
+    | scale_height, scale_width, scale_depth | 1 | factor of the input extent; the product is rounded down |
+    | data_format | NHWC | axes of the bottom: NHWC, NCHW, or NCHWD, the only one with a depth |
+    | align_corners, half_pixel_centers, pytorch_half_pixel | false | at most one may be true |
 
-    Quantised outputs (output_scale, output_zero_point, saturate) are not supported. Not computed in place.
+    Bottoms: one, with the axes of `data_format`. Tops: one, with the same axes. Trained blobs: none.
+
+    Deviations: quantized outputs (output_scale, output_zero_point, saturate) are not supported.
+
+    Source: ``foss-for-synopsys-dwc-arc-processors/synopsys-caffe``, ``src/caffe/layers/resize_bilinear_layer.cpp``.
     """
 
     block: ClassVar[str] = "resize_bilinear_param"
@@ -173,16 +194,16 @@ class ResizeBilinear(Resize):
     modes: ClassVar[tuple[str, ...]] = ("align_corners", "half_pixel_centers", "pytorch_half_pixel")
     extra: ClassVar[tuple[str, ...]] = (
         *("scale_height", "scale_width", "scale_depth", "output_depth", "pytorch_half_pixel"),
-        *("input_scale", "input_zero_point"),  # read by nothing
+        *("input_scale", "input_zero_point"),  # no effect
     )
 
     @classmethod
     def spatial_axes(cls, data_format: str) -> tuple[int, ...]:
-        """Caffe's axes of the sides; any word but NHWC and NCHW means three sides."""
+        """Return the spatial axes for a `data_format`; any word other than NHWC and NCHW means three of them."""
         return (2, 3, 4) if data_format not in ("NHWC", "NCHW") else Resize.spatial_axes(data_format)
 
     def upsampling(self, factors: tuple[int, ...]) -> str:
-        """Keras has half_pixel_centers."""
+        """Return "bilinear" for half-pixel centers, which Keras uses."""
         del factors
         return "bilinear" if self.mode in ("half_pixel_centers", "pytorch_half_pixel") else ""
 
@@ -190,21 +211,27 @@ class ResizeBilinear(Resize):
 @register("ResizeNearestNeighbor")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResizeNearestNeighbor(Resize):
-    """An image of another size, made of the bottom's values; of Synopsys' Caffe.
+    """Images resized by copying the value at a rounded position along each spatial axis.
 
-    Value i of a side is the bottom's value ``s i``, rounded down, ``s`` being the bottom's length over the top's; with
-    `align_corners` ``s`` is the quotient of the lengths less 1, where the top's is not 1, and ``s i`` is rounded to the
-    nearest; with `half_pixel_centers` it is ``s (i + 0.5)``, with `half_pixel_onnx` ``s (i + 0.5) - 0.5``, rounded
-    down. All that in float32, and within the bottom.
+    Along an axis of n input and m output values, output value i is input value ``floor(i * s)``, where ``s = n / m``.
 
-    | parameter | default | meaning |
+    - `align_corners`: ``s = (n - 1) / (m - 1)`` if m is not 1, and the input value is ``floor(i * s + 0.5)``.
+    - `half_pixel_centers`: the input value is ``floor((i + 0.5) * s)``.
+    - `half_pixel_onnx`: the input value is ``floor((i + 0.5) * s - 0.5)``.
+
+    Positions are computed in float32 and clipped to the image. The layer must not work in place.
+
+    | parameter (``resize_nearest_neighbor_param``) | default | meaning |
     |---|---|---|
-    | output_height, output_width | by the factor | length of a side |
-    | scale_height, scale_width | 1 | factor of a side, the product rounded down |
-    | data_format | NHWC | the bottom's axes: NHWC or NCHW |
-    | align_corners, half_pixel_centers, half_pixel_onnx | false | at most one of them |
+    | output_height, output_width | from the factor | output extent |
+    | scale_height, scale_width | 1 | factor of the input extent; the product is rounded down |
+    | data_format | NHWC | axes of the bottom: NHWC or NCHW |
+    | align_corners, half_pixel_centers, half_pixel_onnx | false | at most one may be true |
 
-    Not computed in place.
+    Bottoms: one, with the axes of `data_format`. Tops: one, with the same axes. Trained blobs: none.
+
+    Source: ``foss-for-synopsys-dwc-arc-processors/synopsys-caffe``,
+    ``src/caffe/layers/resize_nearest_neighbor_layer.cpp``.
     """
 
     block: ClassVar[str] = "resize_nearest_neighbor_param"
@@ -213,6 +240,6 @@ class ResizeNearestNeighbor(Resize):
     extra: ClassVar[tuple[str, ...]] = ("scale_height", "scale_width", "half_pixel_onnx")
 
     def upsampling(self, factors: tuple[int, ...]) -> str:
-        """Equal in exact arithmetic; in float32 where the factors are powers of 2, for then nothing is rounded."""
+        """Return "nearest" if the factors are powers of 2: otherwise rounding in float32 may choose another value."""
         exact = all(f & (f - 1) == 0 for f in factors)
         return "nearest" if exact and self.mode in ("", "half_pixel_centers") else ""

@@ -1,4 +1,4 @@
-"""Upsample and Unpooling: back to a larger size, by a mask of max pooling or by repeating values."""
+"""Upsample and Unpooling: images made larger by the mask of a max pooling, or by repeating values."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from caffe2tf.ir.layer import Arrangement, Context, Layer
 from caffe2tf.ir.layout import Layout
 from caffe2tf.ir.shape import Shape, format_shape
 from caffe2tf.ir.value import Value
+from caffe2tf.layers.checks import check_count
 from caffe2tf.layers.registry import register
 from caffe2tf.layers.vision.pooling import Pooling
 from caffe2tf.layers.window import brief
@@ -28,20 +29,25 @@ Pair = tuple[int, int]
 @register("Upsample")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Upsample(Layer):
-    """With a mask (SegNet, ENet) each value at the place where it stood before max pooling; without, values repeated.
+    """Values moved back to their positions before a max pooling, by its mask; or values repeated, without a mask.
 
-    The mask is the second top of a Pooling. It names places by their position ``row * width + column`` in a channel of
-    the output; where none is named the output is 0, and of several values for one place the last stays. A place beyond
-    the output stops the model, as it stops Caffe.
+    - Two bottoms (SegNet, ENet): the mask is the second top of a Pooling. It gives the position of each value in its
+      channel of the output, ``row * width + column``; -1 gives none. Positions without a value are 0. If several values
+      have the same position, the last one stays. A position outside the output is an error when the model runs, as in
+      Caffe.
+    - One bottom (forks for YOLO): each value is repeated `scale` times along height and width.
 
-    With one bottom (the YOLO forks) each value fills a square of scale by scale places.
-
-    | parameter | default | meaning |
+    | parameter (``upsample_param``) | default | meaning |
     |---|---|---|
-    | scale | 2; with one bottom 1 | output extents are ``n * scale`` |
-    | scale_h, scale_w | scale | with a mask, likewise for each axis; in place of scale |
-    | pad_out_h, pad_out_w | false | with a mask, one row or column less; for a scale of 2 |
-    | upsample_h, upsample_w | none | with a mask, the output's extents; then the other parameters mean nothing |
+    | scale | 2; 1 with one bottom | output extents are ``n * scale`` |
+    | scale_h, scale_w | scale | with a mask: scale of each axis, in place of scale |
+    | pad_out_h, pad_out_w | false | with a mask: one row or column less; for a scale of 2 only |
+    | upsample_h, upsample_w | | with a mask: the output extents; then the other parameters have no effect |
+
+    Bottoms: (N, C, H, W), and optionally a mask of the same shape. Tops: one, (N, C, H', W'). Trained blobs: none.
+
+    Source: with a mask ``alexgkendall/caffe-segnet``, without one ``eric612/MobileNet-YOLO``, both
+    ``src/caffe/layers/upsample_layer.cpp``.
     """
 
     bottoms: ClassVar[tuple[int, int | None]] = (1, 2)
@@ -52,29 +58,29 @@ class Upsample(Layer):
     size: Pair | None = None
 
     def remarks(self) -> tuple[str, ...]:
-        """Which of the layers of this name it is."""
-        whose = "two bottoms, as in SegNet: by a mask" if self.masked else "one bottom, as in YOLO: values repeated"
-        return (f"this Upsample has {whose}",)
+        """Return which of the two layers of this name it is."""
+        if self.masked:
+            return ("this Upsample has two bottoms, as in SegNet: it moves values by a mask",)
+        return ("this Upsample has one bottom, as in YOLO: it repeats values",)
 
     @classmethod
     def read(cls, proto: LayerProto) -> Self:
-        """Parameters, whose meaning depends on whether there is a mask."""
+        """Read ``upsample_param``, whose fields depend on whether there is a mask."""
         p = proto.message.upsample_param
         masked = len(proto.bottoms) > 1
         if masked:
             return cls(masked=True, **_masked(p))
         if foreign := [f for f, _ in p.ListFields() if f.name != "scale"]:
             raise LayerError(
-                f"upsample_param.{foreign[0].name} is for an Upsample by a mask; "
+                f"upsample_param.{foreign[0].name} is for an Upsample with a mask; "
                 "add the mask, which is the second top of a max Pooling, as the second bottom"
             )
         scale = p.scale if p.HasField("scale") else 1
-        if scale < 1:
-            raise LayerError(f"upsample_param.scale must be 1 or more, not {scale}")
+        check_count("upsample_param.scale", scale)
         return cls(masked=False, scale=(scale, scale))
 
     def infer(self, *inputs: Shape) -> tuple[Shape, ...]:
-        """The size given, or a multiple of the input's."""
+        """Return the shape of the top, with the size given or a multiple of the bottom's size."""
         if self.masked:
             _check_mask(*inputs)
         elif len(inputs[0]) != 4:
@@ -85,12 +91,12 @@ class Upsample(Layer):
         return ((*inputs[0][:2], *(None if n is None else n * s - p for n, s, p in extents)),)
 
     def arrange(self, inputs: Sequence[Value], outputs: Sequence[Value]) -> Arrangement:
-        """Channels last."""
+        """Use NHWC for all bottoms and the top."""
         del outputs
         return Arrangement(inputs=(Layout.channels_last(4),) * len(inputs), outputs=(Layout.channels_last(4),))
 
     def emit(self, ctx: Context, *inputs: Value) -> Expr:
-        """Keras' UpSampling2D, or a layer of our own with a mask."""
+        """Emit Keras' UpSampling2D, or a runtime layer for a mask; nothing for a scale of 1."""
         del ctx
         if self.masked:
             extra = (-self.pad_out[0], -self.pad_out[1])
@@ -101,20 +107,23 @@ class Upsample(Layer):
 @register("Unpooling")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unpooling(Layer):
-    """Each value at the place where it stood before max pooling, which a mask names; 0 elsewhere.
+    """Values moved back to their positions before a max pooling, by its mask; 0 elsewhere.
 
-    The mask is the second top of a Pooling, read as Upsample reads it. Output extents are
-    ``(n - 1) * stride + kernel - 2 * pad``, with the parameters of ``pooling_param``.
+    The mask is the second top of a Pooling, with the meaning that it has for Upsample. Output extents are
+    ``(n - 1) * stride + kernel - 2 * pad``.
 
-    | parameter | default | meaning |
+    | parameter (``pooling_param``) | default | meaning |
     |---|---|---|
-    | pool | MAX | no other is implemented |
-    | kernel_size, or kernel_h and kernel_w | required | the pooling's; not with global_pooling |
-    | stride, or stride_h and stride_w | 1 | |
-    | pad, or pad_h and pad_w | 0 | |
+    | pool | MAX | no other is supported |
+    | kernel_size, or kernel_h and kernel_w | required | kernel of the pooling; not with global_pooling |
+    | stride, or stride_h and stride_w | 1 | stride of the pooling |
+    | pad, or pad_h and pad_w | 0 | padding of the pooling |
     | global_pooling | false | output extents are ``2 * n - 1`` |
 
-    Forks have several layers of this name; this one has no parameters of its own, and its bottoms are values and mask.
+    Bottoms: values and mask, both (N, C, H, W). Tops: one, (N, C, H', W'). Trained blobs: none.
+
+    Source: forks; BVLC has no such layer. Several forks have different layers of this name. This is the one with
+    ``pooling_param`` and two bottoms.
     """
 
     bottoms: ClassVar[tuple[int, int | None]] = (2, 2)
@@ -124,41 +133,45 @@ class Unpooling(Layer):
 
     @classmethod
     def read(cls, proto: LayerProto) -> Self:
-        """The parameters of the pooling that it undoes."""
+        """Read ``pooling_param``, the parameters of the pooling that the layer undoes."""
         pooling = Pooling.read(proto)
         if pooling.method != "MAX" or pooling.same or pooling.after is not None:
-            raise LayerUnsupportedError(
-                "Unpooling is implemented for MAX pooling with equal padding on both sides alone"
-            )
-        if pooling.kernel is None:  # it is the input's size
+            raise LayerUnsupportedError("Unpooling supports MAX pooling with the same padding on both sides only")
+        if pooling.kernel is None:  # the kernel is the size of the input
             return cls(factor=(2, 2), extra=(-1, -1))
         windows = zip(pooling.kernel, pooling.stride, pooling.pad, strict=True)
         (down, below), (across, right) = ((s, k - s - 2 * p) for k, s, p in windows)
         return cls(factor=(down, across), extra=(below, right))
 
     def infer(self, *inputs: Shape) -> tuple[Shape, ...]:
-        """What the pooling had for an input, if all its windows lay within."""
+        """Return the shape of the pooling's input, if all its windows were inside it."""
         _check_mask(*inputs)
         spatial = zip(inputs[0][2:], self.factor, self.extra, strict=True)
         return ((*inputs[0][:2], *(None if n is None else n * f + e for n, f, e in spatial)),)
 
     def arrange(self, inputs: Sequence[Value], outputs: Sequence[Value]) -> Arrangement:
-        """Channels last."""
+        """Use NHWC for all bottoms and the top."""
         del inputs, outputs
         return Arrangement(inputs=(Layout.channels_last(4),) * 2, outputs=(Layout.channels_last(4),))
 
     def emit(self, ctx: Context, *inputs: Value) -> Expr:
-        """The layer of our own that upsamples by a mask."""
+        """Emit a runtime layer; Keras cannot move values by a mask."""
         del ctx
         return _by_mask(inputs, None, factor=self.factor, extra=self.extra)
 
 
 def _masked(p: UpsampleParameter) -> dict[str, Any]:
-    """The attributes of an Upsample by a mask; raises LayerError for parameters that do not go together."""
+    """Read the attributes of an Upsample with a mask.
+
+    Raises:
+        LayerError: the parameters contradict each other or are too small.
+    """
     sized = p.HasField("upsample_h") and p.HasField("upsample_w")
     pair = p.HasField("scale_h") and p.HasField("scale_w") and not p.HasField("scale")
     if not (sized or pair or not (p.HasField("scale_h") or p.HasField("scale_w"))):
-        raise LayerError("give Upsample both upsample_h and upsample_w, or scale alone, or both scale_h and scale_w")
+        raise LayerError(
+            "give upsample_param both upsample_h and upsample_w, or only scale, or both scale_h and scale_w"
+        )
     if sized:
         if min(p.upsample_h, p.upsample_w) < 2:
             raise LayerError(f"upsample_h and upsample_w must be 2 or more, not {p.upsample_h} and {p.upsample_w}")
@@ -168,12 +181,12 @@ def _masked(p: UpsampleParameter) -> dict[str, Any]:
         raise LayerError(f"Upsample's scale must be 2 or more along both axes, not {brief(scale)}")
     for axis, factor in zip("hw", scale, strict=True):
         if getattr(p, f"pad_out_{axis}") and factor != 2:
-            raise LayerError(f"pad_out_{axis} is for a scale of 2, not {factor}; give upsample_h and upsample_w")
+            raise LayerError(f"pad_out_{axis} needs a scale of 2, not {factor}; give upsample_h and upsample_w instead")
     return {"scale": scale, "pad_out": (int(p.pad_out_h), int(p.pad_out_w))}
 
 
 def _check_mask(x: Shape, mask: Shape) -> None:
-    """Raises LayerError where the bottoms are not values and a mask of the same four extents."""
+    """Check that values and mask have the same shape of 4 axes."""
     differs = len(x) != len(mask) or any(a != b and None not in (a, b) for a, b in zip(x, mask, strict=True))
     if len(x) != 4 or differs:
         raise LayerError(

@@ -1,4 +1,4 @@
-"""Downsample: all ratios against FlowNet's loop, what is not a number, every error."""
+"""Downsample: all ratios against FlowNet's loop, NaN, emitted layers, errors."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from caffe2tf.errors import Caffe2TFError
+from tests import builders
 from tests.layers.emitted import built, calls, reloaded
 from tests.layers.oracle import Array, assert_matches, run_layer
 
@@ -15,11 +16,8 @@ F = np.float32
 
 
 def layer(parameters: str = "", *, reference: bool = False) -> str:
-    like = 'bottom: "like"' if reference else ""
-    return (
-        f'layer {{ name: "out" type: "Downsample" bottom: "data" {like} top: "out" '
-        f"downsample_param {{ {parameters} }} }}"
-    )
+    bottoms = ["data", "like"] if reference else ["data"]
+    return builders.layer("Downsample", "out", bottoms, parameters=f"downsample_param {{ {parameters} }}")
 
 
 def draw(*shape: int) -> Array:
@@ -27,7 +25,7 @@ def draw(*shape: int) -> Array:
 
 
 def naive(x: Array, size: tuple[int, int]) -> Array:
-    """Value by value over the window around each."""
+    """Average the window around each output value, as FlowNet does."""
     *_, height, width = x.shape
     wide, high = (F(b - 1) / F(a - 1) for b, a in ((width, size[1]), (height, size[0])))
     out = np.zeros((*x.shape[:2], *size), np.float32)
@@ -59,7 +57,7 @@ def test_every_size(size: tuple[int, int]) -> None:
     assert_matches(have, naive(x, size))
 
 
-def test_where_an_axis_gets_larger_some_values_are_no_numbers() -> None:
+def test_some_values_are_nan_if_an_axis_gets_larger() -> None:
     x = draw(1, 2, 4, 9)
     have = run_layer(layer("top_height: 9 top_width: 4"), {"data": x})["out"]
     want = naive(x, (9, 4))
@@ -67,7 +65,7 @@ def test_where_an_axis_gets_larger_some_values_are_no_numbers() -> None:
     assert_matches(have, want)
 
 
-def test_what_is_not_a_number_is_left_out() -> None:
+def test_nan_is_ignored_unless_it_prevails() -> None:
     x = draw(1, 2, 13, 15)
     x[np.random.default_rng(5).random(x.shape) < 0.4] = np.nan
     have = run_layer(layer("top_height: 5 top_width: 6"), {"data": x})["out"]
@@ -76,21 +74,21 @@ def test_what_is_not_a_number_is_left_out() -> None:
     assert_matches(have, want)
 
 
-def test_a_second_bottom_tells_the_size() -> None:
+def test_size_of_a_second_bottom() -> None:
     x, like = draw(2, 3, 9, 11), draw(2, 5, 4, 3)
     text = layer("top_height: 2 top_width: 2", reference=True)
     assert_matches(run_layer(text, {"data": x, "like": like})["out"], naive(x, (4, 3)))
 
 
-def test_any_batch_saved_and_loaded() -> None:
+def test_saved_model_takes_any_batch() -> None:
     x = draw(3, 2, 9, 7)
     text = layer("top_height: 4 top_width: 5")
     (have,) = reloaded(built(text, {"data": (1, 2, 9, 7)}), [np.moveaxis(x, 1, 3)])
     assert_matches(np.moveaxis(have, 3, 1), naive(x, (4, 5)))
 
 
-def test_what_is_emitted() -> None:
-    relu = 'layer { name: "r" type: "ReLU" bottom: "out" top: "r" }'
+def test_emitted_layers() -> None:
+    relu = builders.layer("ReLU", "r", ["out"])
     assert calls(layer("top_height: 4 top_width: 5"), {"data": (1, 2, 9, 7)}) == ["Downsample"]
     assert calls(layer("top_height: 9 top_width: 7") + relu, {"data": (1, 2, 9, 7)}) == ["ReLU"]
 
@@ -99,7 +97,7 @@ def test_what_is_emitted() -> None:
     ("text", "message"),
     [
         (layer("top_height: 4"), "downsample_param.top_height and top_width must be 1 or more, not 4 and 0"),
-        (layer("top_height: 4 top_width: 1"), "must be 2 or more .* they are 9x7 and 4x1"),
+        (layer("top_height: 4 top_width: 1"), "must be 2 or more, .* they are 9x7 and 4x1"),
         (layer("top_height: 4 top_width: 4").replace('"data"', '"flat"'), "4 axes .*, not 2x3x5"),
         (layer(reference=True).replace('"like"', '"flat"'), "4 axes .*, not 2x3x5"),
         (layer("top_height: 4 top_width: 4").replace('"data"', '"thin"'), "they are 9x1 and 4x4"),

@@ -1,4 +1,4 @@
-"""Interp: recordings of Caffe, and every way to give a size against plain loops in Caffe's order and precision."""
+"""Interp: recordings of Caffe, all ways to give a size against plain loops in Caffe's precision, errors."""
 
 from __future__ import annotations
 
@@ -14,14 +14,15 @@ from caffe2tf.emit.plan import plan_conversion
 from caffe2tf.errors import Caffe2TFError
 from caffe2tf.load import load_graph
 from caffe2tf.parse import read_network
-from tests.builders import input_layers
+from tests import builders
+from tests.builders import input_layers, write_prototxt
 from tests.layers.oracle import Array, assert_matches, check_recorded, recorded, run_layer
 
 FLOAT = np.float32
 
 
 def interpolate(x: Array, height: int, width: int) -> Array:
-    """One value after the other, in the float32 of Caffe's code."""
+    """Interpolate one value after the other in float32, as Caffe does."""
     rows, columns = x.shape[2:]
     y = np.empty((*x.shape[:2], height, width), FLOAT)
     if (rows, columns) == (height, width):
@@ -39,8 +40,9 @@ def interpolate(x: Array, height: int, width: int) -> Array:
     return y
 
 
-def layer(parameters: str, bottoms: str = 'bottom: "data"') -> str:
-    return f'layer {{ name: "out" type: "Interp" {bottoms} top: "out" interp_param {{ {parameters} }} }}'
+def layer(parameters: str, *bottoms: str) -> str:
+    """Return the text of an Interp with the bottoms ``data`` and, if given, `bottoms`."""
+    return builders.layer("Interp", "out", ["data", *bottoms], parameters=f"interp_param {{ {parameters} }}")
 
 
 def draw(shape: tuple[int, ...]) -> Array:
@@ -48,21 +50,21 @@ def draw(shape: tuple[int, ...]) -> Array:
 
 
 def refused(text: str, shape: tuple[int, ...] = (2, 3, 4, 5)) -> str:
+    """Return the message of the error that the layer raises."""
     with pytest.raises(Caffe2TFError) as caught:
         run_layer(text, {"data": np.ones(shape)})
     return str(caught.value)
 
 
 def source(text: str, shape: tuple[int, ...]) -> str:
+    """Return the emitted source."""
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "net.prototxt"
-        path.write_text(input_layers({"data": shape}) + text, encoding="utf-8")
-        definition = read_network(path)
+        definition = read_network(write_prototxt(Path(folder), input_layers({"data": shape}) + text))
         return plan_conversion(load_graph(definition), definition).module_source
 
 
 @pytest.mark.parametrize("case", recorded("fork_interp"))
-def test_what_caffe_computed(case: str) -> None:
+def test_recorded(case: str) -> None:
     check_recorded(case)
 
 
@@ -96,29 +98,27 @@ def test_factors_and_pads(
     text = f"pad_beg: {pads[0]} pad_end: {pads[1]}"
     text += f" shrink_factor: {shrink}" * (given_as != "zoom") + f" zoom_factor: {zoom}" * (given_as != "shrink")
     if given_as != "both":
-        text += " height: 2 width: 3"  # which do not count beside one factor
+        text += " height: 2 width: 3"  # ignored next to a single factor
     within = x[:, :, -pads[0] : rows + pads[1], -pads[0] : columns + pads[1]]
     height, width = (((n - 1) // shrink + 1 - 1) * zoom + 1 for n in within.shape[2:])
     assert_matches(run_layer(layer(text), {"data": x})["out"], interpolate(within, height, width), tolerance=1e-6)
 
 
-def test_height_and_width_count_before_both_factors() -> None:
+def test_height_and_width_take_precedence_over_both_factors() -> None:
     x = draw((2, 3, 5, 7))
     out = run_layer(layer("height: 4 width: 9 zoom_factor: 3 shrink_factor: 2"), {"data": x})["out"]
     assert_matches(out, interpolate(x, 4, 9), tolerance=1e-6)
 
 
-def test_large_as_in_pspnet() -> None:
+def test_size_of_pspnet() -> None:
     x = draw((1, 2, 60, 61))
     out = run_layer(layer("height: 473 width: 480"), {"data": x})["out"]
     assert_matches(out, interpolate(x, 473, 480), tolerance=1e-6)
 
 
-def test_size_of_another_blob() -> None:
+def test_size_of_a_second_bottom() -> None:
     x, like = draw((2, 3, 5, 7)), np.zeros((2, 2, 4, 11))
-    out = run_layer(
-        layer("use_blob_size: true pad_end: -1", 'bottom: "data" bottom: "like"'), {"data": x, "like": like}
-    )
+    out = run_layer(layer("use_blob_size: true pad_end: -1", "like"), {"data": x, "like": like})
     assert_matches(out["out"], interpolate(x[:, :, :4, :6], 4, 11), tolerance=1e-6)
 
 
@@ -138,8 +138,8 @@ def test_full_zoom() -> None:
         ("shrink_factor: 2", "Interp(shrink=2, name=", "zoom"),
     ],
 )
-def test_what_is_emitted(parameters: str, has: str, lacks: str) -> None:
-    text = source(layer(parameters) + 'layer { name: "r" type: "ReLU" bottom: "out" top: "r" }', (2, 3, 4, 5))
+def test_emitted_layers(parameters: str, has: str, lacks: str) -> None:
+    text = source(layer(parameters) + builders.layer("ReLU", "r", ["out"]), (2, 3, 4, 5))
     assert has in text
     assert lacks not in text
     assert "Permute" not in text
@@ -158,28 +158,27 @@ def test_any_batch() -> None:
         ("height: -4 width: 3", "height and width must be 1 or more, not -4 and 3"),
         ("zoom_factor: 0", "zoom_factor must be 1 or more, not 0"),
         ("zoom_factor: 2 shrink_factor: -1", "shrink_factor must be 1 or more, not -1"),
-        ("zoom_factor: 2 pad_beg: 1", "pad_beg must be 0 or less (it cuts off), not 1"),
-        ("zoom_factor: 2 pad_end: 3", "pad_end must be 0 or less (it cuts off), not 3"),
+        ("zoom_factor: 2 pad_beg: 1", "pad_beg must be 0 or less (it crops), not 1"),
+        ("zoom_factor: 2 pad_end: 3", "pad_end must be 0 or less (it crops), not 3"),
         ("zoom_factor: 2 pad_beg: -2 pad_end: -2", "pad_beg (-2) and pad_end (-2) leave nothing of 4x5"),
         ("full_zoom_factor: 0", "full_zoom_factor must be one whole number, 1 or more, not 0"),
         ("zoom_factor: 2 antialias: true", "'interp_param.antialias' is not known"),
-        ("use_blob_size: true", "with use_blob_size a second one, whose size it takes; 1 are given"),
+        ("use_blob_size: true", "with use_blob_size a second one for the size; 1 are given"),
     ],
 )
 def test_errors(parameters: str, wanted: str) -> None:
     assert wanted in refused(layer(parameters))
 
 
-def test_more_errors() -> None:
-    assert "2 are given" in refused(layer("zoom_factor: 2", 'bottom: "data" bottom: "data"'))
+def test_errors_of_bottoms() -> None:
+    assert "2 are given" in refused(layer("zoom_factor: 2", "data"))
     assert "bottoms of 4 axes (N, C, H, W), not 2x3" in refused(layer("zoom_factor: 2"), (2, 3))
-    text = layer("use_blob_size: true", 'bottom: "data" bottom: "like"')
+    text = layer("use_blob_size: true", "like")
     with pytest.raises(Caffe2TFError, match="must be known before the network runs"):
         load_graph_of(text, {"data": (1, 3, 4, 5), "like": (1, 2, None, None)})
 
 
 def load_graph_of(text: str, shapes: dict[str, tuple[int | None, ...]]) -> None:
+    inputs = input_layers({n: [d or 9 for d in s] for n, s in shapes.items()})
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "net.prototxt"
-        path.write_text(input_layers({n: [d or 9 for d in s] for n, s in shapes.items()}) + text, encoding="utf-8")
-        load_graph(read_network(path), input_shapes=shapes)
+        load_graph(read_network(write_prototxt(Path(folder), inputs + text)), input_shapes=shapes)

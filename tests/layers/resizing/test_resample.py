@@ -1,4 +1,4 @@
-"""Resample: recordings, all methods and ratios against FlowNet's loops, every error."""
+"""Resample: recordings, all methods and ratios against FlowNet's loops, emitted layers, errors."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 from caffe2tf.errors import Caffe2TFError
 from caffe2tf.ir.layer import Batch
 from caffe2tf.layers.resizing.resample import Resample
+from tests import builders
 from tests.layers.emitted import built, calls, reloaded
 from tests.layers.oracle import Array, assert_matches, check_recorded, recorded, run_layer
 
@@ -17,10 +18,8 @@ F = np.float32
 
 
 def layer(parameters: str, *, reference: bool = False) -> str:
-    like = 'bottom: "like"' if reference else ""
-    return (
-        f'layer {{ name: "out" type: "Resample" bottom: "data" {like} top: "out" resample_param {{ {parameters} }} }}'
-    )
+    bottoms = ["data", "like"] if reference else ["data"]
+    return builders.layer("Resample", "out", bottoms, parameters=f"resample_param {{ {parameters} }}")
 
 
 def draw(*shape: int) -> Array:
@@ -28,6 +27,7 @@ def draw(*shape: int) -> Array:
 
 
 def half_away(x: float) -> int:
+    """Round to the nearest whole number, halves away from 0, as C's round does."""
     return math.floor(x + 0.5) if x >= 0 else -math.floor(-x + 0.5)
 
 
@@ -39,7 +39,7 @@ def kernel(method: str, distance: np.float32) -> float:
 
 
 def naive(x: Array, size: tuple[int, int], method: str, *, antialias: bool = True) -> Array:
-    """Pixel by pixel over the square window around each, in two dimensions."""
+    """Filter the window around each output pixel in two dimensions, as FlowNet does."""
     items, channels, height, width = x.shape
     fy, fx = F(height) / F(size[0]), F(width) / F(size[1])
     smooth = antialias and (fx > 1 or fy > 1)
@@ -81,19 +81,19 @@ def test_every_size(size: tuple[int, int], method: str, antialias: bool) -> None
     assert_matches(run_layer(text, {"data": x})["out"], naive(x, size, method, antialias=antialias))
 
 
-def test_the_ratios_of_the_axes_are_exchanged_as_in_flownet() -> None:
+def test_offsets_use_the_ratio_of_the_other_axis_as_in_flownet() -> None:
     x = np.arange(8, dtype=np.float32).reshape(1, 1, 2, 4)
     have = run_layer(layer("height: 1 width: 4 type: LINEAR"), {"data": x})["out"]
-    # The width stays, but pixel i is looked for at i + 2 / 2 - 0.5; the two rows, 4 apart, have the weights 1 and 0.5.
+    # The width does not change, but pixel i lies at i + 2 / 2 - 0.5. The two rows differ by 4 and weigh 1 and 0.5.
     assert_matches(have[0, 0, 0], np.array([0.5, 1.5, 2.5, 3]) + 4 / 3)
 
 
-def test_defaults_are_linear_with_antialias() -> None:
+def test_default_is_linear_with_antialias() -> None:
     x = draw(1, 2, 9, 8)
     assert_matches(run_layer(layer("height: 3 width: 4"), {"data": x})["out"], naive(x, (3, 4), "LINEAR"))
 
 
-def test_where_no_pixel_has_weight_there_is_zero() -> None:
+def test_output_is_zero_where_no_pixel_has_weight() -> None:
     x = np.abs(draw(1, 1, 2, 2)) + 1
     have = run_layer(layer("height: 1 width: 9"), {"data": x})["out"]
     want = naive(x, (1, 9), "LINEAR")
@@ -102,13 +102,13 @@ def test_where_no_pixel_has_weight_there_is_zero() -> None:
     assert_matches(have, want)
 
 
-def test_a_second_bottom_tells_the_size_and_comes_before_the_parameters() -> None:
+def test_size_of_a_second_bottom_takes_precedence() -> None:
     x, like = draw(1, 2, 6, 9), draw(3, 4, 5, 4)
     text = layer("height: 7 width: 8 type: CUBIC", reference=True)
     assert_matches(run_layer(text, {"data": x, "like": like})["out"], naive(x, (5, 4), "CUBIC"))
 
 
-def test_what_is_not_a_number_stays_within_reach_of_the_filter() -> None:
+def test_nan_affects_only_pixels_within_reach_of_the_filter() -> None:
     x = draw(1, 1, 7, 12)
     x[0, 0, 3, 5] = np.nan
     have = run_layer(layer("height: 14 width: 24"), {"data": x})["out"]
@@ -118,13 +118,13 @@ def test_what_is_not_a_number_stays_within_reach_of_the_filter() -> None:
 
 
 @pytest.mark.parametrize("parameters", ["height: 3 width: 8 type: CUBIC", "height: 4 width: 2 type: NEAREST"])
-def test_any_batch_saved_and_loaded(parameters: str) -> None:
+def test_saved_model_takes_any_batch(parameters: str) -> None:
     x = draw(3, 2, 5, 7)
     (have,) = reloaded(built(layer(parameters), {"data": (1, 2, 5, 7)}), [np.moveaxis(x, 1, 3)])
     assert_matches(np.moveaxis(have, 3, 1), run_layer(layer(parameters), {"data": x})["out"])
 
 
-def test_the_batch_of_the_reference_does_not_matter() -> None:
+def test_batch_of_the_second_bottom_does_not_matter() -> None:
     one = Resample(size=None, method="LINEAR", antialias=True, factor=1)
     shapes = [(2, 3, 5, 7), (4, 1, 8, 9)]
     assert one.infer(*shapes) == ((2, 3, 8, 9),)
@@ -132,14 +132,14 @@ def test_the_batch_of_the_reference_does_not_matter() -> None:
     assert one.trace_batch([False, True], shapes, one.infer(*shapes)) is Batch.ABSENT
 
 
-def test_what_is_emitted() -> None:
+def test_emitted_layers() -> None:
     shapes = {"data": (1, 2, 5, 7), "like": (1, 1, 5, 7)}
-    relu = 'layer { name: "r" type: "ReLU" bottom: "out" top: "r" }'
+    relu = builders.layer("ReLU", "r", ["out"])
     assert calls(layer("height: 4 width: 9"), {"data": (1, 2, 5, 7)}) == ["Resample"]
     assert calls(layer("type: CUBIC", reference=True) + relu, shapes) == ["ReLU"]
 
 
-def test_factor_is_remarked_and_does_nothing() -> None:
+def test_factor_has_no_effect_but_a_note() -> None:
     x = draw(1, 2, 5, 7)
     assert run_layer(layer("height: 3 width: 4 factor: 2"), {"data": x})["out"].shape == (1, 2, 3, 4)
     one = Resample(size=(3, 4), method="LINEAR", antialias=True, factor=2)
@@ -151,7 +151,7 @@ def test_factor_is_remarked_and_does_nothing() -> None:
     [
         (layer("height: 4"), "resample_param.height and width must be 1 or more, not 4 and 0; or give a second bottom"),
         (layer("factor: 2"), "must be 1 or more, not 0 and 0"),
-        (layer("height: 4 width: 4 type: AREA"), "NEAREST, LINEAR or CUBIC; FlowNet's code has no AREA"),
+        (layer("height: 4 width: 4 type: AREA"), "NEAREST, LINEAR or CUBIC; AREA is missing in FlowNet's code"),
         (layer("height: 4 width: 4").replace('"data"', '"flat"'), "4 axes .*, not 2x3x5"),
         (layer("", reference=True).replace('"like"', '"flat"'), "4 axes .*, not 2x3x5"),
     ],

@@ -1,7 +1,8 @@
-"""Upsample and Unpooling: recordings of Caffe, and random masks against plain loops in Caffe's order."""
+"""Upsample and Unpooling: recordings of Caffe, random masks against plain loops, emitted layers, errors."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,14 +14,13 @@ from caffe2tf.emit.plan import plan_conversion
 from caffe2tf.errors import Caffe2TFError
 from caffe2tf.load import load_graph
 from caffe2tf.parse import read_network
-from tests.builders import input_layers
+from tests import builders
+from tests.builders import input_layers, write_prototxt
 from tests.layers.oracle import Array, check_recorded, recorded, run_layer
-
-BOTH = 'bottom: "data" bottom: "mask"'
 
 
 def by_mask(x: Array, mask: Array, height: int, width: int) -> Array:
-    """One value after the other, as Caffe writes them."""
+    """Write one value after the other to the position in the mask, as Caffe does."""
     y = np.zeros((*x.shape[:2], height * width), np.float32)
     for n, c in np.ndindex(x.shape[:2]):
         for i, j in np.ndindex(x.shape[2:]):
@@ -28,9 +28,14 @@ def by_mask(x: Array, mask: Array, height: int, width: int) -> Array:
     return y.reshape(*x.shape[:2], height, width)
 
 
-def layer(parameters: str, bottoms: str = BOTH, type_: str = "Upsample") -> str:
+def layer(parameters: str, bottoms: Sequence[str] = ("data", "mask"), type_: str = "Upsample") -> str:
     block = "upsample_param" if type_ == "Upsample" else "pooling_param"
-    return f'layer {{ name: "out" type: "{type_}" {bottoms} top: "out" {block} {{ {parameters} }} }}'
+    return builders.layer(type_, "out", bottoms, parameters=f"{block} {{ {parameters} }}")
+
+
+def pooling(parameters: str) -> str:
+    """Return the text of a Pooling with the tops ``p`` and ``m``, the mask."""
+    return builders.layer("Pooling", "p", ["data"], ["p", "m"], f"pooling_param {{ {parameters} }}")
 
 
 def draw(shape: tuple[int, ...], seed: int = 3) -> Array:
@@ -38,11 +43,12 @@ def draw(shape: tuple[int, ...], seed: int = 3) -> Array:
 
 
 def places(shape: tuple[int, ...], count: int, seed: int = 5) -> Array:
-    """Masks in which some places come several times."""
+    """Draw a mask in which some positions occur several times."""
     return np.random.default_rng(seed).integers(0, count, shape).astype(np.float32)
 
 
 def refused(text: str, **shapes: tuple[int, ...]) -> str:
+    """Return the message of the error that the layer raises."""
     shapes = shapes or {"data": (2, 3, 4, 5), "mask": (2, 3, 4, 5)}
     with pytest.raises(Caffe2TFError) as caught:
         run_layer(text, {name: np.zeros(shape) for name, shape in shapes.items()})
@@ -50,13 +56,13 @@ def refused(text: str, **shapes: tuple[int, ...]) -> str:
 
 
 def source(folder: Path, text: str, shape: tuple[int, ...]) -> str:
-    (folder / "net.prototxt").write_text(input_layers({"data": shape}) + text, encoding="utf-8")
-    definition = read_network(folder / "net.prototxt")
+    """Return the emitted source."""
+    definition = read_network(write_prototxt(folder, input_layers({"data": shape}) + text))
     return plan_conversion(load_graph(definition), definition).module_source
 
 
 @pytest.mark.parametrize("case", recorded("fork_upsample"))
-def test_what_caffe_computed(case: str) -> None:
+def test_recorded(case: str) -> None:
     check_recorded(case)
 
 
@@ -68,7 +74,7 @@ def test_what_caffe_computed(case: str) -> None:
     seed=st.integers(0, 99),
 )
 def test_any_mask(extents: tuple[int, int, int, int], height: int, width: int, seed: int) -> None:
-    """Also masks that name a place twice: the last value stays."""
+    """If a position occurs several times in the mask, the last value stays."""
     x, mask = draw(extents, seed), places(extents, height * width, seed)
     out = run_layer(layer(f"upsample_h: {height} upsample_w: {width}"), {"data": x, "mask": mask})["out"]
     assert np.array_equal(out, by_mask(x, mask, height, width))
@@ -93,15 +99,12 @@ def test_size(parameters: str, height: int, width: int) -> None:
     assert np.array_equal(out, by_mask(x, mask, height, width))
 
 
-def test_after_overlapping_windows_and_other_layers() -> None:
-    """The values come from a decoder, so those of one place differ."""
-    text = (
-        'layer { name: "p" type: "Pooling" bottom: "data" top: "p" top: "m" '
-        "pooling_param { kernel_size: 3 stride: 2 pad: 1 } }\n"
-        'layer { name: "c" type: "Convolution" bottom: "p" top: "c" convolution_param { num_output: 3 kernel_size: 1 '
-        'weight_filler { type: "gaussian" } } }\n'
-    ) + layer("upsample_h: 7 upsample_w: 8", 'bottom: "c" bottom: "m"')
-    out = run_layer(text, {"data": draw((2, 3, 7, 8))})
+def test_mask_of_overlapping_windows() -> None:
+    """The values come from a convolution, so that values for one position differ."""
+    parameters = 'convolution_param { num_output: 3 kernel_size: 1 weight_filler { type: "gaussian" } }'
+    conv = builders.layer("Convolution", "c", ["p"], parameters=parameters)
+    up = layer("upsample_h: 7 upsample_w: 8", ["c", "m"])
+    out = run_layer(pooling("kernel_size: 3 stride: 2 pad: 1") + conv + up, {"data": draw((2, 3, 7, 8))})
     assert np.array_equal(out["out"], by_mask(out["c"], out["m"], 7, 8))
     assert len({*out["m"].reshape(-1)}) < out["m"].size / 2
 
@@ -132,11 +135,8 @@ def test_unpooling_size(parameters: str, height: int, width: int) -> None:
     assert np.array_equal(out, by_mask(x, mask, height, width))
 
 
-def test_unpooling_what_was_pooled() -> None:
-    text = (
-        'layer { name: "p" type: "Pooling" bottom: "data" top: "p" top: "m" '
-        "pooling_param { kernel_size: 3 stride: 2 } }\n"
-    ) + layer("kernel_size: 3 stride: 2", 'bottom: "p" bottom: "m"', "Unpooling")
+def test_unpooling_undoes_pooling() -> None:
+    text = pooling("kernel_size: 3 stride: 2") + layer("kernel_size: 3 stride: 2", ["p", "m"], "Unpooling")
     x = draw((2, 3, 7, 9))
     out = run_layer(text, {"data": x})
     assert out["out"].shape == x.shape
@@ -148,33 +148,29 @@ def test_unpooling_what_was_pooled() -> None:
 @pytest.mark.parametrize("scale", [2, 3])
 def test_without_a_mask_values_are_repeated(scale: int) -> None:
     x = draw((2, 3, 4, 5))
-    out = run_layer(layer(f"scale: {scale}", 'bottom: "data"'), {"data": x})["out"]
+    out = run_layer(layer(f"scale: {scale}", ["data"]), {"data": x})["out"]
     assert np.array_equal(out, x.repeat(scale, axis=2).repeat(scale, axis=3))
 
 
-def test_without_a_mask_the_scale_is_1(tmp_path: Path) -> None:
-    relu = 'layer { name: "r" type: "ReLU" bottom: "out" top: "r" }'
+def test_without_a_mask_the_default_scale_is_1(tmp_path: Path) -> None:
+    text = layer("", ["data"]) + builders.layer("ReLU", "r", ["out"])
     x = draw((2, 3, 4, 5))
-    assert np.array_equal(run_layer(layer("", 'bottom: "data"') + relu, {"data": x})["r"], np.maximum(x, 0))
-    assert "UpSampling" not in source(tmp_path, layer("", 'bottom: "data"') + relu, x.shape)
+    assert np.array_equal(run_layer(text, {"data": x})["r"], np.maximum(x, 0))
+    assert "UpSampling" not in source(tmp_path, text, x.shape)
 
 
-def test_what_is_emitted(tmp_path: Path) -> None:
-    pool = (
-        'layer { name: "p" type: "Pooling" bottom: "data" top: "p" top: "m" '
-        "pooling_param { kernel_size: 2 stride: 2 } }\n"
-    )
-    both = 'bottom: "p" bottom: "m"'
+def test_emitted_layers(tmp_path: Path) -> None:
+    pool, both = pooling("kernel_size: 2 stride: 2"), ["p", "m"]
     shape = (3, 2, 8, 10)
     text = source(tmp_path, pool + layer("pad_out_w: true", both), shape)
     assert 'UpsampleByMask(factor=2, extra=(0, -1), name="out")([' in text
     assert "batch_shape" not in text
     assert "Permute" not in text
     assert "UpsampleByMask((8, 9)" in source(tmp_path, pool + layer("upsample_h: 8 upsample_w: 9", both), shape)
-    assert "UpSampling2D(2, name=" in source(tmp_path, layer("scale: 2", 'bottom: "data"'), shape)
+    assert "UpSampling2D(2, name=" in source(tmp_path, layer("scale: 2", ["data"]), shape)
 
 
-def test_a_place_beyond_the_output() -> None:
+def test_position_beyond_the_output() -> None:
     mask = np.zeros((1, 2, 2, 2))
     mask[0, 1, 1, 0] = 12
     with pytest.raises(Exception, match="has a position beyond the output"):
@@ -186,10 +182,10 @@ def test_a_place_beyond_the_output() -> None:
     [
         ("scale: 1", "scale must be 2 or more along both axes, not 1"),
         ("scale_h: 2 scale_w: 1", "scale must be 2 or more along both axes, not (2, 1)"),
-        ("scale: 2 scale_h: 2 scale_w: 3", "both upsample_h and upsample_w, or scale alone"),
-        ("scale_h: 2", "both upsample_h and upsample_w, or scale alone"),
-        ("scale: 3 pad_out_h: true", "pad_out_h is for a scale of 2, not 3"),
-        ("scale_h: 2 scale_w: 4 pad_out_w: true", "pad_out_w is for a scale of 2, not 4"),
+        ("scale: 2 scale_h: 2 scale_w: 3", "both upsample_h and upsample_w, or only scale"),
+        ("scale_h: 2", "both upsample_h and upsample_w, or only scale"),
+        ("scale: 3 pad_out_h: true", "pad_out_h needs a scale of 2, not 3"),
+        ("scale_h: 2 scale_w: 4 pad_out_w: true", "pad_out_w needs a scale of 2, not 4"),
         ("upsample_h: 1 upsample_w: 8", "must be 2 or more, not 1 and 8"),
     ],
 )
@@ -202,21 +198,21 @@ def test_errors_of_shapes() -> None:
         layer(""), data=(2, 3, 4, 5), mask=(2, 3, 4, 6)
     )
     assert "the same 4 axes (N, C, H, W), not 2x3 and 2x3" in refused(layer(""), data=(2, 3), mask=(2, 3))
-    assert "an input of 4 axes (N, C, H, W), not 2x3" in refused(layer("scale: 2", 'bottom: "data"'), data=(2, 3))
+    assert "an input of 4 axes (N, C, H, W), not 2x3" in refused(layer("scale: 2", ["data"]), data=(2, 3))
 
 
 def test_errors_without_a_mask() -> None:
-    assert "upsample_h is for an Upsample by a mask" in refused(
-        layer("upsample_h: 4 upsample_w: 5", 'bottom: "data"'), data=(2, 3, 4, 5)
+    assert "upsample_h is for an Upsample with a mask" in refused(
+        layer("upsample_h: 4 upsample_w: 5", ["data"]), data=(2, 3, 4, 5)
     )
-    assert "scale must be 1 or more, not 0" in refused(layer("scale: 0", 'bottom: "data"'), data=(2, 3, 4, 5))
+    assert "scale must be 1 or more, not 0" in refused(layer("scale: 0", ["data"]), data=(2, 3, 4, 5))
 
 
 @pytest.mark.parametrize(
     ("parameters", "wanted"),
     [
-        ("pool: AVE kernel_size: 2", "implemented for MAX pooling"),
-        ("stride: 2", "a pooling kernel is kernel_size"),
+        ("pool: AVE kernel_size: 2", "Unpooling supports MAX pooling"),
+        ("stride: 2", "give the pooling kernel as kernel_size"),
         ("kernel_size: 2 pad: 2", "pad must be smaller than the kernel"),
     ],
 )
