@@ -84,12 +84,12 @@ def regenerate(
     target = Path(out)
     kind = _format(target)
     definition = read_network(prototxt if prototxt is not None else definition_path())
-    with open_weights(caffemodel) as source, ThreadPoolExecutor(max_workers=1) as pool:
-        refuse_overwriting(target, [definition.file, *source.files])
+    with open_weights(caffemodel) as weights, ThreadPoolExecutor(max_workers=1) as pool:
+        refuse_overwriting(target, [definition.file, *weights.files])
         if prototxt is None:
-            refuse_caffenet(source)
-        graph = load_graph(definition, source)
-        sha1 = pool.submit(file_sha1, source.files[0])
+            refuse_caffenet(weights)
+        graph = load_graph(definition, weights)
+        sha1 = pool.submit(file_sha1, weights.files[0])
         converted = plan_conversion(graph, definition).weights()
         sizes = {f"{layer}/{name}": w.shape for layer, own in converted.items() for name, w in own.items()}
         count = sum(w.size for own in converted.values() for w in own.values())
@@ -114,19 +114,19 @@ def file_sha1(path: Path) -> str:
         return hashlib.file_digest(file, lambda: hashlib.sha1(usedforsecurity=False)).hexdigest()
 
 
-def refuse_caffenet(source: TrainedWeights) -> None:
+def refuse_caffenet(weights: TrainedWeights) -> None:
     """CaffeNet's weights have AlexNet's names and shapes, but were trained with pooling before normalization.
 
     Raises:
         WeightsError: the file's own structure says so.
     """
-    order = list(source.types)
+    order = list(weights.types)
     if "pool1" in order and "norm1" in order and order.index("pool1") < order.index("norm1"):
         raise WeightsError(
-            f"{source.files[0]}: these are weights of CaffeNet, which pools before it normalizes; AlexNet normalizes "
+            f"{weights.files[0]}: these are weights of CaffeNet, which pools before it normalizes; AlexNet normalizes "
             "first, and would compute something else with them",
             hint=Hint.CONVERT,
-            about=[str(source.files[0])],
+            about=[str(weights.files[0])],
         )
 
 

@@ -1,4 +1,4 @@
-"""A binary network into a message: without its blobs, and what the schema does not know told by place and value."""
+"""The reader of binary networks: no blobs, and unknown fields with path and value."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_a_group_is_kept_inside_a_block_and_refused_beside_blobs(tmp_path: Path)
         read(tmp_path, field(LAYER, group))
 
 
-def test_the_path_leads_to_the_place(tmp_path: Path) -> None:
+def test_the_path_of_an_unknown_field(tmp_path: Path) -> None:
     parameters = caffe_pb2.LayerParameter.DESCRIPTOR.fields_by_name
     pooling, param = parameters["pooling_param"].number, parameters["param"].number
     layer = field(1, b"b") + field(param, b"") + field(param, field(90, b"deep")) + field(pooling, number(1, 9))
@@ -85,14 +85,14 @@ def test_the_path_leads_to_the_place(tmp_path: Path) -> None:
     ]
 
 
-def test_a_known_number_of_another_type_is_not_called_by_its_name(tmp_path: Path) -> None:
-    """Forks used numbers that Caffe gave to something else later."""
+def test_a_known_number_of_another_type_is_not_named(tmp_path: Path) -> None:
+    """Forks used numbers that Caffe later gave to other fields."""
     place = caffe_pb2.LayerParameter.DESCRIPTOR.fields_by_name["pooling_param"].number
     _, unknown = read(tmp_path, field(LAYER, number(place, 3)))
     assert unknown == [(f"layer[0].#{place}", 3)]
 
 
-def test_strings_that_are_not_utf8_are_read_all_the_same(tmp_path: Path) -> None:
+def test_strings_that_are_not_utf8_are_read(tmp_path: Path) -> None:
     layer = field(1, b"conv\xe9") + field(2, b"ReLU") + field(3, b"ok") + field(3, b"\xfc\xfc") + field(4, b"top")
     net, unknown = read(tmp_path, field(1, b"n\xe4me") + field(LAYER, layer))
     (read_layer,) = net.layer
@@ -112,6 +112,6 @@ def test_strings_that_are_not_utf8_are_read_all_the_same(tmp_path: Path) -> None
     ],
     ids=["cut", "longer than its layer", "longer than its block", "no kind of field"],
 )
-def test_damage_is_told(tmp_path: Path, data: bytes) -> None:
+def test_a_damaged_file_is_refused(tmp_path: Path, data: bytes) -> None:
     with pytest.raises(ParseError, match=r"^given\.caffemodel: "):
         read(tmp_path, data)

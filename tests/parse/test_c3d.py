@@ -1,4 +1,4 @@
-"""Weights of C3D 1.0, whose blobs have five extents and other field numbers than those of any other Caffe."""
+"""Weights of C3D 1.0, whose blobs have five extents and field numbers of their own."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ def test_weights_of_five_axes(tmp_path: Path, rng: np.random.Generator) -> None:
     net.write_text(NET)
     conv, fc = layer("conv", 30, blob(weight), blob(bias)), layer("fc", 14, blob(matrix), blob(offset))
     weights.write_bytes(field(1, b"net") + conv + fc)
-    with open_weights(weights) as source:
-        assert [tuple(b.shape) for b in source.layers["conv"]] == [(5, 3, 2, 3, 3), (1, 1, 1, 1, 5)]
+    with open_weights(weights) as trained:
+        assert [tuple(b.shape) for b in trained.layers["conv"]] == [(5, 3, 2, 3, 3), (1, 1, 1, 1, 5)]
     data = rng.standard_normal((2, 3, 4, 5, 6)).astype("f4")
     out = caffe2tf.run(net, weights, {"data": data})
     windows = np.lib.stride_tricks.sliding_window_view(data, (2, 3, 3), axis=(2, 3, 4))

@@ -1,4 +1,4 @@
-"""Files of weights that are damaged, crafted, or something else: refused at once, and with a message that helps."""
+"""Weight files that are damaged, crafted or of another kind are refused, with a message that helps."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def layer_with(*blobs: bytes, name: bytes = b"conv1") -> bytes:
 
 
 def message(tmp_path: Path, data: bytes, name: str = "net.caffemodel") -> str:
-    """What opening such a file says."""
+    """Return the message of the error when such a file is opened."""
     path = tmp_path / name
     path.write_bytes(data)
     with pytest.raises(ParseError) as caught:
@@ -115,7 +115,7 @@ def test_values_in_the_form_of_another_caffe(tmp_path: Path) -> None:
         (b"\x50\x01" + field(5, bytes(8)) + field(12, bytes(24)), "it holds 2 values, but its shape 2x3 needs 6"),
     ],
 )
-def test_raw_values_that_cannot_be(tmp_path: Path, blob: bytes, wanted: str) -> None:
+def test_raw_values_that_are_refused(tmp_path: Path, blob: bytes, wanted: str) -> None:
     text = message(tmp_path, layer_with(shaped(2, 3) + blob))
     assert text.startswith("layer 'conv1', blob 0: ")
     assert wanted in text
@@ -123,7 +123,7 @@ def test_raw_values_that_cannot_be(tmp_path: Path, blob: bytes, wanted: str) -> 
         assert text.endswith("save the network again with NVIDIA's Caffe, as FLOAT16, FLOAT or DOUBLE")
 
 
-def test_the_end_of_a_cut_file_is_described(tmp_path: Path) -> None:
+def test_the_message_about_a_truncated_file_names_its_last_layer(tmp_path: Path) -> None:
     data = field(1, b"net") + layer_with(shaped(2, values=2), shaped(50, values=50))
     text = message(tmp_path, data[:-100])
     assert text.startswith("layer 'conv1', blob 1: field 100 declares 2")
@@ -145,7 +145,7 @@ def test_refuses_every_truncation(tmp_path: Path) -> None:
 
 
 def _prefixes(data: bytes) -> list[list[bytes]]:
-    """Where a file may end: behind any layer."""
+    """Return the layers of every prefix of a file that is valid: a file may end after any layer."""
     net = NET.FromString(data)
     parts = [field(1, b"small")]
     parts += [field(2, v.SerializeToString()) for v in net.layers]
@@ -155,7 +155,7 @@ def _prefixes(data: bytes) -> list[list[bytes]]:
 
 @pytest.mark.parametrize("seed", range(4))
 def test_survives_flipped_bytes(tmp_path: Path, seed: int) -> None:
-    """No crash, hang or other exception; and what loads is what protobuf makes of the same bytes."""
+    """No crash, hang or other exception; files that load give the same values as protobuf."""
     data = small_net()
     generator = random.Random(seed)
     path = tmp_path / "net.caffemodel"
@@ -168,17 +168,17 @@ def test_survives_flipped_bytes(tmp_path: Path, seed: int) -> None:
             )
         path.write_bytes(flipped)
         try:
-            source = open_weights(path)
+            weights = open_weights(path)
         except ParseError:
             continue
         loaded += 1
-        found = {name: [_bytes(blob.array()) for blob in blobs] for name, blobs in source.layers.items()}
+        found = {name: [_bytes(blob.array()) for blob in blobs] for name, blobs in weights.layers.items()}
         assert found == _by_protobuf(bytes(flipped), found)
     assert loaded > 50
 
 
 def _bytes(values: npt.ArrayLike) -> bytes:
-    """Values bit by bit, but every NaN the same one: older protobuf quiets those that signal."""
+    """Return the bits of values with all NaNs equal: older protobuf changes signalling NaNs to quiet ones."""
     array = np.asarray(values)
     return np.where(np.isnan(array), array.dtype.type("nan"), array).tobytes()
 
@@ -254,14 +254,14 @@ FOREIGN: dict[str, tuple[bytes | Message, str]] = {
 
 
 @pytest.mark.parametrize("kind", FOREIGN)
-def test_says_what_another_file_is(tmp_path: Path, kind: str) -> None:
+def test_the_message_about_another_file_says_what_it_is(tmp_path: Path, kind: str) -> None:
     content, wanted = FOREIGN[kind]
     data = content.SerializeToString() if isinstance(content, Message) else content
     text = message(tmp_path, data, "given")
     assert wanted.replace("they say ", "the file that it names, ") in text
 
 
-def test_paths_that_are_no_files(tmp_path: Path) -> None:
+def test_paths_that_are_not_files(tmp_path: Path) -> None:
     (tmp_path / "a.caffemodel").touch()
     for path, wanted in {
         tmp_path: "this is a directory, but the trained weights must be a file; it contains a.caffemodel",

@@ -20,14 +20,14 @@ B = np.array([-1.5, 2.25], np.float32)
 
 
 def write(path: Path, fill: Callable[[h5py.Group], object], **kwargs: object) -> Path:
-    """A file as Caffe writes it: the layers in a group `data`."""
+    """Write a file as Caffe does: the layers are in a group `data`."""
     with h5py.File(path, "w", **kwargs) as file:
         fill(file.create_group("data"))
     return path
 
 
-def shapes(source: TrainedWeights) -> dict[str, list[tuple[int, ...]]]:
-    return {name: [blob.shape for blob in blobs] for name, blobs in source.layers.items()}
+def shapes(weights: TrainedWeights) -> dict[str, list[tuple[int, ...]]]:
+    return {name: [blob.shape for blob in blobs] for name, blobs in weights.layers.items()}
 
 
 def message(path: Path) -> str:
@@ -43,14 +43,14 @@ def test_plain_datasets_are_mapped(tmp_path: Path) -> None:
         data["double/0"] = W.astype(np.float64) * 1e300
         data.create_group("relu")
 
-    with open_weights(write(tmp_path / "net.caffemodel.h5", fill)) as source:
-        assert shapes(source) == {"conv": [(2, 3, 4), (2,)], "double": [(2, 3, 4)]}
-        assert dict(source.types) == {"conv": "", "double": "", "relu": ""}
-        weight, bias = source.layers["conv"]
+    with open_weights(write(tmp_path / "net.caffemodel.h5", fill)) as weights:
+        assert shapes(weights) == {"conv": [(2, 3, 4), (2,)], "double": [(2, 3, 4)]}
+        assert dict(weights.types) == {"conv": "", "double": "", "relu": ""}
+        weight, bias = weights.layers["conv"]
         assert (weight.array() == W).all()
         assert (bias.data.tolist(), bias.legacy) == (B.tolist(), False)
-        assert (source.layers["double"][0].array() == W.astype(np.float64) * 1e300).all()
-        for blobs in source.layers.values():
+        assert (weights.layers["double"][0].array() == W.astype(np.float64) * 1e300).all()
+        for blobs in weights.layers.values():
             for blob in blobs:
                 assert blob.pages is not None
                 assert not blob.data.flags.writeable
@@ -72,8 +72,8 @@ def test_plain_datasets_are_mapped(tmp_path: Path) -> None:
 )
 def test_other_datasets_are_read_on_demand(tmp_path: Path, values: np.ndarray, options: dict[str, object]) -> None:
     path = write(tmp_path / "net.h5", lambda data: data.create_dataset("conv/0", data=values, **options))
-    with open_weights(path) as source:
-        (blob,) = source.layers["conv"]
+    with open_weights(path) as weights:
+        (blob,) = weights.layers["conv"]
         assert (blob.shape, blob.pages) == ((2, 3, 4), None)
         assert blob.data.dtype == (np.float64 if values.dtype.itemsize == 8 else np.float32)
         assert blob.data.dtype.isnative
@@ -91,13 +91,13 @@ def test_names_with_slashes_are_groups_in_groups(tmp_path: Path) -> None:
         data["a/b/0"], data["a/b/1"] = W, -B
         data["a/b/1x1/c/0"] = 2 * B
 
-    source = open_weights(write(tmp_path / "net.h5", fill))
-    assert shapes(source) == {"a": [(2,)], "a/b": [(2, 3, 4), (2,)], "a/b/1x1/c": [(2,)]}
-    assert source.layers["a/b"][1].data.tolist() == (-B).tolist()
-    assert set(source.types) == {"a", "a/b", "a/b/1x1", "a/b/1x1/c"}
+    weights = open_weights(write(tmp_path / "net.h5", fill))
+    assert shapes(weights) == {"a": [(2,)], "a/b": [(2, 3, 4), (2,)], "a/b/1x1/c": [(2,)]}
+    assert weights.layers["a/b"][1].data.tolist() == (-B).tolist()
+    assert set(weights.types) == {"a", "a/b", "a/b/1x1", "a/b/1x1/c"}
 
 
-def test_blobs_that_another_layer_owns(tmp_path: Path) -> None:
+def test_blobs_that_another_layer_owns_are_absent(tmp_path: Path) -> None:
     def fill(data: h5py.Group) -> None:
         data["owner/0"], data["owner/1"] = W, B
         data["second/1"] = -B
@@ -105,16 +105,16 @@ def test_blobs_that_another_layer_owns(tmp_path: Path) -> None:
         data["linked/1"] = h5py.SoftLink("/data/second/1")
         data.create_group("shares all")
 
-    source = open_weights(write(tmp_path / "net.h5", fill))
-    hole, bias = source.layers["second"]
+    weights = open_weights(write(tmp_path / "net.h5", fill))
+    hole, bias = weights.layers["second"]
     assert (hole.absent, hole.shape, hole.data.size) == (True, (0,), 0)
     assert (bias.absent, bias.data.tolist()) == (False, (-B).tolist())
-    assert (source.layers["linked"][0].array() == W).all()
-    assert source.layers["linked"][1].data.tolist() == (-B).tolist()
-    assert "shares all" not in source.layers
+    assert (weights.layers["linked"][0].array() == W).all()
+    assert weights.layers["linked"][1].data.tolist() == (-B).tolist()
+    assert "shares all" not in weights.layers
 
 
-def test_values_in_another_file(tmp_path: Path) -> None:
+def test_values_in_an_external_file(tmp_path: Path) -> None:
     other = write(tmp_path / "other.h5", lambda data: data.create_dataset("x/0", data=W))
     (tmp_path / "raw").write_bytes(B.tobytes())
 
@@ -124,19 +124,19 @@ def test_values_in_another_file(tmp_path: Path) -> None:
         data["link/0"] = h5py.ExternalLink(str(other), "/data/x/0")
         data.create_dataset("raw/0", (2,), "<f4", external=[(str(tmp_path / "raw"), 0, 8)])
 
-    source = open_weights(write(tmp_path / "net.h5", fill))
-    assert (source.layers["link"][0].array() == W).all()
-    assert source.layers["raw"][0].data.tolist() == B.tolist()
-    assert source.layers["link"][0].pages is None
+    weights = open_weights(write(tmp_path / "net.h5", fill))
+    assert (weights.layers["link"][0].array() == W).all()
+    assert weights.layers["raw"][0].data.tolist() == B.tolist()
+    assert weights.layers["link"][0].pages is None
 
 
 @pytest.mark.parametrize("size", [512, 2048])
-def test_a_user_block_before_the_file(tmp_path: Path, size: int) -> None:
+def test_a_file_with_a_user_block(tmp_path: Path, size: int) -> None:
     path = write(tmp_path / "net.h5", lambda data: data.create_dataset("x/0", data=W), userblock_size=size)
     assert (open_weights(path).layers["x"][0].array() == W).all()
 
 
-def test_together_with_a_binary_file(tmp_path: Path) -> None:
+def test_an_hdf5_file_and_a_binary_file(tmp_path: Path) -> None:
     binary = ROOT / "tests" / "data" / "layers" / "convolution_hw_params" / "net.caffemodel"
     path = write(tmp_path / "net.h5", lambda data: data.create_dataset("out/0", data=W))
     assert shapes(open_weights([binary, path])) == {"out": [(2, 3, 4)]}
@@ -177,7 +177,7 @@ def test_refuses_what_caffe_would_not_write(tmp_path: Path, fill: Callable[[h5py
     assert str(path) in str(caught.value)
 
 
-def test_says_what_another_hdf5_file_is(tmp_path: Path) -> None:
+def test_the_message_about_another_hdf5_file_says_what_it_is(tmp_path: Path) -> None:
     path = tmp_path / "given.h5"
     for fill, wanted in {
         "solver": "pass the file that it names, 'x_iter_9.caffemodel.h5'",
@@ -197,7 +197,7 @@ def test_says_what_another_hdf5_file_is(tmp_path: Path) -> None:
 
 
 def test_truncated_and_flipped_files_are_refused_or_read(tmp_path: Path) -> None:
-    """In a process of its own, because libhdf5 is C."""
+    """In another process, because libhdf5 is C and could crash."""
     path = write(tmp_path / "net.h5", lambda d: (d.create_dataset("a/0", data=W), d.create_dataset("b/c/0", data=B)))
     program = f"""
 import random
@@ -217,8 +217,8 @@ for variant in variants:
     damaged.unlink(missing_ok=True)
     damaged.write_bytes(variant)
     try:
-        with open_weights(damaged) as source:
-            [blob.array().sum() for blobs in source.layers.values() for blob in blobs]
+        with open_weights(damaged) as weights:
+            [blob.array().sum() for blobs in weights.layers.values() for blob in blobs]
     except ParseError:
         refused += 1
 print(refused, len(variants))

@@ -1,4 +1,4 @@
-"""Files mapped into memory: what can be, what cannot, and what is said of files of other programs."""
+"""Memory-mapped files, and the messages about files that cannot be mapped or belong to other programs."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def refusal(path: Path) -> str:
     return str(caught.value)
 
 
-def test_a_view_outlives_the_file_that_is_closed_and_released(tmp_path: Path) -> None:
+def test_a_view_stays_valid_after_close_and_release(tmp_path: Path) -> None:
     values = np.linspace(-3, 5, 50_000, dtype=np.float32)
     file = mapped(tmp_path / "f", values.tobytes())
     view = np.frombuffer(file.map, np.float32)
@@ -56,7 +56,7 @@ def test_what_cannot_be_mapped(tmp_path: Path, kind: str, said: str) -> None:
     assert refusal(path).startswith(f"{path}: {said}")
 
 
-def test_a_directory_names_what_may_be_meant(tmp_path: Path) -> None:
+def test_the_message_about_a_directory_lists_suitable_files(tmp_path: Path) -> None:
     folder = tmp_path / "models"
     folder.mkdir()
     assert refusal(folder) == f"{folder}: this is a directory, but the trained weights must be a file"
@@ -66,7 +66,7 @@ def test_a_directory_names_what_may_be_meant(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("offset", [0, 512, 1024, 2048])
-def test_hdf5_is_known_behind_a_user_block(offset: int) -> None:
+def test_hdf5_after_a_user_block_is_recognised(offset: int) -> None:
     assert is_hdf5(b"u" * offset + HDF5 + b"rest")
     assert not is_hdf5(b"u" * (offset + 1) + HDF5)
     assert not is_hdf5(b"u" * offset + HDF5[:-1])
@@ -98,5 +98,5 @@ def test_files_of_other_programs_are_named(tmp_path: Path, data: bytes, said: st
 
 
 @pytest.mark.parametrize("data", [b"\x0a\x03net", b"\x00", b"layer\x01", HDF5])
-def test_what_may_be_binary_passes(tmp_path: Path, data: bytes) -> None:
+def test_binary_files_pass(tmp_path: Path, data: bytes) -> None:
     require_binary(mapped(tmp_path / "given", data), instead="pass the weights")

@@ -1,4 +1,4 @@
-"""Mean images."""
+"""Reading mean images."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_reads_what_caffe_wrote(digits: Path) -> None:
         (BLOB(num=1, channels=3, height=3, width=4, data=[1.0]), "it holds 1 values, but its shape 1x3x3x4 needs 36"),
     ],
 )
-def test_refuses_what_is_no_mean(tmp_path: Path, content: bytes | BLOB, wanted: str) -> None:
+def test_refuses_other_files(tmp_path: Path, content: bytes | BLOB, wanted: str) -> None:
     path = write(tmp_path, content)
     with pytest.raises(ParseError) as caught:
         read_mean(path)

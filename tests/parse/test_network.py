@@ -1,4 +1,4 @@
-"""`read_network`: what it takes, what it tells, and what it says of everything else."""
+"""`read_network`: definitions in text and binary, and the messages about other files."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def refusal(path: Path | str) -> str:
     return str(caught.value)
 
 
-def test_a_definition_tells_what_the_file_says(tmp_path: Path) -> None:
+def test_a_definition_in_text(tmp_path: Path) -> None:
     path = written(tmp_path, TEXT)
     definition = read_network(path)
     assert (definition.name, definition.file) == ("net", str(path))
@@ -53,12 +53,12 @@ def test_a_definition_tells_what_the_file_says(tmp_path: Path) -> None:
     assert [(u.path, u.value, u.where.line) for u in definition.unknown] == [("odd", 1, 8)]
 
 
-def test_text_is_known_by_content_not_by_name(tmp_path: Path) -> None:
+def test_text_is_recognised_by_content_not_by_name(tmp_path: Path) -> None:
     assert len(read_network(written(tmp_path, TEXT, "net.caffemodel")).layers) == 3
 
 
 def trained() -> caffe_pb2.NetParameter:
-    """A network with weights, of two generations."""
+    """Return a network with weights."""
     blob = caffe_pb2.BlobProto(data=np.linspace(-1, 1, 999).tolist(), shape=caffe_pb2.BlobShape(dim=[27, 37]))
     net = caffe_pb2.NetParameter(name="GoogLeNet")
     net.layer.add(name="fc", type="InnerProduct", bottom=["a"], blobs=[blob]).inner_product_param.num_output = 27
@@ -95,7 +95,7 @@ def test_a_binary_of_each_age_gives_modern_layers(tmp_path: Path) -> None:
     assert not any(x.message.blobs for x in layers)
 
 
-def test_what_a_binary_holds_beyond_the_schema_is_kept(tmp_path: Path) -> None:
+def test_unknown_fields_of_a_binary_are_kept(tmp_path: Path) -> None:
     net = trained()
     layer = net.layer[0].SerializeToString()
     layer += b"\xda\x3e\x02hi"  # field 1003, two bytes
@@ -136,21 +136,21 @@ def test_text_with_blobs_is_read_without_them(tmp_path: Path) -> None:
         (b"layer {\n  name: x }", [":2:9: ", "quotes"]),
     ],
 )
-def test_what_is_no_network_is_named(tmp_path: Path, data: bytes, parts: list[str]) -> None:
+def test_the_message_about_another_file_says_what_it_is(tmp_path: Path, data: bytes, parts: list[str]) -> None:
     path = written(tmp_path, data)
     message = refusal(path)
     assert message.startswith(str(path))
     assert [part for part in parts if part not in message] == []
 
 
-def test_hdf5_weights_are_named(tmp_path: Path) -> None:
+def test_hdf5_weights_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "weights.caffemodel.h5"
     with h5py.File(path, "w") as file:
         file["data"] = [1.0]
     assert "HDF5" in refusal(path)
 
 
-def test_no_file_and_a_directory_are_named(tmp_path: Path) -> None:
+def test_missing_files_and_directories_are_refused(tmp_path: Path) -> None:
     written(tmp_path, TEXT, "deploy.prototxt")
     assert "no such file" in refusal(tmp_path / "none.prototxt")
     assert "directory" in refusal(str(tmp_path))
@@ -165,7 +165,7 @@ def test_required_fields_that_are_missing_are_all_named(tmp_path: Path) -> None:
     assert found == [("a", 1, "`clip_param.max`"), ("b", 2, "`clip_param.min`"), ("b", 2, "`clip_param.max`")]
 
 
-def test_damaged_definitions_never_surprise(tmp_path: Path, rng: np.random.Generator) -> None:
+def test_damaged_definitions_raise_only_our_errors(tmp_path: Path, rng: np.random.Generator) -> None:
     pieces = [b"{", b"}", b'"', b"[", b"<", b"\\", b"\0", b"\xff", b"layers {", b"input: 'x'", b"-", b"#", b"1e9"]
     binary = trained().SerializeToString()[:120]
     for index in range(400):
@@ -180,7 +180,7 @@ def test_damaged_definitions_never_surprise(tmp_path: Path, rng: np.random.Gener
             str(error).encode()
 
 
-def test_resnet_is_read_at_once(tmp_path: Path) -> None:
+def test_resnet_is_read_in_a_fraction_of_a_second(tmp_path: Path) -> None:
     path = written(tmp_path, resnet50().prototxt.encode())
     times = []
     for _ in range(5):
@@ -188,4 +188,4 @@ def test_resnet_is_read_at_once(tmp_path: Path) -> None:
         definition = read_network(path)
         times.append(time.perf_counter() - start)
     assert len(definition.layers) > 200
-    assert min(times) < 0.2  # 0.01 s where nothing else runs
+    assert min(times) < 0.2  # 0.01 s on an idle machine

@@ -1,4 +1,4 @@
-"""Parameters that the schema has never heard of, as a plugin reads them."""
+"""Fields that the schema does not know, as a plugin reads them."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_unknown_fields_of_known_blocks(layer: LayerDefinition) -> None:
     assert layer.extra.block("pooling_param").number("wobble") == 0.5
 
 
-def test_what_is_not_given(layer: LayerDefinition) -> None:
+def test_missing_members(layer: LayerDefinition) -> None:
     mine = layer.extra.block("mine_param")
     with pytest.raises(LayerError, match=r"mine_param\.depth is required; add it"):
         _ = mine.depth
@@ -80,7 +80,7 @@ def test_what_is_not_given(layer: LayerDefinition) -> None:
         ("inner", "must be one finite number, not a block, a block"),
     ],
 )
-def test_a_number_that_is_none(layer: LayerDefinition, name: str, message: str) -> None:
+def test_values_that_are_not_numbers(layer: LayerDefinition, name: str, message: str) -> None:
     with pytest.raises(LayerError, match=message):
         layer.extra.block("mine_param").number(name, 1)
 
@@ -121,7 +121,7 @@ def test_several_numbers(layer: LayerDefinition, odd: Parameters) -> None:
         odd.numbers("yes")
 
 
-def test_numbers_that_no_float_holds() -> None:
+def test_numbers_beyond_float32() -> None:
     large = Parameters.of([("n", 10**400), ("n", -3)])
     assert large.whole_numbers("n") == (10**400, -3)
     with pytest.raises(LayerError, match=r"^n must be finite numbers, not 1000"):
@@ -166,7 +166,7 @@ def test_one_is_true_only_as_a_whole_number(tmp_path: Path) -> None:
         mine.boolean("mode", default=True)
 
 
-def test_only_some_names(layer: LayerDefinition) -> None:
+def test_only_the_given_names_are_allowed(layer: LayerDefinition) -> None:
     mine = layer.extra.block("mine_param")
     assert mine.only(*mine, "more") is mine
     assert len(layer.extra.block("other_param").only()) == 0
@@ -183,13 +183,13 @@ def test_only_some_names(layer: LayerDefinition) -> None:
     )
 
 
-def test_a_block_that_is_none(layer: LayerDefinition) -> None:
+def test_values_that_are_not_blocks(layer: LayerDefinition) -> None:
     with pytest.raises(LayerError, match="flag must be one block in braces"):
         layer.extra.block("flag")
     with pytest.raises(LayerError, match=r"mine_param\.inner must be one block"):
         layer.extra.block("mine_param").block("inner")
 
 
-def test_it_can_be_copied_and_shown(layer: LayerDefinition) -> None:
+def test_copy_and_repr(layer: LayerDefinition) -> None:
     inner = copy.copy(layer.extra.block("mine_param").all("inner")[0])
     assert repr(inner) == "Parameters({'n': 16})"

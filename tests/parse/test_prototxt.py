@@ -1,4 +1,4 @@
-"""The text format reader, against protobuf's own and against the cases that files in the wild hold."""
+"""The parser of the text format, compared with protobuf's own and tested on the forms that occur in real files."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def refusal(text: str | bytes) -> str:
     return str(caught.value)
 
 
-# --- what protobuf reads, we read alike ---
+# --- texts that protobuf reads, too ---
 
 ACCEPTED = [
     'name: "a" type: "B"',
@@ -74,7 +74,7 @@ def test_reads_what_protobuf_reads(text: str) -> None:
 
 
 def test_reads_a_capital_suffix() -> None:
-    """As protobuf does since 6.30."""
+    """protobuf reads it since 6.30."""
     assert layer("lrn_param { beta: 2F }").lrn_param.beta == 2
 
 
@@ -93,15 +93,15 @@ def test_reads_not_a_number() -> None:
         (b"name # why not here\n : # or here\n 'x'", "x"),
     ],
 )
-def test_reads_what_files_in_the_wild_hold(text: bytes, name: str) -> None:
+def test_reads_forms_that_occur_in_real_files(text: bytes, name: str) -> None:
     assert layer(text).name == name
 
 
-def test_reads_a_sign_apart_from_its_number() -> None:
+def test_reads_a_sign_with_a_space_before_its_number() -> None:
     assert layer("lrn_param { alpha: - 1.5 }").lrn_param.alpha == -1.5
 
 
-# --- refusals ---
+# --- errors ---
 
 REFUSED = [
     ("name: a", "1:7", "quotes"),
@@ -150,13 +150,13 @@ def test_refuses_with_line_and_column(text: str, place: str, part: str) -> None:
     assert part in message
 
 
-def test_quoted_type_in_an_old_layer_names_the_cure() -> None:
+def test_the_message_about_a_quoted_type_in_an_old_layer_says_how_to_mend_it() -> None:
     with pytest.raises(ParseError, match=r"1:16: .*belong in `layer`, not in `layers`"):
         parse("layers { type: 'Softmax' }", caffe_pb2.NetParameter())
 
 
 @pytest.mark.parametrize("text", ["a {" * 5000, "a: [" * 5000, "a {" * 5000 + "}" * 5000, "relu_param {" * 5000])
-def test_depth_bombs_are_refused(text: str) -> None:
+def test_deep_nesting_is_refused(text: str) -> None:
     refusal(text)
 
 
@@ -170,7 +170,7 @@ def test_random_input_gives_a_parse_error_or_a_message(data: bytes | str) -> Non
         assert all(field.where.line for field in parsed.unknown)
 
 
-# --- what the schema does not know ---
+# --- unknown fields ---
 
 
 def test_unknown_fields_are_kept_with_place_and_value() -> None:
@@ -213,7 +213,7 @@ def test_unknown_enum_values_are_kept_and_the_field_is_unset(value: str) -> None
     assert message.pooling_param.kernel_size == 5
 
 
-def test_outermost_fields_have_their_places() -> None:
+def test_places_of_the_outermost_fields() -> None:
     text = "input: 'a'\n  layer { name: 'x' }\nlayer: [{ }, { name: 'y' }]\nnone { }"
     parsed = parse(text, caffe_pb2.NetParameter())
     assert [(name, where.line, where.column) for name, where in parsed.fields] == [
@@ -303,7 +303,7 @@ def test_reads_real_definitions_as_protobuf_does(definitions: list[Path]) -> Non
     assert compared > 100
 
 
-def test_is_linear_and_fast() -> None:
+def test_time_is_linear_in_the_size() -> None:
     block = 'layer { name: "x" type: "Convolution" convolution_param { num_output: 3 pad: 1 foo: 2 } } # c\n'
     spaces = " " * 500_000
     start = time.perf_counter()

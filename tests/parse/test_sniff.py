@@ -1,4 +1,4 @@
-"""Whether a file given as a definition is text or binary, or what else it is."""
+"""Telling definitions in text, binary networks and other files apart."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def mapped(folder: Path, data: bytes | Message) -> MappedFile:
         (b"\x89HDF\r\n\x1a\n", False),
     ],
 )
-def test_text_is_told_from_binary(tmp_path: Path, data: bytes | Message, text: bool) -> None:
+def test_text_and_binary_are_told_apart(tmp_path: Path, data: bytes | Message, text: bool) -> None:
     assert is_text(mapped(tmp_path, data)) == text
 
 
@@ -64,7 +64,7 @@ def test_text_in_16_bits(tmp_path: Path, encoding: str) -> None:
         is_text(mapped(tmp_path, data))
 
 
-def test_time_does_not_grow_with_the_square_of_blanks_and_notes(tmp_path: Path) -> None:
+def test_time_is_linear_in_the_number_of_blanks_and_comments(tmp_path: Path) -> None:
     """Of what is looked at, which is short."""
     assert is_text(mapped(tmp_path, b"# \n" * 400_000 + b" " * 400_000))
 
@@ -94,7 +94,7 @@ def test_binary_networks_of_each_age_pass(tmp_path: Path, net: Message) -> None:
         (b"\x93NUMPY\x01\x00", "this is a NumPy array"),
     ],
 )
-def test_what_else_it_is(tmp_path: Path, data: bytes | Message, said: str) -> None:
+def test_the_message_about_another_file_says_what_it_is(tmp_path: Path, data: bytes | Message, said: str) -> None:
     file = mapped(tmp_path, data)
     with pytest.raises(ParseError) as caught:
         require_binary_network(file)

@@ -1,4 +1,4 @@
-"""Which layers exist in which NetState."""
+"""Selection of layers by phase, stages and level."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def network(folder: Path, text: str) -> NetworkDefinition:
 
 
 def kept(folder: Path, rules: str, **state: object) -> bool:
-    """Whether a layer with `rules` exists; a second layer, without rules, always must."""
+    """Return whether a layer with these rules exists. A second layer without rules must always exist."""
     definition = network(folder, f"layer {{ name: 'x' {rules} }} layer {{ name: 'always' }}")
     names = [x.name for x in definition.select(**{"phase": "TEST", **state}).layers]  # type: ignore[arg-type]
     assert names[-1] == "always"
@@ -37,7 +37,7 @@ def kept(folder: Path, rules: str, **state: object) -> bool:
         ("exclude { phase: TEST }", {}, False),
         ("include { phase: TRAIN } include { phase: TEST }", {}, True),
         ("exclude { phase: TRAIN } exclude { phase: TEST }", {}, False),
-        ("phase: TRAIN", {}, True),  # a layer's own phase is no rule
+        ("phase: TRAIN", {}, True),  # the phase of a layer is not a rule
         ("include { min_level: 2 }", {"level": 1}, False),
         ("include { min_level: 2 }", {"level": 2}, True),
         ("include { max_level: -2 }", {"level": -2}, True),
@@ -57,7 +57,7 @@ def test_rules(tmp_path: Path, rules: str, state: dict[str, object], expected: b
     assert kept(tmp_path, rules, **state) is expected
 
 
-def test_the_files_own_stages_count_and_its_phase_and_level_do_not(tmp_path: Path) -> None:
+def test_stages_of_the_file_are_kept_and_its_phase_and_level_are_replaced(tmp_path: Path) -> None:
     text = """state { phase: TRAIN level: 5 stage: "own" }
 layer { name: "own" include { stage: "own" stage: "given" } }
 layer { name: "test" include { phase: TEST } }
@@ -71,14 +71,14 @@ layer { name: "level" include { min_level: 1 } }"""
     assert [x.where.line for x in selected.layers] == [2, 3]
 
 
-def test_include_and_exclude_together_are_refused_for_all_layers_at_once(tmp_path: Path) -> None:
+def test_all_layers_with_both_include_and_exclude_are_reported(tmp_path: Path) -> None:
     text = "layer { name: 'a' include {} exclude {} }\nlayer { name: 'b' }\nlayer { name: 'c' exclude {} include {} }"
     with pytest.raises(NetworkError) as caught:
         network(tmp_path, text).select(phase="TEST")
     assert [(p.layer, p.where.line if p.where else 0) for p in caught.value.problems] == [("a", 1), ("c", 3)]
 
 
-def test_arguments_that_no_state_can_hold(tmp_path: Path) -> None:
+def test_invalid_arguments(tmp_path: Path) -> None:
     definition = network(tmp_path, "layer { name: 'a' }")
     with pytest.raises(UsageError, match=r"'test'.*'TEST' or 'TRAIN'"):
         definition.select(phase="test")

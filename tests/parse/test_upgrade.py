@@ -1,4 +1,4 @@
-"""The five upgrades, each by Caffe's rules."""
+"""The five upgrades of a definition, by Caffe's rules."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def read(folder: Path, text: str) -> NetworkDefinition:
 
 
 def expect(definition: NetworkDefinition, text: str) -> None:
-    """The layers, all fields of them, are those of `text`."""
+    """Check that the layers, with all of their fields, are those of `text`."""
     expected = text_format.Parse(text, caffe_pb2.NetParameter())
     actual = caffe_pb2.NetParameter(layer=[x.message for x in definition.layers])
     assert actual == expected, text_format.MessageToString(actual)
@@ -149,12 +149,12 @@ def test_v0_padding_of_two_blobs_is_refused(tmp_path: Path) -> None:
     assert "exactly one bottom and one top" in problem.message
 
 
-def test_v0_all_refusals_at_once(tmp_path: Path) -> None:
+def test_v0_all_problems_are_reported_at_once(tmp_path: Path) -> None:
     text = "layers { bottom: 'a' layer { name: 'x' } } layers { bottom: 'b' layer { name: 'y' } }"
     assert [p.layer for p in refused(tmp_path, text).problems] == ["x", "y"]
 
 
-def test_v0_fields_that_caffe_drops_are_noted_and_unknown_ones_kept(tmp_path: Path) -> None:
+def test_v0_fields_that_caffe_ignores_are_noted_and_unknown_ones_are_kept(tmp_path: Path) -> None:
     text = "layers { layer { name: 'x' type: 'relu' num_output: 3 new_thing: 4 } include { phase: TEST } }"
     definition = read(tmp_path, text)
     expect(definition, "layer { name: 'x' type: 'ReLU' }")
@@ -245,7 +245,7 @@ layer { name: "y" type: "ReLU" param { decay_mult: 6 } }""",
     assert [x.where.line for x in definition.layers] == [1, 5]
 
 
-def test_v1_words_of_forks(tmp_path: Path) -> None:
+def test_v1_types_of_forks(tmp_path: Path) -> None:
     text = """layers { name: "x" type: PRELU prelu_param { channel_shared: true oddity: 3 } }
 layers { name: "y" type: MY_OWN my_param { a: 1 } convolution_param { kernel_wobble: 3 } }"""
     definition = read(tmp_path, text)
@@ -260,13 +260,13 @@ layers { name: "y" type: MY_OWN my_param { a: 1 } convolution_param { kernel_wob
     assert any("MY_OWN is not a V1 type" in str(note) for note in definition.notes)
 
 
-def test_v1_block_that_a_fork_used_otherwise_stays_unknown(tmp_path: Path) -> None:
+def test_v1_block_with_another_meaning_in_a_fork_stays_unknown(tmp_path: Path) -> None:
     (layer,) = read(tmp_path, "layers { name: 'x' type: PRELU prelu_param { channel_shared: 0.5 } }").layers
     assert [(u.path, u.value) for u in layer.unknown] == [("prelu_param", (("channel_shared", 0.5),))]
     assert not layer.message.HasField("prelu_param")
 
 
-def test_mixed_generations_keep_their_order_in_the_file(tmp_path: Path) -> None:
+def test_v1_and_modern_layers_keep_the_order_of_the_file(tmp_path: Path) -> None:
     text = "layer { name: 'a' type: 'X' }\nlayers { name: 'b' type: RELU }\nlayer { name: 'c' }"
     definition = read(tmp_path, text)
     assert [(x.name, x.where.line) for x in definition.layers] == [("a", 1), ("b", 2), ("c", 3)]
@@ -276,7 +276,7 @@ def test_mixed_generations_keep_their_order_in_the_file(tmp_path: Path) -> None:
 # --- inputs ---
 
 
-def test_several_inputs_make_one_input_layer(tmp_path: Path) -> None:
+def test_several_inputs_become_one_input_layer(tmp_path: Path) -> None:
     text = """name: "n"
 input: "a" input_shape { dim: 2 dim: 3 }
 input: "b" input_shape { dim: 5 }

@@ -1,4 +1,4 @@
-"""Trained weights of .caffemodel files, held against protobuf's own full parse of the same bytes."""
+"""Trained weights of .caffemodel files, compared with a full parse of the same bytes by protobuf."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ def modern(shape: list[int], values: npt.ArrayLike) -> caffe_pb2.BlobProto:
 
 
 def one_blob(blob: bytes, name: str = "fc") -> bytes:
-    """A network of one layer with one blob, of given bytes."""
+    """Return a network of one layer with one blob, given as bytes."""
     return field(100, field(1, name.encode()) + field(2, b"InnerProduct") + field(7, blob))
 
 
 class Load(Protocol):
-    """The type of the fixture `load`: opens a file with the given content."""
+    """The type of the fixture `load`, which opens a file with the given content."""
 
     def __call__(self, data: bytes | caffe_pb2.NetParameter) -> TrainedWeights: ...
 
@@ -62,10 +62,10 @@ SIX = np.array([1.5, -2.25, 3.0, -0.0, 1e-30, -7e20], np.float32)
 
 
 def test_modern_blob(load: Load) -> None:
-    source = load(one_blob(modern([2, 3], SIX).SerializeToString()))
-    assert source.files[0].name == "net.caffemodel"
-    assert dict(source.types) == {"fc": "InnerProduct"}
-    (blob,) = source.layers["fc"]
+    weights = load(one_blob(modern([2, 3], SIX).SerializeToString()))
+    assert weights.files[0].name == "net.caffemodel"
+    assert dict(weights.types) == {"fc": "InnerProduct"}
+    (blob,) = weights.layers["fc"]
     assert (blob.shape, blob.legacy, blob.absent) == ((2, 3), False, False)
     assert blob.data.dtype == np.float32
     assert blob.data.tobytes() == SIX.tobytes()
@@ -126,7 +126,7 @@ def test_unpacked_floats_are_a_strided_view(load: Load) -> None:
 
 
 @pytest.mark.parametrize("way", ["packed", "unpacked"])
-def test_double_data_comes_before_data(load: Load, way: str) -> None:
+def test_double_data_takes_precedence_over_data(load: Load, way: str) -> None:
     doubles = np.array([0.1, -1e300, 2.5])
     body = field(8, doubles.tobytes()) if way == "packed" else unpacked(doubles, b"\x41")
     message = field(5, SIX.tobytes()) + field(7, field(1, b"\x03")) + body
@@ -136,7 +136,7 @@ def test_double_data_comes_before_data(load: Load, way: str) -> None:
     assert blob.data.strides == ((8,) if way == "packed" else (9,))
 
 
-def test_an_empty_double_data_does_not_count(load: Load) -> None:
+def test_an_empty_double_data_is_ignored(load: Load) -> None:
     (blob,) = load(one_blob(field(8, b"") + modern([6], SIX).SerializeToString())).layers["fc"]
     assert blob.data.tobytes() == SIX.tobytes()
 
@@ -159,19 +159,19 @@ def test_raw_values_of_nvidia(load: Load, kind: str, code: int, type_first: bool
 
 
 @pytest.mark.parametrize("number", [5, 8])
-def test_other_values_come_before_raw_ones(load: Load, number: int) -> None:
+def test_other_values_take_precedence_over_raw_ones(load: Load, number: int) -> None:
     values = np.array([0.5, -3.0, 8.0], "<f4" if number == 5 else "<f8")
     message = field(7, field(1, b"\x03")) + b"\x50\x02" + field(12, bytes(6)) + field(number, values.tobytes())
     (blob,) = load(one_blob(message)).layers["fc"]
     assert blob.data.tolist() == values.tolist()
 
 
-def test_raw_differences_are_left_alone(load: Load) -> None:
+def test_raw_differences_are_ignored(load: Load) -> None:
     message = modern([6], SIX).SerializeToString() + b"\x58\x02" + field(13, bytes(5))
     assert load(one_blob(message)).layers["fc"][0].data.tobytes() == SIX.tobytes()
 
 
-def test_a_shape_that_comes_twice_merges(load: Load) -> None:
+def test_a_repeated_shape_is_merged(load: Load) -> None:
     message = field(7, field(1, b"\x02")) + field(5, SIX.tobytes()) + field(7, b"\x08\x03")
     assert load(one_blob(message)).layers["fc"][0].shape == (2, 3)
 
@@ -194,25 +194,25 @@ def test_layers_of_all_ages_in_one_file(load: Load) -> None:
         ],
         layer=[caffe_pb2.LayerParameter(name="v2", type="MyOwn", blobs=[modern([6], -SIX)])],
     )
-    source = load(net)
-    assert {k: [b.shape for b in v] for k, v in source.layers.items()} == {
+    weights = load(net)
+    assert {k: [b.shape for b in v] for k, v in weights.layers.items()} == {
         "v0": [(2, 3), (2,)],
         "v1": [(3, 2)],
         "v2": [(6,)],
     }
     types = {"v0": "Convolution", "v1": "SigmoidCrossEntropyLoss", "v1 relu": "ReLU", "v2": "MyOwn"}
-    assert dict(source.types) == types
-    assert source.layers["v2"][0].data.tobytes() == (-SIX).tobytes()
+    assert dict(weights.types) == types
+    assert weights.layers["v2"][0].data.tobytes() == (-SIX).tobytes()
 
 
-def test_a_v0_layer_in_two_parts_merges(load: Load) -> None:
+def test_a_v0_layer_in_two_parts_is_merged(load: Load) -> None:
     one = field(1, b"first") + field(50, modern([2, 3], SIX).SerializeToString())
     two = field(1, b"second") + field(50, modern([2], SIX[:2]).SerializeToString())
     data = field(2, field(1, one) + field(1, two))
     assert len(caffe_pb2.NetParameter.FromString(data).layers[0].layer.blobs) == 2
-    source = load(data)
-    assert [b.shape for b in source.layers["second"]] == [(2, 3), (2,)]
-    assert list(source.layers) == ["second"]
+    weights = load(data)
+    assert [b.shape for b in weights.layers["second"]] == [(2, 3), (2,)]
+    assert list(weights.layers) == ["second"]
 
 
 def test_modern_names_of_all_older_types(load: Load) -> None:
@@ -235,7 +235,7 @@ def test_modern_names_of_all_older_types(load: Load) -> None:
     assert dict(load(caffe_pb2.NetParameter(layers=layers)).types) == oldest
 
 
-def test_of_layers_of_one_name_the_last_with_blobs_counts(load: Load) -> None:
+def test_the_last_of_several_layers_of_one_name_with_blobs_counts(load: Load) -> None:
     layer = caffe_pb2.LayerParameter
     net = caffe_pb2.NetParameter(
         layer=[
@@ -245,19 +245,19 @@ def test_of_layers_of_one_name_the_last_with_blobs_counts(load: Load) -> None:
             layer(name="data", type="Data"),
         ]
     )
-    source = load(net)
-    assert source.layers["a"][0].data.tolist() == [-1, -2, -3]
-    assert dict(source.types) == {"a": "Two", "data": "Data"}
-    assert "data" not in source.layers
+    weights = load(net)
+    assert weights.layers["a"][0].data.tolist() == [-1, -2, -3]
+    assert dict(weights.types) == {"a": "Two", "data": "Data"}
+    assert "data" not in weights.layers
 
 
-def test_names_that_are_not_utf8_read_as_latin1(load: Load) -> None:
+def test_names_that_are_not_utf8_are_read_as_latin1(load: Load) -> None:
     layer = field(1, b"caf\xe9/1") + field(7, modern([1], [4]).SerializeToString())
     assert list(load(field(100, layer)).layers) == ["caf\u00e9/1"]
 
 
 def test_protobuf_in_python_refuses_names_that_are_not_utf8(tmp_path: Path) -> None:
-    """It has no way to read them; the compiled implementation has."""
+    """Only the compiled implementation can read them."""
     layer = field(1, b"caf\xe9/1") + field(7, modern([1], [4]).SerializeToString())
     (tmp_path / "net.caffemodel").write_bytes(field(100, layer))
     script = (
@@ -279,7 +279,7 @@ def test_protobuf_in_python_refuses_names_that_are_not_utf8(tmp_path: Path) -> N
         assert "unset PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION" in line
 
 
-def test_a_field_that_another_caffe_gave_another_meaning_is_no_obstacle(load: Load) -> None:
+def test_a_field_with_another_meaning_in_another_caffe_is_ignored(load: Load) -> None:
     layer = field(1, b"c") + field(106, b"\xff\xff\xff") + field(7, modern([1], [4]).SerializeToString())
     with pytest.raises(Exception, match="parsing"):
         caffe_pb2.LayerParameter.FromString(layer)
@@ -293,9 +293,9 @@ def test_several_files(tmp_path: Path) -> None:
     a, b = tmp_path / "a.caffemodel", tmp_path / "b.caffemodel"
     ways: list[str | Sequence[str | Path]] = [[a, b], [str(a), b], f"{a},{b}", f"{a}, {b}", (str(a), str(b))]
     for given in ways:
-        with open_weights(given) as source:
-            assert source.files == (a, b)
-            assert {k: v[0].data[0] for k, v in source.layers.items()} == {"x": 1, "y": 3, "z": 4}
+        with open_weights(given) as weights:
+            assert weights.files == (a, b)
+            assert {k: v[0].data[0] for k, v in weights.layers.items()} == {"x": 1, "y": 3, "z": 4}
     assert open_weights([b, a]).layers["y"][0].data[0] == 2
     comma = tmp_path / "a,b"
     comma.write_bytes(a.read_bytes())
@@ -306,11 +306,11 @@ def test_several_files(tmp_path: Path) -> None:
             open_weights(none)
 
 
-def test_arrays_outlive_their_source(load: Load) -> None:
-    with load(one_blob(modern([2, 3], SIX).SerializeToString())) as source:
-        blob = source.layers["fc"][0]
-    source.close()
-    del source
+def test_arrays_stay_valid_after_the_file_is_closed(load: Load) -> None:
+    with load(one_blob(modern([2, 3], SIX).SerializeToString())) as weights:
+        blob = weights.layers["fc"][0]
+    weights.close()
+    del weights
     blob.release()
     blob.release_range(0, 6)
     assert blob.data.tobytes() == SIX.tobytes()
@@ -319,9 +319,9 @@ def test_arrays_outlive_their_source(load: Load) -> None:
 def test_no_copy_of_the_values(load: Load) -> None:
     values = np.arange(2_000_000, dtype=np.float32) - 1e6
     data = one_blob(field(7, field(1, varint(2_000_000))) + field(5, values.tobytes()))
-    source = load(data)
+    weights = load(data)
     tracemalloc.start()
-    again = open_weights(source.files)
+    again = open_weights(weights.files)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 200_000
@@ -329,7 +329,7 @@ def test_no_copy_of_the_values(load: Load) -> None:
 
 
 def test_a_file_beyond_four_gigabytes(tmp_path: Path) -> None:
-    """Sparse, so that it takes no room: three layers of 500 million values each."""
+    """A sparse file, which takes no space on disk: three layers of 500 million values each."""
     path, count = tmp_path / "net.caffemodel", 500_000_000
     with path.open("wb") as file:
         for name in (b"a", b"b", b"c"):
@@ -340,13 +340,13 @@ def test_a_file_beyond_four_gigabytes(tmp_path: Path) -> None:
             file.seek(4 * count - 4, 1)
             file.write(np.float32(-ord(name)).tobytes())
     assert path.stat().st_size > 6_000_000_000
-    with open_weights(path) as source:
-        assert {k: (v[0].shape, float(v[0].data[-1])) for k, v in source.layers.items()} == {
+    with open_weights(path) as weights:
+        assert {k: (v[0].shape, float(v[0].data[-1])) for k, v in weights.layers.items()} == {
             "a": ((count,), -97.0),
             "b": ((count,), -98.0),
             "c": ((count,), -99.0),
         }
-        assert not source.layers["c"][0].data[:9].any()
+        assert not weights.layers["c"][0].data[:9].any()
 
 
 def resident_pages() -> int:
@@ -388,10 +388,10 @@ def test_agrees_with_protobuf(path: Path) -> None:
     layers: list[Any] = [*net.layers, *net.layer]
     wanted = {layer.name: layer.blobs for layer in layers if layer.blobs}
     assert wanted
-    with open_weights(path) as source:
-        assert list(source.layers) == list(wanted)
+    with open_weights(path) as weights:
+        assert list(weights.layers) == list(wanted)
         for name, blobs in wanted.items():
-            for found, blob in zip(source.layers[name], blobs, strict=True):
+            for found, blob in zip(weights.layers[name], blobs, strict=True):
                 legacy = blob.HasField("num")
                 shape = (blob.num, blob.channels, blob.height, blob.width) if legacy else tuple(blob.shape.dim)
                 assert (found.shape, found.legacy) == (shape, legacy)

@@ -1,4 +1,4 @@
-"""The walker over protobuf's wire format, held against protobuf itself."""
+"""The walker of the wire format, compared with protobuf."""
 
 from __future__ import annotations
 
@@ -66,13 +66,13 @@ def test_a_run_stops_at_another_tag_and_at_the_end_of_its_message() -> None:
         (b"\xf8\xff\xff\xff\xff\x01\x00", "numbered"),
     ],
 )
-def test_says_what_is_malformed_and_where(data: bytes, message: str) -> None:
+def test_the_message_says_what_is_malformed_and_where(data: bytes, message: str) -> None:
     with pytest.raises(WireError, match=message) as caught:
         walk(data)
     assert "copy or download it again" in str(caught.value)
 
 
-def test_the_number_of_fields_is_bounded() -> None:
+def test_the_number_of_fields_is_limited() -> None:
     data = b"\x08\x01" * 50
     assert len(list(Wire(data, field_limit=50).fields(0, 100))) == 50
     with pytest.raises(WireError, match="more fields than any Caffe file"):
@@ -95,7 +95,7 @@ def test_any_bytes_walk_or_raise(data: bytes) -> None:
         fields = walk(data)
     except WireError:
         return
-    # What the walker accepts, protobuf accepts (as unknown fields): neither is laxer about the format.
+    # protobuf also accepts whatever the walker accepts (as unknown fields).
     caffe_pb2.BlobProtoVector.FromString(data if all(n != 1 for n, _, _ in fields) else b"")
 
 
@@ -107,7 +107,7 @@ def test_fields_come_from_the_schema() -> None:
     assert tag(caffe_pb2.V0LayerParameter, "blobs") == (50, DELIMITED)
 
 
-def test_parses_a_choice_of_fields_and_merges_repeats() -> None:
+def test_parses_some_of_the_fields_and_merges_repeated_ones() -> None:
     blob = caffe_pb2.BlobProto(shape=caffe_pb2.BlobShape(dim=[3, 2]), data=[1.0])
     data = blob.SerializeToString() + caffe_pb2.BlobProto(shape=caffe_pb2.BlobShape(dim=[5])).SerializeToString()
     wire = Wire(data)

@@ -1,4 +1,4 @@
-"""Definitions as modern text."""
+"""Writing definitions as modern text."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_writes_modern_text_and_loses_nothing(tmp_path: Path) -> None:
     assert format_prototxt(again) == NEW
 
 
-def test_unknown_members_of_repeated_blocks_return_to_their_own(tmp_path: Path) -> None:
+def test_unknown_members_of_repeated_blocks_stay_in_their_block(tmp_path: Path) -> None:
     path = tmp_path / "a.prototxt"
     path.write_text("layer { param { x: 1 } param { lr_mult: 1e-05 } param { x: 3 } [an.extension]: 4 }")
     text = format_prototxt(read_network(path))
@@ -105,7 +105,7 @@ def test_unknown_members_of_repeated_blocks_return_to_their_own(tmp_path: Path) 
     )
 
 
-def test_what_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
     source = tmp_path / "a.prototxt"
     source.write_text("layer { name: 'x' }")
     definition = read_network(source)
@@ -121,7 +121,7 @@ def test_what_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None
     assert sorted(os.listdir(tmp_path)) == ["a.prototxt", "folder"]  # noqa: PTH208 - names are what is compared
 
 
-def test_real_definitions_survive(tmp_path: Path, definitions: list[Path]) -> None:
+def test_round_trip_of_real_definitions(tmp_path: Path, definitions: list[Path]) -> None:
     networks = [path for path in definitions if path.name != "solver.prototxt"]
     target = tmp_path / "new.prototxt"
     for path in networks:

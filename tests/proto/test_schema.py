@@ -1,4 +1,4 @@
-"""The generated schema: current, with the numbers and defaults that Caffe files rely on."""
+"""The generated schema is up to date and has the numbers and defaults that Caffe files rely on."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture(scope="module")
 def generator() -> ModuleType:
-    """scripts/generate_proto.py as a module; scripts are no package."""
+    """scripts/generate_proto.py as a module; scripts/ is not a package."""
     if importlib.util.find_spec("grpc_tools") is None:  # imported here, its library may clash with those of others
         pytest.skip("needs grpcio-tools")
     spec = importlib.util.spec_from_file_location("generate_proto", ROOT / "scripts" / "generate_proto.py")
@@ -38,7 +38,7 @@ def generator() -> ModuleType:
 
 def test_generated_module_is_current(generator: ModuleType) -> None:
     compiled = generator.compile_schema().descriptor
-    # Through a pool, since a runtime may write a default as other text than the compiler (1e-05, 9.99999975e-06).
+    # Compared in a pool, because a runtime may write a default differently from the compiler (1e-05, 9.99999975e-06).
     fresh = descriptor_pool.DescriptorPool().AddSerializedFile(compiled.SerializeToString())
     assert len(compiled.message_type) >= 63
     assert type(compiled).FromString(caffe_pb2.DESCRIPTOR.serialized_pb) == type(compiled).FromString(
@@ -55,7 +55,7 @@ def test_stub_names_every_message_and_field(generator: ModuleType) -> None:
         assert declared >= {field.name for field in descriptor.fields}, name
 
 
-def test_check_tells_an_outdated_file(generator: ModuleType, tmp_path: Path) -> None:
+def test_check_reports_an_outdated_file(generator: ModuleType, tmp_path: Path) -> None:
     current, stale, absent = (tmp_path / name for name in ("current", "stale", "absent"))
     current.write_text("a", encoding="utf-8")
     stale.write_text("b", encoding="utf-8")
@@ -189,8 +189,8 @@ assert caffe_pb2.NetParameter.DESCRIPTOR.full_name == "caffe2tf.caffe.NetParamet
 
 
 @pytest.mark.parametrize("program", [OTHER + OURS + BOTH, OURS + OTHER + BOTH], ids=["theirs_first", "ours_first"])
-def test_lives_beside_the_schema_of_pycaffe(program: str) -> None:
-    # In a process of its own: a pool keeps what was added to it.
+def test_can_be_loaded_together_with_the_schema_of_pycaffe(program: str) -> None:
+    # In another process, because a pool keeps all files that were added to it.
     command = [sys.executable, "-c", program]
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr

@@ -138,7 +138,7 @@ def read_transform(proto: LayerProto) -> Preprocessing:
         raise LayerError("transform_param gives both mean_file and mean_value; keep one of them")
     if p.force_color and p.force_gray:
         raise LayerError("transform_param sets both force_color and force_gray; keep one of them")
-    training = proto.message.phase == 0
+    training = proto.training
     return Preprocessing(
         color=Color.BGR if p.force_color else Color.GRAY if p.force_gray else Color.STORED,
         crop=Crop(size=p.crop_size, random=training) if p.crop_size else None,

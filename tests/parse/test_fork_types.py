@@ -1,4 +1,4 @@
-"""Words of forks in layers of 2014 (V1): what they are called today, and where their parameters go."""
+"""Types of forks in V1 layers: their modern names and their parameters."""
 
 from __future__ import annotations
 
@@ -47,23 +47,23 @@ def read(tmp_path: Path, text: str) -> NetworkDefinition:
     return read_network(path)
 
 
-def test_words(tmp_path: Path) -> None:
+def test_modern_names(tmp_path: Path) -> None:
     text = "".join(f'layers {{ name: "{word}" type: {word} }}\n' for word in WORDS)
     definition = read(tmp_path, text)
     assert {x.name: x.type for x in definition.layers} == WORDS
     assert not any(x.unknown for x in definition.layers)
-    told = [(n.layer, n.message) for n in definition.notes if "is not a V1 type of Caffe" in n.message]
-    assert len(told) == len(WORDS)
-    assert ("TOPK", "TOPK is not a V1 type of Caffe; it is read as 'TopK'") in told
+    noted = [(n.layer, n.message) for n in definition.notes if "is not a V1 type of Caffe" in n.message]
+    assert len(noted) == len(WORDS)
+    assert ("TOPK", "TOPK is not a V1 type of Caffe; it is read as 'TopK'") in noted
 
 
-def test_words_of_caffe_itself_are_not_told(tmp_path: Path) -> None:
+def test_types_of_caffe_itself_are_not_noted(tmp_path: Path) -> None:
     definition = read(tmp_path, 'layers { name: "x" type: CONVOLUTION }\nlayers { name: "y" type: ELTWISE }')
     assert [x.type for x in definition.layers] == ["Convolution", "Eltwise"]
     assert not any("is not a V1 type" in str(n) for n in definition.notes)
 
 
-def test_parameters_go_along(tmp_path: Path) -> None:
+def test_parameters_are_read(tmp_path: Path) -> None:
     text = """layers { name: "bn" type: BN bn_param { scale_filler { type: "constant" value: 2 } bn_mode: INFERENCE } }
 layers { name: "up" type: UPSAMPLE upsample_param { scale: 3 upsample_w: 7 } }
 layers { name: "roi" type: ROI_POOLING roi_pooling_param { pooled_w: 6 spatial_scale: 0.0625 } }
@@ -79,8 +79,8 @@ layers { name: "mul" type: ELTWISE_PRODUCT bottom: "a" bottom: "b" }"""
     assert mul.eltwise_param.operation == type(mul.eltwise_param).PROD
 
 
-def test_a_product_is_a_product(tmp_path: Path) -> None:
-    """Old Caffe had a layer that multiplied before it had one that could add, too."""
+def test_eltwise_product_multiplies(tmp_path: Path) -> None:
+    """Old Caffe had a layer that multiplies before Eltwise, which can also add."""
     path = tmp_path / "net.prototxt"
     path.write_text(
         """input: "a" input_shape { dim: 2 dim: 3 } input: "b" input_shape { dim: 2 dim: 3 }
@@ -94,6 +94,6 @@ layers { name: "mul" type: ELTWISE_PRODUCT bottom: "a" bottom: "b" top: "mul" }"
 
 
 @pytest.mark.parametrize("word", ["CONVOLUTION", "RELU"])
-def test_fields_that_only_forks_have(tmp_path: Path, word: str) -> None:
+def test_unknown_fields_of_v1_layers_are_kept(tmp_path: Path, word: str) -> None:
     (x,) = read(tmp_path, f"layers {{ name: 'x' type: {word} wobble_param {{ a: 1 }} }}").layers
     assert [u.path for u in x.unknown] == ["wobble_param"]
