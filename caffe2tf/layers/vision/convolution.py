@@ -13,7 +13,7 @@ from caffe2tf.ir.shape import Shape
 from caffe2tf.ir.value import NodeBlob, Value
 from caffe2tf.ir.weight import Weight
 from caffe2tf.layers.registry import register
-from caffe2tf.layers.vision.convolution_base import ConvolutionBase, Geometry, beside, each, per_side
+from caffe2tf.layers.vision.convolution_base import ConvolutionBase, Geometry, around_runtime, each, per_side
 from caffe2tf.layers.window import Window, brief
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ class Convolution(ConvolutionBase):
             if g.window.after is None:
                 return [own]
             bare = g.window.padded([(0, 0)] * g.rank)
-            return [beside("ZeroPadding", g, g.window.pads, role="pad"), self._runtime("Convolution", bare)]
+            return [around_runtime("ZeroPadding", g, g.window.pads, role="pad"), self._runtime("Convolution", bare)]
         return self._keras_chain(g, spatial)
 
     def _keras_chain(self, g: Geometry, spatial: Shape) -> list[Construct]:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from caffe2tf.parse import LayerDefinition as LayerProto
     from caffe2tf.proto.caffe_pb2 import ConvolutionParameter
 
-__all__ = ["ConvolutionBase", "Geometry", "beside", "each", "per_side"]
+__all__ = ["ConvolutionBase", "Geometry", "around_runtime", "each", "per_side"]
 
 _MOST_AXES = 6  # spatial axes; TensorFlow slices tensors of 8 axes at most
 
@@ -215,8 +215,8 @@ class ConvolutionBase(Layer):
         return weights
 
 
-def beside(name: str, g: Geometry, counts: Sequence[tuple[int, int]], *, role: str = "") -> Construct:
-    """Return `per_side` next to a runtime layer, which itself pads or crops both sides of an axis by the same number.
+def around_runtime(name: str, g: Geometry, counts: Sequence[tuple[int, int]], *, role: str = "") -> Construct:
+    """Return `per_side` before or after a runtime layer, which itself pads or crops both sides of an axis equally.
 
     Raises:
         LayerUnsupportedError: the channel axis is not axis 1.

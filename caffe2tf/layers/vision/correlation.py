@@ -56,7 +56,7 @@ class _Correlating(Layer):
     subtract: bool
     do_abs: bool
 
-    def places(self, extent: int, *, displaced: bool) -> int:
+    def positions(self, extent: int, *, displaced: bool) -> int:
         """Return the number of output positions along an axis.
 
         Args:
@@ -143,7 +143,7 @@ class Correlation(_Correlating):
         """Return the shape of the top, which has a channel for each displacement along both axes."""
         batch, height, width = _agreed(inputs)
         reach = 2 * (self.max_displacement // self.stride_2) + 1
-        return ((batch, reach**2, self.places(height, displaced=True), self.places(width, displaced=True)),)
+        return ((batch, reach**2, self.positions(height, displaced=True), self.positions(width, displaced=True)),)
 
     def emit(self, ctx: Context, *inputs: Value) -> Expr:
         """Emit a runtime layer; Keras has no such layer."""
@@ -203,7 +203,7 @@ class Correlation1D(_Correlating):
         batch, height, width = _agreed(inputs)
         steps = self.max_displacement // self.stride_2
         count = steps + 1 if self.single_direction else 2 * steps + 1
-        return ((batch, count, self.places(height, displaced=False), self.places(width, displaced=True)),)
+        return ((batch, count, self.positions(height, displaced=False), self.positions(width, displaced=True)),)
 
     def emit(self, ctx: Context, *inputs: Value) -> Expr:
         """Emit a runtime layer; Keras has no such layer."""

@@ -12,7 +12,7 @@ from caffe2tf.ir.shape import Shape
 from caffe2tf.ir.value import NodeBlob, Value
 from caffe2tf.ir.weight import Weight
 from caffe2tf.layers.registry import register
-from caffe2tf.layers.vision.convolution_base import ConvolutionBase, Geometry, beside, each, per_side
+from caffe2tf.layers.vision.convolution_base import ConvolutionBase, Geometry, around_runtime, each, per_side
 from caffe2tf.layers.window import Window, brief, shown_pads
 
 __all__ = ["Deconvolution"]
@@ -64,7 +64,7 @@ class Deconvolution(ConvolutionBase):
                 call = self._dense() if self._is_dense(g) else self._runtime("Deconvolution", window)
                 return each([call(x) for x in inputs])
             full = self._runtime("Deconvolution", window.padded([(0, 0)] * g.rank))
-            full, crop = replace(full, role="full", owns_weights=True), beside("Cropping", g, window.pads)
+            full, crop = replace(full, role="full", owns_weights=True), around_runtime("Cropping", g, window.pads)
             return each([crop(full(x)) for x in inputs])
         # "same" gives stride * n values, and crops the smaller half of the excess at the front
         sizes = zip(window.extent, window.stride, window.pad, strict=True)

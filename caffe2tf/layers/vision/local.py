@@ -207,12 +207,12 @@ class Local(Layer):
 def _parameters(proto: LayerProto) -> tuple[str, ConvolutionParameter]:
     """Return the name of the parameter block, and its fields as those of ``convolution_param``."""
     given = [name for name in _BLOCKS if name in proto.extra]
-    beside = proto.extra.block("convolution_param")
-    plain = proto.message.HasField("convolution_param") or bool(beside)
+    extra = proto.extra.block("convolution_param")
+    plain = proto.message.HasField("convolution_param") or bool(extra)
     if len(given) + plain > 1:
         raise LayerError(f"give only one of {', '.join(given)}{' and convolution_param' * plain}")
     if not given:
-        beside.only("shared_bias")  # ignored: the shape of the trained bias shows it
+        extra.only("shared_bias")  # ignored: the shape of the trained bias shows it
         return "convolution_param", proto.message.convolution_param
     empty = type(proto.message.convolution_param)()
     return given[0], _filled(empty, proto.extra.block(given[0]), given[0])

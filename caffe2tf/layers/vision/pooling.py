@@ -61,7 +61,7 @@ class Pooling(Layer):
     | pad_type | 0 | 1: TensorFlow's "same" padding in place of pad; a field of Synopsys' fork |
     | avg_include_pad | true | false: AVE ignores the padding; a field of Intel's fork |
 
-    Bottoms: one, (N, C, H, W). Tops: one, (N, C, H', W'), or two of this shape for MAX. Trained blobs: none.
+    Bottoms: one, (N, C, H, W). Tops: one, (N, C, H', W'), or two for MAX, values and mask. Trained blobs: none.
 
     Deviations: in training, Caffe's STOCHASTIC draws one value of each window at random. Here it computes the same as
     in the TEST phase.
@@ -188,7 +188,7 @@ class Pooling(Layer):
         out = self.windows(spatial)
         name = {"MAX": "Max", "AVE": "Average"}.get(self.method)
         if name is None or self.masked:
-            return self._own("MaxPoolingWithMask" if self.masked else "StochasticPooling", spatial, role)(x)
+            return self._runtime("MaxPoolingWithMask" if self.masked else "StochasticPooling", spatial, role)(x)
         if self.kernel is None:
             return keras(f"Global{name}Pooling{self.spatial}D", keepdims=True, role=role)(x)
         fits, same = self._fits(spatial, out), self._fits_same(spatial, out)
@@ -201,14 +201,14 @@ class Pooling(Layer):
             zeros = per_side("ZeroPadding", self.pads, role=f"{role}-pad".strip("-"))
             return self._keras(name, OMIT, role)(zeros(x))
         inside = "WithoutPadding" if self.method == "AVE" and not self.count_pad else ""
-        return self._own(f"{name}Pooling{inside}", spatial, role)(x)
+        return self._runtime(f"{name}Pooling{inside}", spatial, role)(x)
 
     def _keras(self, name: str, padding: str | tuple[str, str], role: str) -> Construct:
         kernel = brief(self.kernel or ())
         strides = unless(brief(self.stride), kernel)
         return keras(f"{name}Pooling{self.spatial}D", kernel, strides=strides, padding=padding, role=role)
 
-    def _own(self, name: str, spatial: Shape, role: str) -> Construct:
+    def _runtime(self, name: str, spatial: Shape, role: str) -> Construct:
         if self.same:
             raise LayerError("with pad_type 1, height and width of the input must be known before the network runs")
         kernel = self.kernel or known(spatial, "the extents of the input of a global pooling")

@@ -270,7 +270,7 @@ def test_equal_definitions_are_equal_layers(tmp_path: Path) -> None:
         ("num_output: 4 kernel_size: 3 stride: 2 dilation: 9", (2, 4, 8, 9), r"window \(19x19\) is larger"),
     ],
 )
-def test_caffes_rules(fields: str, shape: Ints, message: str) -> None:
+def test_errors(fields: str, shape: Ints, message: str) -> None:
     with pytest.raises(Caffe2TFError, match=message):
         run_layer(layer(fields), {"data": draw(*shape)})
 

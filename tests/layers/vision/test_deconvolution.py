@@ -199,7 +199,7 @@ def test_extents_known_only_at_run_time(tmp_path: Path) -> None:
         ("num_output: 4 kernel_size: 3 pad: 2", (2, 4, 2, 5), r"padding \(2x2\) leaves nothing .* is 0 and 3"),
     ],
 )
-def test_caffes_rules(fields: str, shape: Ints, message: str) -> None:
+def test_errors(fields: str, shape: Ints, message: str) -> None:
     with pytest.raises(Caffe2TFError, match=message):
         run_layer(layer(fields), {"data": draw(*shape)})
 

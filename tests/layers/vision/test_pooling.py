@@ -304,7 +304,7 @@ def test_layers_for_unknown_extents_hold_for_each_extent(
         assert starts == [first + i * stride for i in range(count)]
 
 
-def test_infers_unknown_extents() -> None:
+def test_unknown_extents() -> None:
     pooling = Pooling(method="MAX", kernel=(3, 3), stride=(2, 2))
     assert pooling.infer((None, 4, None, 9)) == ((None, 4, None, 4),)
     whole = Pooling(method="MAX", kernel=None, masked=True)
