@@ -1,1 +1,1 @@
-"""Layers that reduce axes."""
+"""Layers that reduce a blob along some of its axes."""

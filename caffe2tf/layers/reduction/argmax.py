@@ -1,4 +1,4 @@
-"""ArgMax: where the largest values are."""
+"""ArgMax: the indices of the largest values."""
 
 from __future__ import annotations
 
@@ -24,17 +24,22 @@ __all__ = ["ArgMax"]
 @register("ArgMax")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArgMax(Layer):
-    """Indices of the `top_k` largest values, the largest first; of equal values, the last one first.
+    """The indices of the `top_k` largest values, the largest first; of equal values, the last one comes first.
 
-    Without `axis`, indices count all values of an index along axis 0, and the top is (N, 1, top_k), with as many axes
-    of extent 1 behind as the bottom has; with `out_max_val` it is (N, 2, top_k): indices, then values. With `axis` the
-    top has `top_k` values along it: indices, or with `out_max_val` the values instead.
+    - Without `axis`: each item of axis 0 is searched as a whole. Indices count its values in Caffe's order.
+    - With `axis`: the values along this axis are searched.
 
-    | parameter | default | meaning |
+    | parameter (``argmax_param``) | default | meaning |
     |---|---|---|
-    | top_k | 1 | how many |
-    | out_max_val | false | whether the values are given |
-    | axis | none | the axis that is searched; may be negative |
+    | top_k | 1 | number of values |
+    | out_max_val | false | return the values: after the indices, or with `axis` instead of the indices |
+    | axis | none | axis that is searched; may be negative |
+
+    Bottoms: one, of at least one axis. Tops: one; with `axis` the shape of the bottom with the extent `top_k` along it;
+    without, (N, 1, top_k), or with `out_max_val` (N, 2, top_k), first the indices, then the values. If the bottom has
+    more than 3 axes, axes of extent 1 follow up to their number. Trained blobs: none.
+
+    Source: ``src/caffe/layers/argmax_layer.cpp``.
     """
 
     top_k: int
@@ -43,32 +48,32 @@ class ArgMax(Layer):
 
     @classmethod
     def read(cls, proto: LayerProto) -> Self:
-        """Parameters."""
+        """Read ``argmax_param``."""
         p = proto.message.argmax_param
         if p.top_k < 1:
             raise LayerError(f"argmax_param.top_k must be 1 or more, not {p.top_k}")
         return cls(top_k=p.top_k, values=p.out_max_val, axis=p.axis if p.HasField("axis") else None)
 
     def infer(self, *inputs: Shape) -> tuple[Shape, ...]:
-        """`top_k` along the axis, or (N, 1 or 2, top_k, 1...)."""
+        """Return `top_k` values along the axis; without `axis`, (N, 1 or 2, top_k, 1, ...)."""
         (shape,) = inputs
         if not shape:
-            raise LayerError("a blob without axes has none to search")
+            raise LayerError("the bottom of an ArgMax must have at least one axis")
         axis = self._axis(shape)
         size = count(shape[1:]) if axis is None else shape[axis]
         if size is not None and self.top_k > size:
             where = "for each index of axis 0" if axis is None else f"along axis {axis}"
-            raise LayerError(f"argmax_param.top_k ({self.top_k}) must not be above the {size} values {where}")
+            raise LayerError(f"argmax_param.top_k ({self.top_k}) must not be greater than the {size} values {where}")
         if axis is not None:
             return ((*shape[:axis], self.top_k, *shape[axis + 1 :]),)
         return ((shape[0], 2 if self.values else 1, self.top_k, *(1 for _ in shape[3:])),)
 
     def trace_batch(self, batched: Sequence[bool], inputs: Sequence[Shape], outputs: Sequence[Shape]) -> Batch:
-        """Unless axis 0 is searched."""
+        """Keep the batch unless axis 0 is searched."""
         return Layer.trace_batch(self, batched, inputs, outputs) if self._axis(inputs[0]) != 0 else Batch.FIXED
 
     def arrange(self, inputs: Sequence[Value], outputs: Sequence[Value]) -> Arrangement:
-        """Any order of the axes where one of them is searched; else Caffe's order, in which indices count."""
+        """Keep the layout if one axis is searched; else use Caffe's order, in which the indices count."""
         x, layout = inputs[0], inputs[0].layout
         if self._axis(x.shape) is None:
             return Arrangement(inputs=(layout_in_order(x),), outputs=(Layout.plain(outputs[0].rank),))
@@ -76,7 +81,7 @@ class ArgMax(Layer):
         return Arrangement(inputs=(layout,), outputs=(layout,))
 
     def emit(self, ctx: Context, *inputs: Value) -> Expr:
-        """A layer of our own."""
+        """Emit a runtime layer: Keras has no such layer, and TensorFlow prefers the first of equal values."""
         x = inputs[0]
         axis = self._axis(x.shape)
         top_k, values = unless(self.top_k, 1), self.values or OMIT

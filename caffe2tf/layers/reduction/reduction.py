@@ -1,4 +1,4 @@
-"""Reduction: sums over all axes from one on."""
+"""Reduction: sum or mean over the last axes."""
 
 from __future__ import annotations
 
@@ -23,13 +23,22 @@ __all__ = ["Reduction"]
 @register("Reduction")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reduction(Layer):
-    """``y = coeff * sum of f(x)`` over all values from `axis` on; those axes are gone afterwards.
+    """Sum or mean over all axes from `axis` on, which are removed.
 
-    | parameter | default | meaning |
+    - SUM: ``y = coeff * sum(x)``
+    - ASUM: ``y = coeff * sum(abs(x))``
+    - SUMSQ: ``y = coeff * sum(x ** 2)``
+    - MEAN: ``y = coeff * mean(x)``
+
+    | parameter (``reduction_param``) | default | meaning |
     |---|---|---|
-    | operation | SUM | SUM; ASUM: sum of absolute values; SUMSQ: sum of squares; MEAN |
-    | axis | 0 | first axis that is summed over; may be negative |
+    | operation | SUM | SUM, ASUM, SUMSQ or MEAN |
+    | axis | 0 | first axis that is reduced; may be negative |
     | coeff | 1 | factor of the result |
+
+    Bottoms: one, of at least one axis. Tops: one, with the axes of the bottom before `axis`. Trained blobs: none.
+
+    Source: ``src/caffe/layers/reduction_layer.cpp``.
     """
 
     operation: str
@@ -38,22 +47,22 @@ class Reduction(Layer):
 
     @classmethod
     def read(cls, proto: LayerProto) -> Self:
-        """Parameters."""
+        """Read ``reduction_param``."""
         p = proto.message.reduction_param
         return cls(operation=p.ReductionOp.Name(p.operation), axis=p.axis, coefficient=p.coeff)
 
     def infer(self, *inputs: Shape) -> tuple[Shape, ...]:
-        """The axes before `axis`."""
+        """Return the extents of the axes before `axis`."""
         return (inputs[0][: self._axis(inputs[0])],)
 
     def arrange(self, inputs: Sequence[Value], outputs: Sequence[Value]) -> Arrangement:
-        """Any order of the values; the axes that stay keep theirs."""
+        """Keep the order of the axes that stay; the order of the reduced values does not matter."""
         del outputs
         layout, axis = inputs[0].layout, self._axis(inputs[0].shape)
         return Arrangement(inputs=(layout,), outputs=(Layout(tuple(a for a in layout.axes if a < axis)),))
 
     def emit(self, ctx: Context, *inputs: Value) -> Expr:
-        """Keras' pooling where it takes the mean of images; else a layer of our own."""
+        """Emit Keras' GlobalAveragePooling2D for a plain mean of NHWC images, else a runtime layer."""
         del ctx
         x, axis = inputs[0], self._axis(inputs[0].shape)
         if self.operation == "MEAN" and axis == 2 and self.coefficient == 1 and x.layout.axes == (0, 2, 3, 1):
@@ -64,7 +73,7 @@ class Reduction(Layer):
 
     def _axis(self, shape: Shape) -> int:
         if not shape:
-            raise LayerError("reduction_param.axis: a blob without axes has none to sum over")
+            raise LayerError("the bottom of a Reduction must have at least one axis")
         try:
             return canonical_axis(self.axis, len(shape))
         except ValueError as e:
