@@ -1,1 +1,1 @@
-"""Layers that move, cut, join or repeat values."""
+"""Layers that move, select, concatenate or repeat values."""

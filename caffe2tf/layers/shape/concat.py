@@ -1,4 +1,4 @@
-"""Concat: several blobs behind each other along one axis."""
+"""Concat: concatenation of blobs along one axis."""
 
 from __future__ import annotations
 
@@ -25,12 +25,19 @@ __all__ = ["Concat", "axis_by_either_name"]
 @register("Concat")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Concat(Layer):
-    """The bottoms behind each other along one axis; along all others their extents agree.
+    """Concatenation of the bottoms along one axis, in their order.
 
-    | parameter | default | meaning |
+    A single bottom is not copied: its top shares its memory.
+
+    | parameter (``concat_param``) | default | meaning |
     |---|---|---|
-    | axis | 1 | axis along which they are joined; may be negative |
-    | concat_dim | 1 | old name of axis; may not be negative, nor stand beside axis |
+    | axis | 1 | axis of the concatenation; may be negative |
+    | concat_dim | 1 | old name of `axis`; not negative, and not together with `axis` |
+
+    Bottoms: one or more, of equal shapes except along `axis`. Tops: one, whose extent along `axis` is the sum of those
+    of the bottoms. Trained blobs: none.
+
+    Source: ``src/caffe/layers/concat_layer.cpp``.
     """
 
     bottoms: ClassVar[tuple[int, int | None]] = (1, None)
@@ -39,30 +46,30 @@ class Concat(Layer):
 
     @classmethod
     def read(cls, proto: LayerProto) -> Self:
-        """The axis, under its new name or its old one."""
+        """Read ``concat_param``, with the axis under its new name or its old one."""
         p = proto.message.concat_param
         old = p.concat_dim if p.HasField("concat_dim") else None
         return cls(axis=axis_by_either_name(p.axis if p.HasField("axis") else None, old, "concat"))
 
     def shares_memory(self, bottoms: int, tops: int) -> bool:
-        """Where there is nothing to concatenate."""
+        """Return whether there is a single bottom, which Caffe does not copy."""
         return bottoms == 1
 
     def infer(self, *inputs: Shape) -> tuple[Shape, ...]:
-        """The sum of the extents along the axis."""
+        """Return the shape of the bottoms with the sum of their extents along the axis."""
         first = inputs[0]
         axis = axis_of(first, self.axis, "concat_param.axis")
         for shape in inputs[1:]:
             if len(shape) != len(first):
                 raise LayerError(
-                    f"all bottoms must have the same number of axes: {format_shape(first)} and {format_shape(shape)} "
-                    "are given"
+                    f"all bottoms must have the same number of axes; the shapes {format_shape(first)} and "
+                    f"{format_shape(shape)} are given"
                 )
             pairs = [p for i, p in enumerate(zip(first, shape, strict=True)) if i != axis and None not in p]
             if any(a != b for a, b in pairs):
                 raise LayerError(
-                    f"all bottoms must have the same extents, except along axis {axis}: {format_shape(first)} and "
-                    f"{format_shape(shape)} are given"
+                    f"all bottoms must have the same extents except along axis {axis}; the shapes "
+                    f"{format_shape(first)} and {format_shape(shape)} are given"
                 )
         extents = [next((d for d in column if d is not None), None) for column in zip(*inputs, strict=True)]
         joined = [s[axis] for s in inputs if s[axis] is not None]
@@ -70,12 +77,12 @@ class Concat(Layer):
         return (tuple(extents),)
 
     def trace_batch(self, batched: Sequence[bool], inputs: Sequence[Shape], outputs: Sequence[Shape]) -> Batch:
-        """Unless the batch itself grows."""
+        """Keep the batch unless several bottoms are concatenated along axis 0."""
         axis = axis_of(inputs[0], self.axis, "concat_param.axis")
         return Layer.trace_batch(self, batched, inputs, outputs) if (axis != 0 or len(inputs) == 1) else Batch.FIXED
 
     def arrange(self, inputs: Sequence[Value], outputs: Sequence[Value]) -> Arrangement:
-        """One layout for all; along a flattened axis, each bottom brings its own order with it."""
+        """Use the most common layout for all bottoms; along a flattened axis, each bottom keeps its own order."""
         if len(inputs) == 1:
             return Arrangement(inputs=(inputs[0].layout,), outputs=(inputs[0].layout,))
         axis = axis_of(inputs[0].shape, self.axis, "concat_param.axis")
@@ -85,7 +92,7 @@ class Concat(Layer):
         return Arrangement(inputs=(layout,) * len(inputs), outputs=(layout,))
 
     def emit(self, ctx: Context, *inputs: Value) -> Expr:
-        """Concatenate; nothing for a single bottom."""
+        """Emit Keras' Concatenate; nothing for a single bottom."""
         x = inputs[0]
         if len(inputs) == 1:
             return x
@@ -94,27 +101,32 @@ class Concat(Layer):
 
 
 def axis_by_either_name(axis: int | None, old: int | None, name: str) -> int:
-    """The axis that a definition gives as ``{name}_param.axis`` or as the deprecated ``{name}_dim``, 1 by default.
+    """Return the axis that is given as ``{name}_param.axis`` or by its old name ``{name}_dim``; 1 if neither is given.
+
+    Args:
+        axis: the value of ``axis``; None if absent.
+        old: the value of ``{name}_dim``, an unsigned field; None if absent.
+        name: ``concat`` or ``slice``.
 
     Raises:
         LayerError: both are given, or the old one is negative.
     """
     if axis is not None and old is not None:
-        raise LayerError(f"either {name}_param.axis or {name}_dim may be given, not both: leave {name}_dim out")
+        raise LayerError(f"give either {name}_param.axis or {name}_dim, not both; remove {name}_dim")
     if old is not None and old >= 1 << 31:
         negative = old - (1 << 32)
-        raise LayerError(f"{name}_param.{name}_dim must be 0 or more, not {negative}: only axis may count backwards")
+        raise LayerError(f"{name}_param.{name}_dim must be 0 or more, not {negative}; only axis may be negative")
     return next((a for a in (axis, old) if a is not None), 1)
 
 
 def most_common_layout(values: Sequence[Value]) -> Layout:
-    """The layout that most of ``values`` have; of equally frequent ones, one that is not Caffe's own order."""
+    """Return the most common layout of the values; of equally common ones, one that is not Caffe's own axis order."""
     counts = Counter(v.layout for v in values)
     return max(counts, key=lambda layout: (counts[layout], not layout.is_plain))
 
 
 def _end_to_end(inputs: Sequence[Value]) -> Arrangement:
-    """Flattened blobs joined along their flattened axis."""
+    """Concatenate flattened blobs along their flattened axis; each keeps its blocks, if all extents are known."""
     if any(v.layout.axes != (0, 1) or v.shape[1] is None for v in inputs):
         plain = Layout.plain(2)
         return Arrangement(inputs=(plain,) * len(inputs), outputs=(plain,))

@@ -1,4 +1,4 @@
-"""DepthToSpace: channels become places of a larger image."""
+"""DepthToSpace: channels become pixels of a larger image."""
 
 from __future__ import annotations
 
@@ -21,25 +21,33 @@ if TYPE_CHECKING:
 __all__ = ["CHANNELS_FIRST", "CHANNELS_LAST", "DepthToSpace", "data_format", "image_layout", "spread", "spread_shape"]
 
 CHANNELS_FIRST = (1, 2, 3)
-"""Caffe's axes of channels, height and width, where Caffe itself names them."""
+"""Axes of channels, height and width of a blob (N, C, H, W), as usual in Caffe."""
 CHANNELS_LAST = (3, 1, 2)
-"""Those axes in a blob that holds N, H, W, C."""
+"""Axes of channels, height and width of a blob (N, H, W, C)."""
 
 
 @register("DepthToSpace")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DepthToSpace(Layer):
-    """Each `block_size` x `block_size` square of the top is a run of the bottom's channels; of Synopsys' Caffe.
+    """The channels of each pixel become a square of `block_size` x `block_size` pixels (Synopsys).
 
-    With b the block size, ``y[c, b h + i, b w + j]`` is ``x[(b i + j) C + c, h, w]``, C being the top's channels, or
-    in the order CRD ``x[(b c + i) b + j, h, w]``.
+    With b the block size and C the number of channels of the top:
 
-    | parameter | default | meaning |
+    - DCR, for `data_format` NCHW, DCR and NHWC: ``y[c, b * h + i, b * w + j] = x[(b * i + j) * C + c, h, w]``.
+    - CRD: ``y[c, b * h + i, b * w + j] = x[(b * c + i) * b + j, h, w]``.
+
+    The layer cannot work in place.
+
+    | parameter (``depth_to_space_param``) | default | meaning |
     |---|---|---|
-    | block_size | required | |
-    | data_format | NHWC | the bottom's axes: NCHW (also DCR) or NHWC; CRD is NCHW with the other order of channels |
+    | block_size | required | extent of a square |
+    | data_format | NHWC | axes of the bottom: NHWC, or NCHW, for which the order of channels DCR or CRD may be given |
 
-    Not computed in place.
+    Bottoms: one, (N, b * b * C, H, W); for NHWC (N, H, W, b * b * C). Tops: one, (N, C, b * H, b * W); for NHWC
+    (N, b * H, b * W, C). Trained blobs: none.
+
+    Source: ``src/caffe/layers/depth_to_space_layer.cpp`` of
+    github.com/foss-for-synopsys-dwc-arc-processors/synopsys-caffe.
     """
 
     block_size: int
@@ -47,69 +55,74 @@ class DepthToSpace(Layer):
 
     @classmethod
     def read(cls, proto: LayerProto) -> Self:
-        """Parameters."""
+        """Read ``depth_to_space_param``."""
         forbid_in_place(proto)
         p = proto.message.depth_to_space_param
+        if not p.HasField("block_size"):
+            raise LayerError("depth_to_space_param.block_size is required")
         if p.block_size < 1:
-            raise LayerError(f"depth_to_space_param.block_size must be given, 1 or more, not {p.block_size}")
+            raise LayerError(f"depth_to_space_param.block_size must be 1 or more, not {p.block_size}")
         if p.data_format not in ("NHWC", "NCHW", "DCR", "CRD"):
             raise LayerError(f"depth_to_space_param.data_format must be NHWC, NCHW, DCR or CRD, not {p.data_format!r}")
         return cls(block_size=p.block_size, data_format=p.data_format)
 
     @property
     def axes(self) -> tuple[int, int, int]:
-        """Caffe's axes of channels, height and width."""
+        """Axes of channels, height and width of the bottom."""
         return CHANNELS_LAST if self.data_format == "NHWC" else CHANNELS_FIRST
 
     def infer(self, *inputs: Shape) -> tuple[Shape, ...]:
-        """Fewer channels, a larger image."""
+        """Return a larger image with fewer channels."""
         return (spread_shape(inputs[0], self.block_size, self.axes, "depth_to_space_param.block_size"),)
 
     def arrange(self, inputs: Sequence[Value], outputs: Sequence[Value]) -> Arrangement:
-        """Channels first or last."""
+        """Keep a layout with channels first; else use channels last."""
         del outputs
         layout = image_layout(inputs[0], self.axes)
         return Arrangement(inputs=(layout,), outputs=(layout,))
 
     def emit(self, ctx: Context, *inputs: Value) -> Expr:
-        """A layer of our own; nothing where the squares hold one place."""
+        """Emit a runtime layer, as Keras has no depth-to-space; nothing for a block size of 1."""
         del ctx
         inner = self.data_format == "CRD"
         return inputs[0] if self.block_size == 1 else spread(inputs[0], self.block_size, self.axes, inner=inner)
 
 
 def spread_shape(shape: Shape, size: int, axes: tuple[int, int, int], field: str) -> Shape:
-    """The shape of ``shape`` with its channels spread over squares of ``size``; raises LayerError where it cannot be.
+    """Return the shape of a blob whose channels become squares of pixels.
 
     Args:
-        shape: in Caffe's axes.
-        size: places along each side of a square.
-        axes: Caffe's axes of channels, height and width.
-        field: the parameter that gives ``size``, for messages.
+        shape: the shape of the bottom, in Caffe's axis order.
+        size: extent of a square.
+        axes: axes of channels, height and width.
+        field: the parameter that states `size`, for the message.
+
+    Raises:
+        LayerError: the number of channels is not a multiple of the pixels of a square.
+        LayerUnsupportedError: the bottom does not have 4 axes.
     """
     if len(shape) != 4:
-        raise LayerUnsupportedError(f"only blobs of 4 axes can be taken, not {format_shape(shape)}")
+        raise LayerUnsupportedError(f"only bottoms of 4 axes are supported, not {format_shape(shape)}")
     top = list(shape)
-    channels, *places = axes
+    channels, *spatial = axes
     depth = shape[channels]
     if depth is not None and depth % size**2:
         raise LayerError(
-            f"the {depth} channels (axis {channels}) must be a multiple of the {size**2} places of a square; "
-            f"{field} is {size}"
+            f"the number of channels ({depth}, axis {channels}) must be a multiple of {size**2}, as {field} is {size}"
         )
     top[channels] = None if depth is None else depth // size**2
-    for axis in places:
+    for axis in spatial:
         extent = shape[axis]
         top[axis] = None if extent is None else extent * size
     return tuple(top)
 
 
 def image_layout(x: Value, axes: tuple[int, int, int] = CHANNELS_FIRST) -> Layout:
-    """Channels first where they are so in the tensor already, else channels last.
+    """Return channels first if this is the present layout, else channels last.
 
     Args:
         x: a blob of 4 axes, the first of them the batch.
-        axes: Caffe's axes of channels, height and width.
+        axes: axes of channels, height and width.
     """
     channels, height, width = axes
     first, last = Layout((0, channels, height, width)), Layout((0, height, width, channels))
@@ -117,17 +130,17 @@ def image_layout(x: Value, axes: tuple[int, int, int] = CHANNELS_FIRST) -> Layou
 
 
 def spread(x: Value, size: int, axes: tuple[int, int, int] = CHANNELS_FIRST, *, inner: bool = False) -> Expr:
-    """The channels of ``x``, in a layout of `image_layout`, spread over squares of ``size``.
+    """Return a call of the runtime layer that turns channels into squares of pixels.
 
     Args:
-        x: a blob of 4 axes.
-        size: places along each side of a square.
-        axes: Caffe's axes of channels, height and width.
-        inner: whether the places are the inner part of the channels.
+        x: a blob of 4 axes, in a layout of `image_layout`.
+        size: extent of a square.
+        axes: axes of channels, height and width.
+        inner: whether the position in the square varies fastest along the channels (the order CRD).
     """
     return runtime("DepthToSpace", size, inner=inner or OMIT, data_format=data_format(x, axes))(x)
 
 
 def data_format(x: Value, axes: tuple[int, int, int] = CHANNELS_FIRST) -> Literal:
-    """Keras' word for the layout of ``x``, one of `image_layout`, as an argument."""
+    """Return Keras' ``data_format`` for a layout of `image_layout`; OMIT for channels last, the default."""
     return unless("channels_first" if x.layout.axes[1] == axes[0] else "channels_last", "channels_last")

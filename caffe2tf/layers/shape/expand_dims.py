@@ -1,4 +1,4 @@
-"""ExpandDimsND: axes of extent 1 put in."""
+"""ExpandDimsND: insertion of axes of extent 1."""
 
 from __future__ import annotations
 
@@ -22,14 +22,19 @@ __all__ = ["ExpandDimsND"]
 @register("ExpandDimsND")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExpandDimsND(Regroup):
-    """The bottom with more axes, of extent 1; of Synopsys' Caffe.
+    """Insertion of axes of extent 1 (Synopsys).
 
-    | parameter (expand_dims_nd_param) | default | meaning |
+    The first axis is inserted at the first `axis`, the second at the second `axis` + 1, and so on, in the order in
+    which they are given. The layer cannot work in place.
+
+    | parameter (``expand_dims_nd_param``) | default | meaning |
     |---|---|---|
-    | axis | none | before which of the bottom's axes one is put in, once for each; -1: behind the last |
+    | axis | none | axis of the bottom before which an axis is inserted, once for each; -1 for after the last axis |
 
-    The first of them is put in at its `axis`, the second at its `axis` + 1, and so on, whatever their order. Not
-    computed in place.
+    Bottoms: one, of any shape. Tops: one, with an axis more for each `axis`. Trained blobs: none.
+
+    Source: ``src/caffe/layers/expand_dims_nd_layer.cpp`` of
+    github.com/foss-for-synopsys-dwc-arc-processors/synopsys-caffe.
     """
 
     reads_unknown: ClassVar[tuple[str, ...]] = ("expand_dims_nd_param",)
@@ -38,28 +43,29 @@ class ExpandDimsND(Regroup):
 
     @classmethod
     def read(cls, proto: LayerProto) -> Self:
-        """The axes."""
+        """Read ``expand_dims_nd_param``."""
         forbid_in_place(proto)
         return cls(axis=proto.extra.block("expand_dims_nd_param").only("axis").whole_numbers("axis"))
 
     def top(self, bottom: Extents) -> Extents:
-        """One after the other is put in."""
+        """Insert one axis after the other."""
         top = list(bottom)
-        for put_in, axis in enumerate(self._places(len(bottom))):
-            top.insert(axis + put_in, 1)
+        for inserted, axis in enumerate(self._positions(len(bottom))):
+            top.insert(axis + inserted, 1)
         return tuple(top)
 
     def trace_batch(self, batched: Sequence[bool], inputs: Sequence[Shape], outputs: Sequence[Shape]) -> Batch:
-        """Unless an axis is put in before axis 0."""
+        """Keep the batch unless an axis is inserted before it."""
         return (
             Layer.trace_batch(self, batched, inputs, outputs)
-            if self._places(len(inputs[0]))[:1] != [0]
+            if self._positions(len(inputs[0]))[:1] != [0]
             else Batch.FIXED
         )
 
-    def _places(self, rank: int) -> list[int]:
+    def _positions(self, rank: int) -> list[int]:
         for axis in self.axis:
             if not -rank <= axis <= rank:
-                allowed = f"from {-rank} to {rank}, for the bottom has {rank} axes"
-                raise LayerError(f"expand_dims_nd_param.axis must be {allowed}; it is {axis}")
+                raise LayerError(
+                    f"expand_dims_nd_param.axis must be from {-rank} to {rank} for a bottom of {rank} axes, not {axis}"
+                )
         return [axis + rank + 1 if axis < 0 else axis for axis in self.axis]

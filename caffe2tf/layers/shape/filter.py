@@ -1,4 +1,4 @@
-"""Filter: the items of a batch that a selector marks."""
+"""Filter: the items of a batch for which a selector is not 0."""
 
 from __future__ import annotations
 
@@ -23,9 +23,17 @@ __all__ = ["Filter"]
 @register("Filter")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filter(Layer):
-    """Of every bottom but the last, the items along axis 0 for which the last bottom, the selector, is not 0.
+    """The items, along axis 0, for which the selector is not 0. The selector is the last bottom.
 
-    There is one top for each of these bottoms. How many items they hold is known only when the network runs.
+    The number of items in a top is known only when the network runs. It may be 0.
+
+    Parameters: none.
+
+    Bottoms: two or more; one or more of shape (N, ...), then the selector (N), (N, 1), (N, 1, 1) or the like. Tops: one
+    for each bottom except the selector, (K, ...), where K is the number of nonzero values of the selector. Trained
+    blobs: none.
+
+    Source: ``src/caffe/layers/filter_layer.cpp``.
     """
 
     bottoms: ClassVar[tuple[int, int | None]] = (2, None)
@@ -33,17 +41,17 @@ class Filter(Layer):
 
     @classmethod
     def read(cls, proto: LayerProto) -> Self:
-        """One top for each bottom but the selector."""
+        """Check that there is one top for each bottom except the selector; there are no parameters."""
         bottoms, tops = len(proto.bottoms), len(proto.tops)
         if tops != bottoms - 1:
             raise LayerError(
-                f"there must be one top for each bottom but the last, the selector: {bottoms} bottoms and {tops} tops "
-                "are given"
+                f"there must be one top for each bottom except the last, the selector; {bottoms} bottoms and {tops} "
+                "tops are given"
             )
         return cls()
 
     def infer(self, *inputs: Shape) -> tuple[Shape, ...]:
-        """An unknown number of items."""
+        """Return the shapes of the bottoms except the selector, with an unknown number of items."""
         *shapes, selector = inputs
         if any(d not in (1, None) for d in selector[1:]):
             raise LayerError(
@@ -51,24 +59,24 @@ class Filter(Layer):
             )
         for shape in inputs:
             if not shape:
-                raise LayerError("every bottom must have at least one axis, the items")
+                raise LayerError("every bottom must have at least one axis, that of the items")
             if None not in (shape[0], selector[0]) and shape[0] != selector[0]:
                 raise LayerError(
-                    f"every bottom must hold as many items along axis 0 as the selector (last bottom), {selector[0]}, "
+                    f"every bottom must have as many items along axis 0 as the selector (last bottom), {selector[0]}, "
                     f"not {shape[0]}"
                 )
         return tuple((None, *shape[1:]) for shape in shapes)
 
     def trace_batch(self, batched: Sequence[bool], inputs: Sequence[Shape], outputs: Sequence[Shape]) -> Batch:
-        """Never."""
+        """Fix the batch size: the number of items changes."""
         del batched, inputs, outputs
         return Batch.FIXED
 
     def arrange(self, inputs: Sequence[Value], outputs: Sequence[Value]) -> Arrangement:
-        """Any order in which the items stand in front."""
+        """Keep layouts whose first axis is that of the items; use Caffe's order for the others."""
         layouts = tuple(v.layout if v.layout.axes[0] == 0 else Layout.plain(v.rank) for v in inputs)
         return Arrangement(inputs=layouts, outputs=layouts[:-1])
 
     def emit(self, ctx: Context, *inputs: Value) -> Expr:
-        """A runtime layer that filters all of them at once."""
+        """Emit one runtime layer for all tops: Keras has no layer that changes the number of items."""
         return runtime("Filter")(*inputs)

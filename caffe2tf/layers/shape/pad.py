@@ -1,4 +1,4 @@
-"""Pad: a constant put around a blob."""
+"""Pad: padding of a blob with a constant along any axes."""
 
 from __future__ import annotations
 
@@ -25,14 +25,19 @@ __all__ = ["Pad"]
 @register("Pad")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pad(Layer):
-    """The bottom with values of `constant_values` before and after it along each axis; of Synopsys' Caffe.
+    """Padding with a constant before and after the values along each axis (Synopsys).
 
-    | parameter | default | meaning |
+    The layer cannot work in place.
+
+    | parameter (``pad_param``) | default | meaning |
     |---|---|---|
-    | paddings | required | for each axis, the batch included, how many before and how many after |
-    | constant_values | 0 | |
+    | paddings | required | for each axis, including the batch: the padding before, then the padding after |
+    | constant_values | 0 | the constant |
 
-    Not computed in place.
+    Bottoms: one, of at least one axis. Tops: one, each of whose extents is that of the bottom plus the padding. Trained
+    blobs: none.
+
+    Source: ``src/caffe/layers/pad_layer.cpp`` of github.com/foss-for-synopsys-dwc-arc-processors/synopsys-caffe.
     """
 
     paddings: tuple[tuple[int, int], ...]
@@ -40,7 +45,7 @@ class Pad(Layer):
 
     @classmethod
     def read(cls, proto: LayerProto) -> Self:
-        """The counts, in pairs, and the value."""
+        """Read ``pad_param``."""
         forbid_in_place(proto)
         p = proto.message.pad_param
         counts = tuple(p.paddings)
@@ -49,10 +54,10 @@ class Pad(Layer):
         return cls(paddings=tuple(zip(counts[::2], counts[1::2], strict=True)), value=p.constant_values)
 
     def infer(self, *inputs: Shape) -> tuple[Shape, ...]:
-        """More along each axis."""
+        """Return the extents of the bottom plus the padding."""
         shape = inputs[0]
         if not shape:
-            raise LayerError("a Pad must have a bottom with axes, not a single number")
+            raise LayerError("the bottom of a Pad must have at least one axis")
         if len(self.paddings) != len(shape):
             raise LayerError(
                 f"pad_param.paddings must be given twice for each of the {len(shape)} axes of the bottom "
@@ -61,11 +66,11 @@ class Pad(Layer):
         return (tuple(None if d is None else d + sum(p) for d, p in zip(shape, self.paddings, strict=True)),)
 
     def trace_batch(self, batched: Sequence[bool], inputs: Sequence[Shape], outputs: Sequence[Shape]) -> Batch:
-        """Unless the batch itself is padded."""
+        """Keep the batch unless axis 0 is padded."""
         return Layer.trace_batch(self, batched, inputs, outputs) if not any(self.paddings[0]) else Batch.FIXED
 
     def arrange(self, inputs: Sequence[Value], outputs: Sequence[Value]) -> Arrangement:
-        """Any order of the axes; a flattened axis must be in Caffe's order if it is padded."""
+        """Keep the layout; a flattened axis that is padded must be in Caffe's order."""
         del outputs
         layout = inputs[0].layout
         if layout.blocks and any(self.paddings[1]):
@@ -73,7 +78,7 @@ class Pad(Layer):
         return Arrangement(inputs=(layout,), outputs=(layout,))
 
     def emit(self, ctx: Context, *inputs: Value) -> Expr:
-        """ZeroPadding1D to 3D along spatial axes, else a runtime layer; nothing where nothing is put around."""
+        """Emit ZeroPadding1D, 2D or 3D for zeros along spatial axes, else a runtime layer; nothing without padding."""
         del ctx
         x = inputs[0]
         counts = tuple(self.paddings[a] for a in x.layout.axes)

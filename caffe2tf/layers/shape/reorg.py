@@ -1,4 +1,4 @@
-"""Reorg: YOLO's exchange of image size for channels."""
+"""Reorg: YOLO's layer that trades image size for channels."""
 
 from __future__ import annotations
 
@@ -24,22 +24,31 @@ __all__ = ["DarknetReorg", "Reorg"]
 @register("Reorg")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reorg(Layer):
-    """A smaller image of more channels, or with `reverse` a larger one of fewer; of the YOLO forks.
+    """A smaller image with more channels, or with `reverse` a larger image with fewer channels (YOLO).
 
-    With s the stride, the bottom's values are read in their order in memory as an image of ``C / s^2`` channels,
-    ``s H`` rows and ``s W`` columns. Its value ``[c, s h + i, s w + j]`` becomes the one at ``[(s i + j) C / s^2 + c,
-    h, w]`` of an image of C channels, H rows and W columns, which in memory is the top: ``s^2 C``, ``H / s``,
-    ``W / s``. That is not a space-to-depth. With `reverse` it is a depth-to-space:
-    ``y[c, s h + i, s w + j] = x[(s i + j) C / s^2 + c, h, w]``.
+    With s the stride, and (C, H, W) the shape of an item of the bottom:
 
-    | parameter | default | meaning |
+    - Without `reverse`, three steps. The values of the item, in their order in memory, are read as z of shape
+      (C / s ** 2, s * H, s * W). Then ``u[(s * i + j) * C / s ** 2 + c, h, w] = z[c, s * h + i, s * w + j]``, of shape
+      (C, H, W). The values of u, in their order in memory, are the top. This is not a space-to-depth.
+    - With `reverse`, a depth-to-space: ``y[c, s * h + i, s * w + j] = x[(s * i + j) * C / s ** 2 + c, h, w]``.
+
+    The layer cannot work in place.
+
+    | parameter (``reorg_param``) | default | meaning |
     |---|---|---|
-    | stride | required | by how much each side shrinks |
-    | reverse | false | each side grows |
+    | stride | required | factor by which height and width shrink |
+    | reverse | false | height and width grow instead |
 
-    Not computed in place. Synopsys' Caffe takes height for width, which is the same for square images alone; here they
-    are what they are. Where an extent is no multiple of what it is divided by, Caffe writes past the end of the
-    top; that is an error here.
+    Bottoms: one, (N, C, H, W). Tops: one, (N, s ** 2 * C, H / s, W / s), or with `reverse` (N, C / s ** 2, s * H, s *
+    W). Trained blobs: none.
+
+    Deviations: Synopsys' fork exchanges height and width, so that it computes the above for square images only; here
+    they are not exchanged. If an extent is not a multiple of its divisor, Caffe writes past the end of the top; this is
+    an error here.
+
+    Source: ``src/caffe/layers/reorg_layer.cpp``, for example of github.com/choasup/caffe-yolo9000 (without `reverse`)
+    and github.com/foss-for-synopsys-dwc-arc-processors/synopsys-caffe.
     """
 
     stride: int
@@ -47,28 +56,28 @@ class Reorg(Layer):
 
     @classmethod
     def read(cls, proto: LayerProto) -> Self:
-        """Parameters."""
+        """Read ``reorg_param``."""
         forbid_in_place(proto)
         p = proto.message.reorg_param
         if not p.HasField("stride"):
-            raise LayerError("reorg_param.stride must be given")
+            raise LayerError("reorg_param.stride is required")
         if p.stride < 1:
             raise LayerError(f"reorg_param.stride must be 1 or more, not {p.stride}")
         return cls(stride=p.stride, reverse=p.reverse)
 
     def infer(self, *inputs: Shape) -> tuple[Shape, ...]:
-        """Sides divided by the stride, channels times its square; or the other way round."""
+        """Return height and width divided by the stride, and the channels times its square, or the reverse."""
         shape = inputs[0]
         if self.reverse:
             return (spread_shape(shape, self.stride, CHANNELS_FIRST, "reorg_param.stride"),)
         if len(shape) != 4:
-            raise LayerUnsupportedError(f"only blobs of 4 axes can be taken, not {format_shape(shape)}")
+            raise LayerUnsupportedError(f"only bottoms of 4 axes are supported, not {format_shape(shape)}")
         top: list[int | None] = [shape[0]]
         for axis, unit in ((1, self.stride**2), (2, self.stride), (3, self.stride)):
             extent = shape[axis]
             if extent is not None and extent % unit:
                 raise LayerError(
-                    f"axis {axis} of the bottom ({format_shape(shape)}) must be a multiple of {unit} for "
+                    f"the extent of axis {axis} of the bottom ({format_shape(shape)}) must be a multiple of {unit} for "
                     f"reorg_param.stride {self.stride}; choose another image size"
                 )
             after = extent * unit if axis == 1 and extent is not None else extent
@@ -76,13 +85,13 @@ class Reorg(Layer):
         return (tuple(top),)
 
     def arrange(self, inputs: Sequence[Value], outputs: Sequence[Value]) -> Arrangement:
-        """Channels first or last."""
+        """Keep a layout with channels first; else use channels last."""
         del outputs
         layout = image_layout(inputs[0])
         return Arrangement(inputs=(layout,), outputs=(layout,))
 
     def emit(self, ctx: Context, *inputs: Value) -> Expr:
-        """A layer of our own; nothing for a stride of 1."""
+        """Emit a runtime layer, as Keras has no such layer; nothing for a stride of 1."""
         del ctx
         if self.stride == 1:
             return inputs[0]
@@ -94,10 +103,13 @@ class Reorg(Layer):
 @register("Python:yolov2.darknet_reorg")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DarknetReorg(Reorg):
-    """`Reorg` with a stride of 2, as Python code of Synopsys' Caffe."""
+    """`Reorg` with a stride of 2, as a Python layer (Synopsys). It has no parameters.
+
+    Source: ``python/yolov2.py`` of github.com/foss-for-synopsys-dwc-arc-processors/synopsys-caffe.
+    """
 
     @classmethod
     def read(cls, proto: LayerProto) -> Self:
-        """It has no parameters."""
+        """Use the fixed stride; there are no parameters."""
         forbid_in_place(proto)
         return cls(stride=2)

@@ -1,4 +1,4 @@
-"""Reverse: a blob the other way round along some axes."""
+"""Reverse: a blob with the order of its values reversed along some axes."""
 
 from __future__ import annotations
 
@@ -24,14 +24,21 @@ __all__ = ["Reverse"]
 @register("Reverse")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reverse(Layer):
-    """The bottom with its last index first along `axis`; of the CTC forks and of Synopsys' Caffe.
+    """``y[..., i, ...] = x[..., n - 1 - i, ...]`` along each `axis`, n being its extent (forks for CTC, Synopsys).
 
-    | parameter | default | meaning |
+    The layer cannot work in place.
+
+    | parameter (``reverse_param``) | default | meaning |
     |---|---|---|
-    | reverse_param.axis | 0 | an axis that is reversed; may be negative, and be given several times |
+    | axis | 0 | axis that is reversed; may be negative; in Synopsys' fork any number of axes |
 
-    Without `axis` the CTC forks reverse axis 0, the time, and so does the model; Synopsys' Caffe changes nothing then.
-    Not computed in place.
+    Bottoms: one, of at least one axis. Tops: one, of the same shape. Trained blobs: none.
+
+    Deviations: without `axis`, the layer reverses axis 0 (time), as in the forks for CTC. In Synopsys' fork it then
+    changes nothing.
+
+    Source: ``src/caffe/layers/reverse_layer.cpp`` of github.com/foss-for-synopsys-dwc-arc-processors/synopsys-caffe;
+    BVLC has no such layer.
     """
 
     reads_unknown: ClassVar[tuple[str, ...]] = ("reverse_param",)
@@ -40,27 +47,27 @@ class Reverse(Layer):
 
     @classmethod
     def read(cls, proto: LayerProto) -> Self:
-        """The axes."""
+        """Read ``reverse_param``."""
         forbid_in_place(proto)
         return cls(axis=proto.extra.block("reverse_param").only("axis").whole_numbers("axis"))
 
     def remarks(self) -> tuple[str, ...]:
-        """What was made of no axis at all."""
+        """State which axis is reversed if none is given, as forks differ in it."""
         if self.axis:
             return ()
-        return ("without reverse_param.axis it is reversed along axis 0, as by the Caffe forks for CTC",)
+        return ("without reverse_param.axis the blob is reversed along axis 0, as in the Caffe forks for CTC",)
 
     def infer(self, *inputs: Shape) -> tuple[Shape, ...]:
-        """The bottom's shape."""
+        """Return the shape of the bottom, after a check of the axes."""
         self._axes(inputs[0])
         return (inputs[0],)
 
     def trace_batch(self, batched: Sequence[bool], inputs: Sequence[Shape], outputs: Sequence[Shape]) -> Batch:
-        """Unless the batch is reversed."""
+        """Keep the batch unless axis 0 is reversed."""
         return Layer.trace_batch(self, batched, inputs, outputs) if 0 not in self._axes(inputs[0]) else Batch.FIXED
 
     def arrange(self, inputs: Sequence[Value], outputs: Sequence[Value]) -> Arrangement:
-        """Any order of the axes; a flattened axis must be in Caffe's order if it is reversed."""
+        """Keep the layout; a flattened axis that is reversed must be in Caffe's order."""
         del outputs
         layout = inputs[0].layout
         if layout.blocks and 1 in self._axes(inputs[0].shape):
@@ -68,7 +75,7 @@ class Reverse(Layer):
         return Arrangement(inputs=(layout,), outputs=(layout,))
 
     def emit(self, ctx: Context, *inputs: Value) -> Expr:
-        """A layer of our own."""
+        """Emit a runtime layer: Keras has no layer that reverses axes."""
         del ctx
         x = inputs[0]
         return runtime("Reverse", tuple(sorted(x.layout.tensor_axis(a) for a in self._axes(x.shape))))(x)

@@ -1,4 +1,4 @@
-"""SimpleCrop: the upper left part of an image."""
+"""SimpleCrop: the upper left region of an image."""
 
 from __future__ import annotations
 
@@ -20,9 +20,17 @@ __all__ = ["SimpleCrop"]
 @register("SimpleCrop")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SimpleCrop(Crop):
-    """The first bottom's upper left part, as high and wide as the second bottom; of forks.
+    """``y[n, c, h, w] = x[n, c, h, w]`` for the height and width of the second bottom: the upper left region.
 
-    One fork names the second blob in ``crop_param { blob_name }``, without reading it as a bottom: make it one.
+    Only the shape of the second bottom matters. The layer cannot work in place.
+
+    | parameter (``crop_param``) | default | meaning |
+    |---|---|---|
+    | blob_name | none | one fork: a blob of that size; not supported, give it as the second bottom |
+
+    Bottoms: two, (N, C, H, W) and (any, any, H', W'). Tops: one, (N, C, H', W'). Trained blobs: none.
+
+    Source: forks of Caffe; BVLC has no such layer.
     """
 
     bottoms: ClassVar[tuple[int, int | None]] = (1, 2)
@@ -30,7 +38,7 @@ class SimpleCrop(Crop):
 
     @classmethod
     def read(cls, proto: LayerProto) -> Self:
-        """Two bottoms there must be."""
+        """Check that there are two bottoms; explain what to write in place of ``blob_name``."""
         forbid_in_place(proto)
         given = proto.extra.block("crop_param").only("blob_name")
         if len(proto.bottoms) == 1:
@@ -38,13 +46,13 @@ class SimpleCrop(Crop):
             if name is None:
                 raise LayerError("a SimpleCrop layer takes 2 bottoms, 1 given")
             raise LayerUnsupportedError(
-                f"crop_param.blob_name names a blob that the layer does not read; write it as its second bottom in "
-                f'place of crop_param: bottom: "{name}"'
+                f"crop_param.blob_name is not supported, as it names a blob that is no bottom of the layer; replace "
+                f'crop_param by a second bottom: bottom: "{name}"'
             )
         return cls(axis=2, offset=())
 
     def infer(self, *inputs: Shape) -> tuple[Shape, ...]:
-        """The second bottom's height and width."""
+        """Return the first bottom's shape with the second bottom's height and width."""
         for shape in inputs:
             if len(shape) != 4:
                 raise LayerError(f"both bottoms must have 4 axes, not {format_shape(shape)}")

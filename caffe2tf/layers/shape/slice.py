@@ -1,4 +1,4 @@
-"""Slice: one blob cut into several along one axis."""
+"""Slice: one blob, split into several along one axis."""
 
 from __future__ import annotations
 
@@ -26,13 +26,20 @@ __all__ = ["Slice"]
 @register("Slice")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Slice(Layer):
-    """The bottom cut along one axis into as many pieces as there are tops.
+    """The bottom is split along one axis into as many slices as there are tops, in their order.
 
-    | parameter | default | meaning |
+    With a single top, nothing is copied: the top shares the memory of the bottom.
+
+    | parameter (``slice_param``) | default | meaning |
     |---|---|---|
-    | axis | 1 | axis along which it is cut; may be negative |
-    | slice_dim | 1 | old name of axis; may not be negative, nor stand beside axis |
-    | slice_point | equal pieces | index at which each piece but the first begins, ascending |
+    | axis | 1 | axis along which the bottom is split; may be negative |
+    | slice_dim | 1 | old name of `axis`; not negative, and not together with `axis` |
+    | slice_point | slices of equal extent | start of each slice except the first, in ascending order |
+
+    Bottoms: one, of at least one axis. Tops: one or more, of the shape of the bottom except along `axis`. Trained
+    blobs: none.
+
+    Source: ``src/caffe/layers/slice_layer.cpp``.
     """
 
     tops: ClassVar[tuple[int, int | None]] = (1, None)
@@ -43,13 +50,13 @@ class Slice(Layer):
 
     @classmethod
     def read(cls, proto: LayerProto) -> Self:
-        """Parameters: one point less than tops, or none."""
+        """Read ``slice_param``, with the axis under its new name or its old one."""
         p = proto.message.slice_param
         points, count = tuple(p.slice_point), len(proto.tops)
         if points and len(points) != count - 1:
             raise LayerError(
-                f"slice_param.slice_point must be given {count - 1} times, one less than there are tops, or not at "
-                f"all, not {len(points)} times"
+                f"slice_param.slice_point must be given {count - 1} times (the number of tops minus 1) or not at all, "
+                f"not {len(points)} times"
             )
         if any(a >= b for a, b in itertools.pairwise((0, *points))):
             listed = ", ".join(map(str, points))
@@ -59,22 +66,22 @@ class Slice(Layer):
         return cls(axis=axis, points=points, count=count)
 
     def shares_memory(self, bottoms: int, tops: int) -> bool:
-        """Where there is nothing to cut."""
+        """Return whether there is a single top, which Caffe does not copy."""
         return tops == 1
 
     def infer(self, *inputs: Shape) -> tuple[Shape, ...]:
-        """The same but for the axis."""
+        """Return the shape of the bottom with another extent along the axis, for each slice."""
         shape = inputs[0]
         axis = axis_of(shape, self.axis, "slice_param.axis")
         return tuple((*shape[:axis], size, *shape[axis + 1 :]) for size in self._sizes(shape[axis]))
 
     def trace_batch(self, batched: Sequence[bool], inputs: Sequence[Shape], outputs: Sequence[Shape]) -> Batch:
-        """Unless the batch itself is cut."""
+        """Keep the batch unless axis 0 is split."""
         axis = axis_of(inputs[0], self.axis, "slice_param.axis")
         return Layer.trace_batch(self, batched, inputs, outputs) if (axis != 0 or self.count == 1) else Batch.FIXED
 
     def arrange(self, inputs: Sequence[Value], outputs: Sequence[Value]) -> Arrangement:
-        """Any order of the axes; a flattened axis only where each piece is a piece of the tensor, too."""
+        """Keep the layout; along a flattened axis only if each slice of the blob is a slice of the tensor, too."""
         x = inputs[0]
         axis = axis_of(x.shape, self.axis, "slice_param.axis")
         if not x.layout.blocks or axis != 1:
@@ -86,7 +93,7 @@ class Slice(Layer):
         return Arrangement(inputs=(x.layout,), outputs=tuple(Layout.flat(p) for p in pieces))
 
     def emit(self, ctx: Context, *inputs: Value) -> Expr:
-        """A runtime layer that gives all pieces; nothing for a single one."""
+        """Emit one runtime layer that returns all slices, as Keras has no such layer; nothing for a single top."""
         x = inputs[0]
         if self.count == 1:
             return x
@@ -98,12 +105,12 @@ class Slice(Layer):
         return runtime("Slice", x.layout.tensor_axis(axis), points)(x)
 
     def _sizes(self, extent: int | None) -> list[int | None]:
-        """The extent of each piece."""
+        """Return the extent of each slice."""
         if self.points:
             if extent is not None and self.points[-1] >= extent:
                 last = self.points[-1]
                 raise LayerError(
-                    f"slice_param.slice_point must lie below the extent that is cut ({extent}), not at {last}"
+                    f"slice_param.slice_point must be less than the extent of the axis ({extent}), not {last}"
                 )
             sizes = [b - a for a, b in itertools.pairwise((0, *self.points))]
             return [*sizes, None if extent is None else extent - self.points[-1]]
@@ -111,14 +118,22 @@ class Slice(Layer):
             return [None] * self.count
         if extent % self.count:
             raise LayerError(
-                f"the extent that is cut ({extent}) must be a multiple of the number of tops ({self.count}); "
-                "else give slice_point"
+                f"the extent of the axis ({extent}) must be a multiple of the number of tops ({self.count}), "
+                "or slice_point must be given"
             )
         return [extent // self.count] * self.count
 
 
 def cut(blocks: Sequence[Block], sizes: Sequence[int]) -> list[list[Block]] | None:
-    """``blocks`` in pieces of ``sizes``; None where a cut would go through a block that is not in Caffe's order."""
+    """Split the blocks of a flattened axis into pieces.
+
+    Args:
+        blocks: the blocks of the axis, in order.
+        sizes: the number of values in each piece.
+
+    Returns:
+        The blocks of each piece; None if a block that is not in Caffe's order would be split.
+    """
     rest = list(blocks)
     pieces: list[list[Block]] = []
     for size in sizes:

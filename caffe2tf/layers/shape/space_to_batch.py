@@ -1,4 +1,4 @@
-"""SpaceToBatchND and BatchToSpaceND: places of an image become items of the batch, and back."""
+"""SpaceToBatchND and BatchToSpaceND: move positions of an image to the batch axis, and back."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ __all__ = ["BatchToSpaceND", "SpaceToBatchND"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Blocks(Layer):
-    """What both have in common.
+    """Base class of both layers.
 
     Class attributes:
-        block: the parameter block.
+        block: the name of the parameter block.
         sides: its field with two numbers for each axis.
 
     Attributes:
         blocks: extent of a block along axis 1, 2, and so on.
-        margins: what is added or cut off before and after each of these axes.
+        margins: numbers of values that are added or cropped before and after each of these axes.
     """
 
     block: ClassVar[str]
@@ -43,25 +43,29 @@ class _Blocks(Layer):
 
     @classmethod
     def read(cls, proto: LayerProto) -> Self:
-        """As many pairs as blocks."""
+        """Read the extents of a block and as many pairs of margins."""
         forbid_in_place(proto)
         given = proto.extra.block(cls.block).only("block_shape", cls.sides)
         blocks, margins = given.whole_numbers("block_shape", least=1), given.whole_numbers(cls.sides, least=0)
         if not blocks:
-            raise LayerError(f"{cls.block}.block_shape must be given, once or for several axes")
+            raise LayerError(f"{cls.block}.block_shape is required, once for each axis")
         if len(margins) != 2 * len(blocks):
             raise LayerError(
-                f"{cls.block}.{cls.sides} must be given twice for each of the {len(blocks)} block_shape, "
+                f"{cls.block}.{cls.sides} must be given twice for each block_shape ({2 * len(blocks)} times), "
                 f"not {len(margins)} times"
             )
         return cls(blocks=blocks, margins=tuple(zip(margins[::2], margins[1::2], strict=True)))
 
     def trace_batch(self, batched: Sequence[bool], inputs: Sequence[Shape], outputs: Sequence[Shape]) -> Batch:
-        """Unless something moves between the batch and the image."""
+        """Keep the batch if every block has one position, so that nothing moves to or from the batch axis."""
         return Layer.trace_batch(self, batched, inputs, outputs) if set(self.blocks) == {1} else Batch.FIXED
 
     def arrange(self, inputs: Sequence[Value], outputs: Sequence[Value]) -> Arrangement:
-        """The batch in front, and the axes that have blocks in Caffe's order; TensorFlow takes 4 axes of an image."""
+        """Keep the layout if TensorFlow gives Caffe's order of the items in it; else use Caffe's order.
+
+        The batch must be the first axis, and the axes with blocks must follow in Caffe's order. TensorFlow supports at
+        most 4 of them.
+        """
         del outputs
         layout = inputs[0].layout
         split = [axis for axis in layout.axes if 0 < axis <= len(self.blocks) and self.blocks[axis - 1] > 1]
@@ -70,7 +74,7 @@ class _Blocks(Layer):
         return Arrangement(inputs=(layout,), outputs=(layout,))
 
     def emit(self, ctx: Context, *inputs: Value) -> Expr:
-        """A layer of our own; nothing where nothing moves."""
+        """Emit a runtime layer, as Keras has no such layer; nothing if nothing moves."""
         del ctx
         x = inputs[0]
         if set(self.blocks) == {1} and not any(map(any, self.margins)):
@@ -81,7 +85,7 @@ class _Blocks(Layer):
         return runtime(type(self).__name__.removesuffix("ND"), blocks, margins)(x)
 
     def _pairs(self, layout: Layout) -> list[tuple[int, tuple[int, int]]]:
-        """Block and margins of the tensor's axes behind the batch, up to the last that has any."""
+        """Return block and margins of the tensor's axes after the batch, up to the last axis that has any."""
         by_axis = dict(enumerate(zip(self.blocks, self.margins, strict=True), start=1))
         pairs = [by_axis.get(axis, (1, (0, 0))) for axis in layout.axes[1:]]
         while pairs and pairs[-1] == (1, (0, 0)):
@@ -91,26 +95,31 @@ class _Blocks(Layer):
     def _check_axes(self, shape: Shape) -> None:
         if len(shape) <= len(self.blocks):
             raise LayerError(
-                f"{self.block}.block_shape is given for {len(self.blocks)} axes after the batch; the bottom has "
-                f"{max(len(shape) - 1, 0)} ({format_shape(shape)})"
+                f"{self.block}.block_shape is given for {len(self.blocks)} axes after the batch axis; the bottom "
+                f"({format_shape(shape)}) has {max(len(shape) - 1, 0)}"
             )
 
 
 @register("SpaceToBatchND")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpaceToBatchND(_Blocks):
-    """Each place in a block of the bottom becomes an item of the top's batch; of Synopsys' Caffe.
+    """Each position in a block becomes an item of the batch, as in TensorFlow's ``space_to_batch`` (Synopsys).
 
-    For one axis with block b, ``y[j N + n, h] = x[n, b h + j - before]``, N being the bottom's batch and 0 standing
-    outside the bottom; for several axes j counts the places of a block in row-major order. It is TensorFlow's
-    space_to_batch.
+    For one axis with blocks of extent b: ``y[j * N + n, h] = x[n, b * h + j - before]``. Values outside the bottom are
+    0. For several axes, j numbers the positions of a block in row-major order.
 
-    | parameter (space_to_batch_nd_param) | default | meaning |
+    The batch size of the converted network is that of the definition. The layer cannot work in place.
+
+    | parameter (``space_to_batch_nd_param``) | default | meaning |
     |---|---|---|
-    | block_shape | required | extent of a block, for axis 1, 2, and so on |
-    | paddings | required | for each of these axes, how many zeros before and how many after |
+    | block_shape | required | extent of a block along axis 1, 2, and so on |
+    | paddings | required | for each of these axes: the number of zeros before, then the number after |
 
-    The batch size is that of the definition. Not computed in place.
+    Bottoms: one, (N, H, ...), each axis of which with its padding is a multiple of its block. Tops: one,
+    (N * product of the blocks, (before + H + after) / b, ...). Trained blobs: none.
+
+    Source: ``src/caffe/layers/space_to_batch_nd_layer.cpp`` of
+    github.com/foss-for-synopsys-dwc-arc-processors/synopsys-caffe.
     """
 
     block: ClassVar[str] = "space_to_batch_nd_param"
@@ -118,7 +127,7 @@ class SpaceToBatchND(_Blocks):
     reads_unknown: ClassVar[tuple[str, ...]] = ("space_to_batch_nd_param",)
 
     def infer(self, *inputs: Shape) -> tuple[Shape, ...]:
-        """A larger batch of smaller images."""
+        """Return a larger batch of smaller images."""
         shape = inputs[0]
         self._check_axes(shape)
         top = list(shape)
@@ -126,8 +135,8 @@ class SpaceToBatchND(_Blocks):
             extent = shape[axis]
             if extent is not None and (extent + sum(margin)) % block:
                 raise LayerError(
-                    f"axis {axis} with its padding ({extent} + {margin[0]} + {margin[1]}) must be a multiple of its "
-                    f"block_shape ({block})"
+                    f"the extent of axis {axis} with its padding ({extent} + {margin[0]} + {margin[1]}) must be a "
+                    f"multiple of its block_shape ({block})"
                 )
             top[axis] = None if extent is None else (extent + sum(margin)) // block
         batch = shape[0]
@@ -138,16 +147,23 @@ class SpaceToBatchND(_Blocks):
 @register("BatchToSpaceND")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchToSpaceND(_Blocks):
-    """Items of the bottom's batch become places in a block of the top; of Synopsys' Caffe.
+    """Items of the batch become positions in a block, as in TensorFlow's ``batch_to_space`` (Synopsys).
 
-    It undoes SpaceToBatchND, and cuts margins off then: TensorFlow's batch_to_space.
+    The inverse of `SpaceToBatchND`. For one axis with blocks of extent b, and N items in the top: ``y[n, b * h + j -
+    before] = x[j * N + n, h]``, where `before` values at the start and `after` at the end are cropped. For several
+    axes, j numbers the positions of a block in row-major order.
 
-    | parameter (batch_to_space_nd_param) | default | meaning |
+    The batch size of the converted network is that of the definition. The layer cannot work in place.
+
+    | parameter (``batch_to_space_nd_param``) | default | meaning |
     |---|---|---|
-    | block_shape | required | extent of a block, for axis 1, 2, and so on |
-    | crops | required | for each of these axes, how much is cut off before and after |
+    | block_shape | required | extent of a block along axis 1, 2, and so on |
+    | crops | required | for each of these axes: the number of values cropped before, then the number after |
 
-    The batch size is that of the definition. Not computed in place.
+    Bottoms: one, (N * product of the blocks, H, ...). Tops: one, (N, b * H - before - after, ...). Trained blobs: none.
+
+    Source: ``src/caffe/layers/batch_to_space_nd_layer.cpp`` of
+    github.com/foss-for-synopsys-dwc-arc-processors/synopsys-caffe.
     """
 
     block: ClassVar[str] = "batch_to_space_nd_param"
@@ -155,19 +171,20 @@ class BatchToSpaceND(_Blocks):
     reads_unknown: ClassVar[tuple[str, ...]] = ("batch_to_space_nd_param",)
 
     def infer(self, *inputs: Shape) -> tuple[Shape, ...]:
-        """A smaller batch of larger images."""
-        shape, places = inputs[0], math.prod(self.blocks)
+        """Return a smaller batch of larger images."""
+        shape, positions = inputs[0], math.prod(self.blocks)
         self._check_axes(shape)
         top = list(shape)
         batch = shape[0]
-        if batch is not None and batch % places:
-            raise LayerError(f"the batch ({batch}) must be a multiple of the {places} places of a block")
-        top[0] = None if batch is None else batch // places
+        if batch is not None and batch % positions:
+            raise LayerError(f"the batch size ({batch}) must be a multiple of the {positions} positions of a block")
+        top[0] = None if batch is None else batch // positions
         for axis, (block, margin) in enumerate(zip(self.blocks, self.margins, strict=True), start=1):
             extent = shape[axis]
             if extent is not None and extent * block <= sum(margin):
                 raise LayerError(
-                    f"nothing is left of axis {axis}: {extent * block} less {margin[0]} and {margin[1]} of its crops"
+                    f"{self.block}.crops ({margin[0]} and {margin[1]}) leave nothing of axis {axis}, "
+                    f"whose extent before cropping is {extent * block}"
                 )
             top[axis] = None if extent is None else extent * block - sum(margin)
         return (tuple(top),)

@@ -23,10 +23,16 @@ __all__ = ["Split", "forbid_in_place"]
 @register("Split")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Split(Layer):
-    """Every top is the bottom.
+    """``y = x`` for each top.
 
-    Caffe puts such layers in by itself where a blob is read more than once. They need no layer in Keras. Not computed
-    in place.
+    Caffe inserts such layers itself if several layers read a blob. The converted network has no layer for them. The
+    layer cannot work in place. Its tops share the memory of its bottom.
+
+    Parameters: none.
+
+    Bottoms: one, of any shape. Tops: one or more, of the same shape. Trained blobs: none.
+
+    Source: ``src/caffe/layers/split_layer.cpp``.
     """
 
     tops: ClassVar[tuple[int, int | None]] = (1, None)
@@ -35,30 +41,34 @@ class Split(Layer):
 
     @classmethod
     def read(cls, proto: LayerProto) -> Self:
-        """The count of tops."""
+        """Read the number of tops; there are no parameters."""
         forbid_in_place(proto)
         return cls(count=len(proto.tops))
 
     def infer(self, *inputs: Shape) -> tuple[Shape, ...]:
-        """The shape of the bottom, for each top."""
+        """Return the shape of the bottom for each top."""
         return (inputs[0],) * self.count
 
     def shares_memory(self, bottoms: int, tops: int) -> bool:
-        """Always."""
+        """Return True: Caffe does not copy the values."""
         return True
 
     def arrange(self, inputs: Sequence[Value], outputs: Sequence[Value]) -> Arrangement:
-        """Any order."""
+        """Keep the layout."""
         layout: Layout = inputs[0].layout
         return Arrangement(inputs=(layout,), outputs=(layout,) * len(outputs))
 
     def emit(self, ctx: Context, *inputs: Value) -> tuple[Expr, ...]:
-        """The bottom itself."""
+        """Emit nothing: each top is the bottom."""
         return (inputs[0],) * self.count
 
 
 def forbid_in_place(proto: LayerProto) -> None:
-    """Raises LayerError where a top overwrites a bottom: Caffe refuses that in layers that share their memory."""
+    """Check that a layer does not work in place.
+
+    Raises:
+        LayerError: a top has the name of a bottom.
+    """
     for top in proto.tops:
         if top in proto.bottoms:
             raise LayerError(f"a {proto.type} layer is not computed in place: give top {top!r} another name")

@@ -1,4 +1,4 @@
-"""Squeeze: axes of extent 1 taken away."""
+"""Squeeze: removal of axes of extent 1."""
 
 from __future__ import annotations
 
@@ -22,37 +22,41 @@ __all__ = ["Squeeze"]
 @register("Squeeze")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Squeeze(Regroup):
-    """The bottom without some of its axes of extent 1; of Synopsys' Caffe.
+    """Removal of axes of extent 1 (Synopsys).
 
-    | parameter | default | meaning |
+    Without `axis`, axis 0 is removed, too, if the batch size of the definition is 1. The layer cannot work in place.
+
+    | parameter (``squeeze_param``) | default | meaning |
     |---|---|---|
-    | axis | all axes of extent 1 | an axis that is taken away, once for each; may be negative |
+    | axis | all axes of extent 1 | axis that is removed, once for each; may be negative |
 
-    Without `axis`, axis 0 goes as well where the batch of the definition is 1. Not computed in place.
+    Bottoms: one, of any shape. Tops: one, without these axes. Trained blobs: none.
+
+    Source: ``src/caffe/layers/squeeze_layer.cpp`` of github.com/foss-for-synopsys-dwc-arc-processors/synopsys-caffe.
     """
 
     axis: tuple[int, ...] = ()
 
     @classmethod
     def read(cls, proto: LayerProto) -> Self:
-        """The axes."""
+        """Read ``squeeze_param``."""
         forbid_in_place(proto)
         return cls(axis=tuple(proto.message.squeeze_param.axis))
 
     def top(self, bottom: Extents) -> Extents:
-        """The axes that stay."""
-        gone = self._gone(bottom)
-        return tuple(d for axis, d in enumerate(bottom) if axis not in gone)
+        """Return the extents of the axes that stay."""
+        removed = self._removed(bottom)
+        return tuple(d for axis, d in enumerate(bottom) if axis not in removed)
 
     def trace_batch(self, batched: Sequence[bool], inputs: Sequence[Shape], outputs: Sequence[Shape]) -> Batch:
-        """Unless axis 0 is taken away."""
+        """Keep the batch unless axis 0 is removed."""
         return (
             Layer.trace_batch(self, batched, inputs, outputs)
-            if 0 not in self._gone(stand_ins(inputs[0]))
+            if 0 not in self._removed(stand_ins(inputs[0]))
             else Batch.FIXED
         )
 
-    def _gone(self, bottom: Extents) -> set[int]:
+    def _removed(self, bottom: Extents) -> set[int]:
         if not self.axis:
             return {axis for axis, d in enumerate(bottom) if d == 1}
         axes = {axis_of(bottom, axis, "squeeze_param.axis") for axis in self.axis}
@@ -60,6 +64,7 @@ class Squeeze(Regroup):
             if bottom[axis] != 1:
                 extent = bottom[axis] if is_known(bottom[axis]) else "known only at run time"
                 raise LayerError(
-                    f"squeeze_param.axis may name axes of extent 1 alone: that of axis {axis} is {extent}; take it out"
+                    f"squeeze_param.axis may only name axes of extent 1; the extent of axis {axis} is {extent}: "
+                    "remove this axis from squeeze_param"
                 )
         return axes

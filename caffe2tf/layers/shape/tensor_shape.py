@@ -1,4 +1,4 @@
-"""Shape, and the reshape that reads one: Synopsys' layers for graphs that came from TensorFlow."""
+"""Shape, and a reshape to such a shape: Synopsys' layers for graphs that were converted from TensorFlow."""
 
 from __future__ import annotations
 
@@ -24,32 +24,42 @@ __all__ = ["PythonReshape", "TensorShape"]
 @register("Shape", "Python:shape.TensorShape")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TensorShape(Layer):
-    """The bottom's extents, as numbers along one axis; of Synopsys' Caffe. Not computed in place."""
+    """``y[i]`` is the extent of axis i of the bottom (Synopsys).
+
+    The extents are in Caffe's axis order, and those of the batch at hand. The layer cannot work in place.
+
+    Parameters: none.
+
+    Bottoms: one, of R axes, R being 1 or more. Tops: one, (R). Trained blobs: none.
+
+    Source: ``src/caffe/layers/shape_layer.cpp`` and ``python/shape.py`` of
+    github.com/foss-for-synopsys-dwc-arc-processors/synopsys-caffe.
+    """
 
     @classmethod
     def read(cls, proto: LayerProto) -> Self:
-        """No parameters."""
+        """Check that the layer does not work in place; it has no parameters."""
         forbid_in_place(proto)
         return cls()
 
     def infer(self, *inputs: Shape) -> tuple[Shape, ...]:
-        """One number for each axis."""
+        """Return one number for each axis."""
         if not inputs[0]:
-            raise LayerError("the bottom must have an axis: it is one number")
+            raise LayerError("the bottom must have at least one axis")
         return ((len(inputs[0]),),)
 
     def trace_batch(self, batched: Sequence[bool], inputs: Sequence[Shape], outputs: Sequence[Shape]) -> Batch:
-        """Never: the numbers are of the whole batch."""
+        """Have no batch axis: the extents are those of the whole batch."""
         del batched, inputs, outputs
         return Batch.ABSENT
 
     def arrange(self, inputs: Sequence[Value], outputs: Sequence[Value]) -> Arrangement:
-        """Only the shape is read: any order will do."""
+        """Read any layout, as only the shape matters."""
         del outputs
         return Arrangement(inputs=(inputs[0].layout,), outputs=(Layout.plain(1),))
 
     def emit(self, ctx: Context, *inputs: Value) -> Expr:
-        """A layer of our own, told which axis of the tensor is which of Caffe's."""
+        """Emit a runtime layer that returns the extents in Caffe's axis order, which Keras does not know."""
         del ctx
         x = inputs[0]
         return runtime("TensorShape", tuple(x.layout.tensor_axis(axis) for axis in range(x.rank)))(x)
@@ -58,33 +68,39 @@ class TensorShape(Layer):
 @register("Python:reshape.Reshape")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PythonReshape(Layer):
-    """The first bottom's values with the extents that the second holds; of Synopsys' Caffe.
+    """The values of the first bottom, with the extents that the second bottom contains (Synopsys).
 
-    The extents are known only when the network runs, and the batch size is that of the definition. Of them, the last
-    may be -1: it is worked out.
+    The extents are known only when the network runs. The last of them may be -1; it is then computed from the others.
+    The batch size of the converted network is that of the definition. The layer cannot work in place.
+
+    Parameters: none.
+
+    Bottoms: two; the first of any shape, the second (R) with the extents. Tops: one, of R axes. Trained blobs: none.
+
+    Source: ``python/reshape.py`` of github.com/foss-for-synopsys-dwc-arc-processors/synopsys-caffe.
     """
 
     bottoms: ClassVar[tuple[int, int | None]] = (2, 2)
 
     @classmethod
     def read(cls, proto: LayerProto) -> Self:
-        """No parameters."""
+        """Check that the layer does not work in place; it has no parameters."""
         forbid_in_place(proto)
         return cls()
 
     def infer(self, *inputs: Shape) -> tuple[Shape, ...]:
-        """As many axes as the second bottom has numbers."""
+        """Return one unknown extent for each number in the second bottom."""
         shape = inputs[1]
         if len(shape) != 1 or shape[0] is None:
-            raise LayerError(f"the second bottom must hold the extents along one axis, not {format_shape(shape)}")
+            raise LayerError(f"the second bottom (the extents) must have one axis, not {format_shape(shape)}")
         return ((None,) * shape[0],)
 
     def trace_batch(self, batched: Sequence[bool], inputs: Sequence[Shape], outputs: Sequence[Shape]) -> Batch:
-        """It is not known whether axis 0 stays what it is."""
+        """Fix the batch size: whether axis 0 stays the batch is known only when the network runs."""
         del batched, inputs, outputs
         return Batch.FIXED
 
     def emit(self, ctx: Context, *inputs: Value) -> Expr:
-        """A layer of our own."""
+        """Emit a runtime layer: Keras' Reshape needs the extents in advance."""
         del ctx
         return runtime("ReshapeTo", inputs[1].shape[0])(*inputs)

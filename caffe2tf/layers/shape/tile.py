@@ -1,4 +1,4 @@
-"""Tile: a blob repeated along one axis."""
+"""Tile: repetition of a blob along one axis."""
 
 from __future__ import annotations
 
@@ -24,12 +24,17 @@ __all__ = ["Tile"]
 @register("Tile")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tile(Layer):
-    """The bottom `tiles` times behind itself along one axis: 1, 2 becomes 1, 2, 1, 2.
+    """``y[..., i, ...] = x[..., i % n, ...]`` along one axis of extent n: the values 1, 2 become 1, 2, 1, 2.
 
-    | parameter | default | meaning |
+    | parameter (``tile_param``) | default | meaning |
     |---|---|---|
-    | axis | 1 | axis along which it is repeated; may be negative |
-    | tiles | required | how often |
+    | axis | 1 | axis along which the bottom is repeated; may be negative |
+    | tiles | required | number of repetitions; 1 for the bottom itself |
+
+    Bottoms: one, of at least one axis. Tops: one, whose extent along `axis` is `tiles` times that of the bottom.
+    Trained blobs: none.
+
+    Source: ``src/caffe/layers/tile_layer.cpp``.
     """
 
     axis: int
@@ -37,35 +42,35 @@ class Tile(Layer):
 
     @classmethod
     def read(cls, proto: LayerProto) -> Self:
-        """Parameters."""
+        """Read ``tile_param``."""
         p = proto.message.tile_param
         if not p.HasField("tiles"):
-            raise LayerError("tile_param.tiles must be given")
+            raise LayerError("tile_param.tiles is required")
         if p.tiles < 1:
-            raise LayerError(f"tile_param.tiles must be positive, not {p.tiles}")
+            raise LayerError(f"tile_param.tiles must be 1 or more, not {p.tiles}")
         return cls(axis=p.axis, tiles=p.tiles)
 
     def infer(self, *inputs: Shape) -> tuple[Shape, ...]:
-        """A multiple along the axis."""
+        """Return the shape of the bottom with `tiles` times the extent along the axis."""
         shape = inputs[0]
         axis = axis_of(shape, self.axis, "tile_param.axis")
         extent = shape[axis]
         return ((*shape[:axis], None if extent is None else extent * self.tiles, *shape[axis + 1 :]),)
 
     def trace_batch(self, batched: Sequence[bool], inputs: Sequence[Shape], outputs: Sequence[Shape]) -> Batch:
-        """Unless the batch itself is repeated."""
+        """Keep the batch unless it is repeated along axis 0."""
         axis = axis_of(inputs[0], self.axis, "tile_param.axis")
         return Layer.trace_batch(self, batched, inputs, outputs) if (axis != 0 or self.tiles == 1) else Batch.FIXED
 
     def arrange(self, inputs: Sequence[Value], outputs: Sequence[Value]) -> Arrangement:
-        """Any order; that along a flattened axis is repeated with it."""
+        """Keep the layout; the blocks of a flattened axis are repeated with it."""
         layout = inputs[0].layout
         repeated = axis_of(inputs[0].shape, self.axis, "tile_param.axis") == 1 and layout.blocks
         after = Layout.flat(layout.blocks * self.tiles) if repeated else layout
         return Arrangement(inputs=(layout,), outputs=(after,))
 
     def emit(self, ctx: Context, *inputs: Value) -> Expr:
-        """A runtime layer: Keras has none; nothing for one tile."""
+        """Emit a runtime layer, as Keras has no layer that tiles any axis; nothing for one tile."""
         x = inputs[0]
         if self.tiles == 1:
             return x

@@ -1,4 +1,4 @@
-"""BatchReindex: a recording of Caffe, all ranks, every error."""
+"""BatchReindex: a recording of Caffe, bottoms of each rank, errors."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ import pytest
 from caffe2tf.errors import Caffe2TFError
 from caffe2tf.ir.layer import Batch
 from caffe2tf.layers.shape.batch_reindex import BatchReindex
+from tests.builders import layer
 from tests.layers.emitted import built, reloaded
 from tests.layers.oracle import Array, assert_matches, check_recorded, recorded, run_layer
 
-LAYER = 'layer { name: "out" type: "BatchReindex" bottom: "data" bottom: "index" top: "out" }'
+LAYER = layer("BatchReindex", "out", ["data", "index"])
 INDEX = np.array([2, 0, 2, 3, 1, 1, 0], np.float32)
 
 
@@ -30,13 +31,13 @@ def test_values(shape: tuple[int, ...]) -> None:
     assert_matches(run_layer(LAYER, {"data": x, "index": INDEX})["out"], x[INDEX.astype(int)])
 
 
-def test_fractions_are_cut_off() -> None:
+def test_fractions_are_dropped() -> None:
     x = draw(4, 3)
     have = run_layer(LAYER, {"data": x, "index": np.array([1.9, 3.2])})["out"]
     assert_matches(have, x[[1, 3]])
 
 
-def test_the_batch_is_fixed() -> None:
+def test_batch_is_fixed() -> None:
     assert BatchReindex().trace_batch([True, True], [(4, 3), (4,)], [(4, 3)]) is Batch.FIXED
     assert BatchReindex().infer((4, 3, 2), (None,)) == ((None, 3, 2),)
 
@@ -50,7 +51,7 @@ def test_saved_and_loaded() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (LAYER.replace('"index"', '"data"'), "second bottom must have one axis, the indices: it is 4x3"),
+        (LAYER.replace('"index"', '"data"'), r"second bottom \(the indices\) must have one axis, not 4x3"),
         (LAYER.replace('bottom: "index"', ""), "takes 2 bottoms, 1 given"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Concat: recordings of Caffe, every axis of every rank and layout, every error."""
+"""Concat: recordings of Caffe, each axis of each rank, layouts, errors."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from caffe2tf.ir.layer import Batch
 from caffe2tf.ir.layout import Block, Layout
 from caffe2tf.ir.value import Value
 from caffe2tf.layers.shape.concat import Concat
+from tests.builders import layer
 from tests.layers.emitted import built, calls, reloaded
 from tests.layers.oracle import Array, assert_matches, check_recorded, recorded, run_layer
 
 
-def layer(parameters: str, *bottoms: str) -> str:
-    read = " ".join(f'bottom: "{b}"' for b in bottoms)
-    return f'layer {{ name: "out" type: "Concat" {read} top: "out" concat_param {{ {parameters} }} }}'
+def concat_layer(parameters: str, *bottoms: str) -> str:
+    return layer("Concat", "out", bottoms, parameters=f"concat_param {{ {parameters} }}")
 
 
 def draw(*shape: int) -> Array:
@@ -34,37 +34,34 @@ def test_all_axes(shape: tuple[int, ...]) -> None:
         sizes = (shape[axis], 1, shape[axis] + 2)
         parts = {f"b{i}": draw(*shape[:axis], n, *shape[axis + 1 :]) for i, n in enumerate(sizes)}
         written = f"axis: {axis - len(shape)}" if axis % 2 else f"concat_dim: {axis}"
-        have = run_layer(layer(written, *parts), parts)["out"]
+        have = run_layer(concat_layer(written, *parts), parts)["out"]
         assert_matches(have, np.concatenate(list(parts.values()), axis), written)
 
 
-def test_one_bottom_is_left_as_it_is() -> None:
-    relu = 'layer { name: "r" type: "ReLU" bottom: "out" top: "r" }'
+def test_single_bottom_is_not_copied() -> None:
+    relu = layer("ReLU", "r", ["out"])
     x = draw(2, 3, 4, 5)
-    assert calls(layer("", "data") + relu, {"data": x.shape}) == ["ReLU"]
-    assert_matches(run_layer(layer("axis: 0", "data"), {"data": x})["out"], x)
+    assert calls(concat_layer("", "data") + relu, {"data": x.shape}) == ["ReLU"]
+    assert_matches(run_layer(concat_layer("axis: 0", "data"), {"data": x})["out"], x)
 
 
-def test_the_default_axis_is_the_channels() -> None:
+def test_default_axis_is_1() -> None:
     a, b = draw(2, 3, 4, 5), draw(2, 2, 4, 5)
-    assert_matches(run_layer(layer("", "a", "b"), {"a": a, "b": b})["out"], np.concatenate([a, b], 1))
+    assert_matches(run_layer(concat_layer("", "a", "b"), {"a": a, "b": b})["out"], np.concatenate([a, b], 1))
 
 
-def test_a_bottom_may_come_twice() -> None:
+def test_same_bottom_twice() -> None:
     x = draw(2, 3, 4, 5)
-    assert_matches(run_layer(layer("axis: 2", "x", "x"), {"x": x})["out"], np.concatenate([x, x], 2))
+    assert_matches(run_layer(concat_layer("axis: 2", "x", "x"), {"x": x})["out"], np.concatenate([x, x], 2))
 
 
-def test_flattened_images_end_to_end() -> None:
-    flatten = (
-        'layer { name: "fa" type: "Flatten" bottom: "a" top: "fa" }'
-        'layer { name: "fb" type: "Flatten" bottom: "b" top: "fb" }'
-    )
-    ip = 'layer { name: "ip" type: "InnerProduct" bottom: "out" top: "ip" inner_product_param { num_output: 4 } }'
+def test_flattened_images_keep_their_order() -> None:
+    flatten = layer("Flatten", "fa", ["a"]) + layer("Flatten", "fb", ["b"])
+    ip = layer("InnerProduct", "ip", ["out"], parameters="inner_product_param { num_output: 4 }")
     a, b, c = draw(2, 3, 4, 5), draw(2, 4, 2, 3), draw(2, 6)
     rng = np.random.default_rng(5)
     blobs = [rng.standard_normal((4, 90)), rng.standard_normal(4)]
-    text = flatten + layer("axis: -1", "fa", "c", "fb") + ip
+    text = flatten + concat_layer("axis: -1", "fa", "c", "fb") + ip
     have = run_layer(text, {"a": a, "b": b, "c": c}, {"ip": blobs})
     want = np.concatenate([a.reshape(2, -1), c, b.reshape(2, -1)], 1)
     assert_matches(have["out"], want)
@@ -72,7 +69,7 @@ def test_flattened_images_end_to_end() -> None:
     assert "Permute" not in calls(text, {"a": a.shape, "b": b.shape, "c": c.shape})
 
 
-def test_most_bottoms_keep_their_layout() -> None:
+def test_most_common_layout_is_kept() -> None:
     def value(layout: Layout, shape: tuple[int, ...] = (2, 3, 4, 5)) -> Value:
         return Value(id="v", blob="v", shape=shape, layout=layout)
 
@@ -99,9 +96,9 @@ def test_unknown_extents() -> None:
         Concat(axis=1).infer((None, 3, 4), (2, 5, 5))
 
 
-def test_the_batch_is_free_unless_it_grows() -> None:
+def test_batch_is_kept_unless_concatenated() -> None:
     a, b = draw(3, 2, 4, 5), draw(3, 3, 4, 5)
-    (have,) = reloaded(built(layer("", "a", "b"), {"a": (1, 2, 4, 5), "b": (1, 3, 4, 5)}), [_last(a), _last(b)])
+    (have,) = reloaded(built(concat_layer("", "a", "b"), {"a": (1, 2, 4, 5), "b": (1, 3, 4, 5)}), [_last(a), _last(b)])
     assert_matches(have, _last(np.concatenate([a, b], 1)))
     assert Concat(axis=1).trace_batch([True, True], [(2, 3), (2, 4)], [(2, 7)]) is Batch.KEPT
     assert Concat(axis=-2).trace_batch([True, True], [(2, 3), (2, 3)], [(4, 3)]) is Batch.FIXED
@@ -115,13 +112,13 @@ def _last(x: Array) -> Array:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (layer("axis: 1 concat_dim: 1", "a", "b"), "concat_param.axis or concat_dim may be given, not both"),
-        (layer("concat_dim: 4294967295", "a", "b"), "concat_dim must be 0 or more, not -1"),
-        (layer("concat_dim: 4", "a", "b"), "axis 4 is out of range for a blob of 4 axes"),
-        (layer("axis: -5", "a", "b"), "concat_param.axis: axis -5 is out of range"),
-        (layer("axis: 1", "a", "c"), "same number of axes: 2x3x4x5 and 2x3x4 are given"),
-        (layer("axis: 2", "a", "b"), "except along axis 2: 2x3x4x5 and 2x6x4x5"),
-        (layer("axis: 1"), "takes 1 or more bottoms, 0 given"),
+        (concat_layer("axis: 1 concat_dim: 1", "a", "b"), "give either concat_param.axis or concat_dim, not both"),
+        (concat_layer("concat_dim: 4294967295", "a", "b"), "concat_dim must be 0 or more, not -1"),
+        (concat_layer("concat_dim: 4", "a", "b"), "axis 4 is out of range for a blob of 4 axes"),
+        (concat_layer("axis: -5", "a", "b"), "concat_param.axis: axis -5 is out of range"),
+        (concat_layer("axis: 1", "a", "c"), "same number of axes; the shapes 2x3x4x5 and 2x3x4 are given"),
+        (concat_layer("axis: 2", "a", "b"), "except along axis 2; the shapes 2x3x4x5 and 2x6x4x5"),
+        (concat_layer("axis: 1"), "takes 1 or more bottoms, 0 given"),
     ],
 )
 def test_errors(text: str, message: str) -> None:

@@ -1,4 +1,4 @@
-"""demosaicnet's layers of Python: even and odd margins, any batch, every error."""
+"""demosaicnet's Python layers: even and odd margins, any batch size, errors."""
 
 from __future__ import annotations
 
@@ -6,19 +6,21 @@ import numpy as np
 import pytest
 
 from caffe2tf.errors import Caffe2TFError
+from tests.builders import layer
 from tests.layers.emitted import built, calls, reloaded
 from tests.layers.oracle import Array, assert_matches, run_layer
 
-CONV = (
-    'layer { name: "c" type: "Convolution" bottom: "data" top: "c" '
-    'convolution_param { num_output: 5 kernel_h: 4 kernel_w: 3 weight_filler { type: "xavier" } } }\n'
+CONV = layer(
+    "Convolution",
+    "c",
+    ["data"],
+    parameters='convolution_param { num_output: 5 kernel_h: 4 kernel_w: 3 weight_filler { type: "xavier" } }',
 )
 
 
-def layer(cls: str, *bottoms: str, top: str = "out") -> str:
-    read = " ".join(f'bottom: "{b}"' for b in bottoms)
-    block = f'python_param {{ module: "demosaicnet.layers" layer: "{cls}" }}'
-    return f'layer {{ name: "out" type: "Python" {read} top: "{top}" {block} }}\n'
+def python_layer(cls: str, *bottoms: str, top: str = "out") -> str:
+    parameters = f'python_param {{ module: "demosaicnet.layers" layer: "{cls}" }}'
+    return layer("Python", "out", bottoms, [top], parameters)
 
 
 def draw(*shape: int) -> Array:
@@ -26,15 +28,15 @@ def draw(*shape: int) -> Array:
 
 
 @pytest.mark.parametrize("like", [(2, 4, 5, 3), (2, 1, 6, 8), (2, 3, 7, 7), (2, 3, 7, 8), (2, 3, 1, 2)])
-def test_the_middle(like: tuple[int, ...]) -> None:
+def test_center(like: tuple[int, ...]) -> None:
     x = draw(2, 3, 7, 8)
     top, left = (7 - like[2]) // 2, (8 - like[3]) // 2
-    have = run_layer(layer("CropLikeLayer", "data", "like"), {"data": x, "like": draw(*like)})["out"]
+    have = run_layer(python_layer("CropLikeLayer", "data", "like"), {"data": x, "like": draw(*like)})["out"]
     assert_matches(have, x[:, :, top : top + like[2], left : left + like[3]], tolerance=0)
 
 
-def test_the_middle_beside_a_convolution() -> None:
-    text = CONV + layer("CropLikeLayer", "data", "c")
+def test_center_next_to_a_convolution() -> None:
+    text = CONV + python_layer("CropLikeLayer", "data", "c")
     assert sorted(calls(text, {"data": (2, 3, 7, 8)})) == ["Conv2D", "Cropping2D"]
     model = built(text, {"data": (2, 3, 7, 8)})
     x = draw(6, 3, 7, 8)
@@ -43,10 +45,10 @@ def test_the_middle_beside_a_convolution() -> None:
 
 
 @pytest.mark.parametrize("like", ["data", "c"])
-def test_a_number_as_an_image(like: str) -> None:
+def test_number_repeated_over_an_image(like: str) -> None:
     noise, x = draw(2), draw(2, 3, 7, 8)
     x[0, 0, 0, 0] = np.inf
-    text = CONV + layer("ReplicateLikeLayer", "noise", like)
+    text = CONV + python_layer("ReplicateLikeLayer", "noise", like)
     out = run_layer(text, {"noise": noise, "data": x})["out"]
     sides = (7, 8) if like == "data" else (4, 6)
     assert_matches(out, np.broadcast_to(noise[:, None, None, None], (2, 1, *sides)), tolerance=0)
@@ -60,13 +62,13 @@ def test_a_number_as_an_image(like: str) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (layer("CropLikeLayer", "small", "data"), "must not be higher or wider than the first"),
-        (layer("CropLikeLayer", "data", "noise"), "both bottoms must have 4 axes, not 2"),
-        (layer("CropLikeLayer", "data", "other"), "one batch size, not 2 and 3"),
-        (layer("CropLikeLayer", "data"), "takes 2 bottoms, 1 given"),
-        (layer("CropLikeLayer", "data", "small", top="data"), "not computed in place"),
-        (layer("ReplicateLikeLayer", "data", "data"), "must have 1 axis and 4 axes, not 2x3x7x8"),
-        (layer("ReplicateLikeLayer", "noise", "other"), "one batch size, not 2 and 3"),
+        (python_layer("CropLikeLayer", "small", "data"), "must not be higher or wider than the first"),
+        (python_layer("CropLikeLayer", "data", "noise"), "both bottoms must have 4 axes, not 2"),
+        (python_layer("CropLikeLayer", "data", "other"), "the same batch size, not 2 and 3"),
+        (python_layer("CropLikeLayer", "data"), "takes 2 bottoms, 1 given"),
+        (python_layer("CropLikeLayer", "data", "small", top="data"), "not computed in place"),
+        (python_layer("ReplicateLikeLayer", "data", "data"), "must have 1 axis and 4 axes, not 2x3x7x8"),
+        (python_layer("ReplicateLikeLayer", "noise", "other"), "the same batch size, not 2 and 3"),
     ],
 )
 def test_errors(text: str, message: str) -> None:

@@ -1,4 +1,4 @@
-"""Filter: one and several blobs of all ranks, what follows it, every error."""
+"""Filter: one or several blobs, selectors of each rank, layers after it, errors."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from caffe2tf.ir.layer import Batch
 from caffe2tf.ir.layout import Layout
 from caffe2tf.ir.value import Value
 from caffe2tf.layers.shape.filter import Filter
+from tests.builders import layer
 from tests.layers.emitted import built, reloaded
 from tests.layers.oracle import Array, assert_matches, run_layer
 
@@ -17,10 +18,8 @@ SELECTOR = np.array([0, 1, 0, -2, 0.5], np.float32)
 KEPT = [1, 3, 4]
 
 
-def layer(bottoms: str, tops: str) -> str:
-    read = " ".join(f'bottom: "{b}"' for b in bottoms.split())
-    written = " ".join(f'top: "{t}"' for t in tops.split())
-    return f'layer {{ name: "filter" type: "Filter" {read} {written} }}\n'
+def filter_layer(bottoms: str, tops: str) -> str:
+    return layer("Filter", "filter", bottoms.split(), tops.split())
 
 
 def draw(*shape: int) -> Array:
@@ -29,30 +28,28 @@ def draw(*shape: int) -> Array:
 
 def test_several_blobs() -> None:
     fed = {"a": draw(5, 3, 2, 4), "b": draw(5), "c": draw(5, 3), "select": SELECTOR.reshape(5, 1, 1, 1)}
-    have = run_layer(layer("a b c select", "x y z"), fed)
+    have = run_layer(filter_layer("a b c select", "x y z"), fed)
     for top, bottom in zip("xyz", "abc", strict=True):
         assert_matches(have[top], fed[bottom][KEPT], top)
 
 
 @pytest.mark.parametrize("shape", [(5,), (5, 1), (5, 1, 1)])
-def test_one_blob_and_selectors_of_all_ranks(shape: tuple[int, ...]) -> None:
+def test_selectors_of_each_rank(shape: tuple[int, ...]) -> None:
     x = draw(5, 3, 2)
-    assert_matches(run_layer(layer("a s", "x"), {"a": x, "s": SELECTOR.reshape(shape)})["x"], x[KEPT])
+    assert_matches(run_layer(filter_layer("a s", "x"), {"a": x, "s": SELECTOR.reshape(shape)})["x"], x[KEPT])
 
 
-def test_none_is_kept() -> None:
-    assert run_layer(layer("a s", "x"), {"a": draw(5, 3), "s": np.zeros(5)})["x"].shape == (0, 3)
+def test_no_item_is_kept() -> None:
+    assert run_layer(filter_layer("a s", "x"), {"a": draw(5, 3), "s": np.zeros(5)})["x"].shape == (0, 3)
 
 
-def test_layers_behind_it_take_any_number_of_items() -> None:
-    text = layer("a s", "x") + (
-        'layer { name: "c" type: "Convolution" bottom: "x" top: "c" '
-        "convolution_param { num_output: 4 kernel_size: 1 } }"
-        'layer { name: "f" type: "Reshape" bottom: "c" top: "f" reshape_param { shape { dim: 0 dim: -1 } } }'
-        'layer { name: "g" type: "Reshape" bottom: "c" top: "g" '
-        "reshape_param { shape { dim: 0 dim: 2 dim: 2 dim: -1 } } }"
-        'layer { name: "t" type: "Tile" bottom: "g" top: "t" tile_param { axis: 0 tiles: 2 } }'
-        'layer { name: "h" type: "Reshape" bottom: "c" top: "h" reshape_param { shape { dim: -1 dim: 4 } } }'
+def test_layers_after_it_accept_any_number_of_items() -> None:
+    text = filter_layer("a s", "x") + (
+        layer("Convolution", "c", ["x"], parameters="convolution_param { num_output: 4 kernel_size: 1 }")
+        + layer("Reshape", "f", ["c"], parameters="reshape_param { shape { dim: 0 dim: -1 } }")
+        + layer("Reshape", "g", ["c"], parameters="reshape_param { shape { dim: 0 dim: 2 dim: 2 dim: -1 } }")
+        + layer("Tile", "t", ["g"], parameters="tile_param { axis: 0 tiles: 2 }")
+        + layer("Reshape", "h", ["c"], parameters="reshape_param { shape { dim: -1 dim: 4 } }")
     )
     x = draw(5, 3, 2, 6)
     w, b = draw(4, 3, 1, 1), draw(4)
@@ -64,7 +61,7 @@ def test_layers_behind_it_take_any_number_of_items() -> None:
     assert_matches(have["h"], conv.reshape(-1, 4))
 
 
-def test_items_stand_in_front() -> None:
+def test_items_are_the_first_axis() -> None:
     def value(layout: Layout, shape: tuple[int, ...]) -> Value:
         return Value(id="v", blob="v", shape=shape, layout=layout)
 
@@ -78,17 +75,20 @@ def test_items_stand_in_front() -> None:
 
 def test_saved_and_loaded() -> None:
     x = draw(5, 3)
-    (have,) = reloaded(built(layer("a s", "x"), {"a": (5, 3), "s": (5,)}), [x, SELECTOR])
+    (have,) = reloaded(built(filter_layer("a s", "x"), {"a": (5, 3), "s": (5,)}), [x, SELECTOR])
     assert_matches(have, x[KEPT])
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (layer("a b s", "x"), "one top for each bottom but the last, the selector: 3 bottoms and 1 tops are given"),
-        (layer("a", "x"), "takes 2 or more bottoms, 1 given"),
-        (layer("a b", "x"), r"extents of the selector \(last bottom\) must be 1 except along axis 0, not 5x3"),
-        (layer("few s", "x"), r"as many items along axis 0 as the selector \(last bottom\), 5, not 4"),
+        (
+            filter_layer("a b s", "x"),
+            "one top for each bottom except the last, the selector; 3 bottoms and 1 tops are given",
+        ),
+        (filter_layer("a", "x"), "takes 2 or more bottoms, 1 given"),
+        (filter_layer("a b", "x"), r"extents of the selector \(last bottom\) must be 1 except along axis 0, not 5x3"),
+        (filter_layer("few s", "x"), r"as many items along axis 0 as the selector \(last bottom\), 5, not 4"),
     ],
 )
 def test_errors(text: str, message: str) -> None:

@@ -1,4 +1,4 @@
-"""Flatten: recordings of Caffe, all axes of all ranks, what is emitted, every error."""
+"""Flatten: recordings of Caffe, all axes of each rank, the emitted layers, errors."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ import pytest
 
 from caffe2tf.errors import Caffe2TFError
 from caffe2tf.layers.shape.flatten import Flatten
+from tests.builders import layer
 from tests.layers.emitted import built, calls, reloaded
 from tests.layers.oracle import Array, assert_matches, check_recorded, recorded, run_layer
 
 
-def layer(parameters: str = "", top: str = "out") -> str:
-    return f'layer {{ name: "out" type: "Flatten" bottom: "data" top: "{top}" flatten_param {{ {parameters} }} }}'
+def flatten_layer(parameters: str = "", top: str = "out") -> str:
+    return layer("Flatten", "out", ["data"], [top], f"flatten_param {{ {parameters} }}")
 
 
 def draw(*shape: int) -> Array:
@@ -34,16 +35,16 @@ def test_all_axes(shape: tuple[int, ...]) -> None:
         for end in range(start, rank):
             name = f"t{start}{end}"
             written = f"axis: {start - rank * (end % 2)} end_axis: {end - rank * (start % 2)}"
-            text += layer(written).replace('"out"', f'"{name}"')
+            text += flatten_layer(written).replace('"out"', f'"{name}"')
             want[name] = x.reshape(*shape[:start], math.prod(shape[start : end + 1]), *shape[end + 1 :])
     have = run_layer(text, {"data": x})
     for name, array in want.items():
         assert_matches(have[name], array, name)
 
 
-def test_nothing_between_the_axes_makes_an_axis_of_one() -> None:
+def test_end_axis_just_before_axis_inserts_an_axis() -> None:
     x = draw(3, 2, 5)
-    assert_matches(run_layer(layer("axis: 2 end_axis: 1"), {"data": x})["out"], x.reshape(3, 2, 1, 5))
+    assert_matches(run_layer(flatten_layer("axis: 2 end_axis: 1"), {"data": x})["out"], x.reshape(3, 2, 1, 5))
 
 
 def test_unknown_extents() -> None:
@@ -54,10 +55,10 @@ def test_unknown_extents() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (layer("axis: 4"), "flatten_param.axis: axis 4 is out of range for a blob of 4 axes"),
-        (layer("end_axis: -5"), "flatten_param.end_axis: axis -5 is out of range"),
-        (layer("axis: 3 end_axis: 1"), r"end_axis \(1\) must not lie before axis \(3\)"),
-        (layer(top="data"), "not computed in place"),
+        (flatten_layer("axis: 4"), "flatten_param.axis: axis 4 is out of range for a blob of 4 axes"),
+        (flatten_layer("end_axis: -5"), "flatten_param.end_axis: axis -5 is out of range"),
+        (flatten_layer("axis: 3 end_axis: 1"), r"end_axis \(1\) must not be before axis \(3\)"),
+        (flatten_layer(top="data"), "not computed in place"),
     ],
 )
 def test_errors(text: str, message: str) -> None:
@@ -65,16 +66,15 @@ def test_errors(text: str, message: str) -> None:
         run_layer(text, {"data": draw(2, 3, 4, 5)})
 
 
-def test_an_image_is_flattened_as_it_lies() -> None:
-    parameters = "convolution_param { num_output: 3 kernel_size: 1 }"
-    conv = f'layer {{ name: "c" type: "Convolution" bottom: "data" top: "c" {parameters} }}'
-    ip = 'layer { name: "ip" type: "InnerProduct" bottom: "out" top: "ip" inner_product_param { num_output: 4 } }'
-    text = conv + layer().replace('bottom: "data"', 'bottom: "c"')
+def test_image_is_flattened_without_a_transposition() -> None:
+    conv = layer("Convolution", "c", ["data"], parameters="convolution_param { num_output: 3 kernel_size: 1 }")
+    ip = layer("InnerProduct", "ip", ["out"], parameters="inner_product_param { num_output: 4 }")
+    text = conv + flatten_layer().replace('bottom: "data"', 'bottom: "c"')
     assert calls(text + ip, {"data": (2, 3, 4, 5)}) == ["Conv2D", "Flatten", "Dense"]
     assert calls(text, {"data": (2, 3, 4, 5)})[:2] == ["Conv2D", "Flatten"]
 
 
-def test_the_batch_stays_free() -> None:
+def test_batch_is_kept() -> None:
     x = draw(3, 2, 5, 4)
-    (have,) = reloaded(built(layer("end_axis: 2"), {"data": (1, 2, 5, 4)}), [x])
+    (have,) = reloaded(built(flatten_layer("end_axis: 2"), {"data": (1, 2, 5, 4)}), [x])
     assert_matches(have, x.reshape(3, 10, 4))

@@ -1,4 +1,4 @@
-"""Reshape: recordings of Caffe, random parameters against Caffe's rules, unknown extents, every error."""
+"""Reshape: recordings of Caffe, random parameters checked by Caffe's rules, unknown extents, errors."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ from hypothesis import strategies as st
 
 from caffe2tf.errors import Caffe2TFError, LayerError
 from caffe2tf.layers.shape.reshape import Reshape
+from tests.builders import layer
 from tests.layers.emitted import built, calls, emitted, reloaded
 from tests.layers.oracle import Array, assert_matches, check_recorded, recorded, run_layer
 
 
-def layer(parameters: str, top: str = "out") -> str:
-    return f'layer {{ name: "out" type: "Reshape" bottom: "data" top: "{top}" reshape_param {{ {parameters} }} }}'
+def reshape_layer(parameters: str, top: str = "out") -> str:
+    return layer("Reshape", "out", ["data"], [top], f"reshape_param {{ {parameters} }}")
 
 
 def draw(*shape: int) -> Array:
@@ -25,7 +26,7 @@ def draw(*shape: int) -> Array:
 
 
 def reshaped(shape: tuple[int, ...], dims: list[int], axis: int, num_axes: int) -> tuple[int, ...] | None:
-    """The top's shape, written from the description of the parameters; None where they do not fit."""
+    """Return the shape of the top by the description of the parameters; None if they do not fit."""
     start = axis + len(shape) + 1 if axis < 0 else axis
     end = len(shape) if num_axes < 0 else start + num_axes
     if not 0 <= start <= end <= len(shape):
@@ -70,7 +71,7 @@ def test_recorded(case: str) -> None:
 )
 def test_values(shape: tuple[int, ...], parameters: str, wanted: tuple[int, ...]) -> None:
     x = draw(*shape)
-    assert_matches(run_layer(layer(parameters), {"data": x})["out"], x.reshape(wanted))
+    assert_matches(run_layer(reshape_layer(parameters), {"data": x})["out"], x.reshape(wanted))
 
 
 PARAMETERS: dict[str, Any] = {
@@ -83,7 +84,7 @@ PARAMETERS: dict[str, Any] = {
 
 @settings(max_examples=500)
 @given(**PARAMETERS)
-def test_shapes_by_caffes_rules(shape: tuple[int, ...], dims: list[int], axis: int, num_axes: int) -> None:
+def test_random_shapes(shape: tuple[int, ...], dims: list[int], axis: int, num_axes: int) -> None:
     reshape = Reshape(shape=tuple(dims), axis=axis, num_axes=num_axes)
     want = reshaped(shape, dims, axis, num_axes)
     if want is None:
@@ -95,7 +96,7 @@ def test_shapes_by_caffes_rules(shape: tuple[int, ...], dims: list[int], axis: i
 
 @settings(max_examples=150, suppress_health_check=[HealthCheck.filter_too_much])
 @given(**PARAMETERS, hidden=st.sets(st.integers(0, 4), min_size=1))
-def test_what_is_inferred_from_unknown_extents_holds_for_all(
+def test_shapes_inferred_from_unknown_extents_fit_all_extents(
     shape: tuple[int, ...], dims: list[int], axis: int, num_axes: int, hidden: set[int]
 ) -> None:
     want = reshaped(shape, dims, axis, num_axes)
@@ -107,7 +108,7 @@ def test_what_is_inferred_from_unknown_extents_holds_for_all(
     assert all(h in (None, w) for h, w in zip(have, want, strict=True))
 
 
-def test_an_unknown_extent_is_copied_and_cancelled() -> None:
+def test_unknown_extents_are_copied_and_cancelled() -> None:
     assert Reshape(shape=(0, -1), axis=0, num_axes=-1).infer((None, 3, 4)) == ((None, 12),)
     assert Reshape(shape=(0, 0, -1, 7), axis=0, num_axes=-1).infer((2, None, 3, 14)) == ((2, None, 6, 7),)
     assert Reshape(shape=(-1, 12), axis=0, num_axes=-1).infer((None, 3, 4)) == ((None, 12),)
@@ -120,19 +121,19 @@ def test_an_unknown_extent_is_copied_and_cancelled() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (layer("shape { dim: -1 dim: -1 }"), "-1 once, not 2 times"),
-        (layer("shape { dim: 0 dim: -2 }"), "positive extents, 0 or -1, not -2"),
-        (layer("shape { dim: 0 dim: -1 } num_axes: -2"), "0 or more, or -1 for all, not -2"),
-        (layer("shape { dim: 0 } axis: 4"), "axis 4 is out of range for a blob of 3 axes .allowed: -4 to 3"),
-        (layer("shape { dim: 0 } axis: -5"), "axis -5 is out of range"),
-        (layer("shape { dim: 0 } axis: 1 num_axes: 3"), "reach beyond the bottom's 3 axes"),
-        (layer("shape { dim: 0 dim: 0 dim: 0 dim: 0 }"), "copies axis 3 of the bottom, which has 3 axes"),
+        (reshape_layer("shape { dim: -1 dim: -1 }"), "may contain -1 once, not 2 times"),
+        (reshape_layer("shape { dim: 0 dim: -2 }"), "positive extents, 0 or -1, not -2"),
+        (reshape_layer("shape { dim: 0 dim: -1 } num_axes: -2"), "0 or more, or -1 for all, not -2"),
+        (reshape_layer("shape { dim: 0 } axis: 4"), "axis 4 is out of range for a blob of 3 axes .allowed: -4 to 3"),
+        (reshape_layer("shape { dim: 0 } axis: -5"), "axis -5 is out of range"),
+        (reshape_layer("shape { dim: 0 } axis: 1 num_axes: 3"), "exceed the bottom's 3 axes"),
+        (reshape_layer("shape { dim: 0 dim: 0 dim: 0 dim: 0 }"), "copies axis 3 of the bottom, which has 3 axes"),
         (
-            layer("shape { dim: 7 dim: -1 }"),
-            r"the product of the other extents \(7\) must divide the bottom's 24 values",
+            reshape_layer("shape { dim: 7 dim: -1 }"),
+            r"the product of the other extents \(7\) must divide the number of the bottom's values \(24\)",
         ),
-        (layer("shape { dim: 0 dim: 5 }"), "2x3x4 cannot become 2x5"),
-        (layer("shape { dim: 0 dim: -1 }", top="data"), "not computed in place"),
+        (reshape_layer("shape { dim: 0 dim: 5 }"), "2x3x4 cannot become 2x5"),
+        (reshape_layer("shape { dim: 0 dim: -1 }", top="data"), "not computed in place"),
     ],
 )
 def test_errors(text: str, message: str) -> None:
@@ -140,9 +141,9 @@ def test_errors(text: str, message: str) -> None:
         run_layer(text, {"data": draw(2, 3, 4)})
 
 
-def test_the_batch_stays_free() -> None:
-    text = layer("shape { dim: 0 dim: 2 dim: -1 dim: 0 }")
-    x = draw(3, 4, 5, 2)  # read as it is: no other order of the axes can be reshaped so
+def test_batch_is_kept() -> None:
+    text = reshape_layer("shape { dim: 0 dim: 2 dim: -1 dim: 0 }")
+    x = draw(3, 4, 5, 2)  # in Caffe's axis order: no other order can be reshaped like this
     (have,) = reloaded(built(text, {"data": (1, 4, 5, 2)}), [x])
     assert_matches(have, x.reshape(3, 2, 10, 2))
 
@@ -151,20 +152,22 @@ def test_the_batch_stays_free() -> None:
     ("text", "shape"),
     [("shape { dim: 1 } num_axes: 0", (1, 3, 4)), ("shape { dim: -1 } axis: -3 num_axes: 0", (1, 4))],
 )
-def test_an_axis_in_front_of_the_batch_is_not_the_batch(text: str, shape: tuple[int, ...]) -> None:
-    assert [v.shape for v in built(layer(text), {"data": shape}).inputs] == [shape]
+def test_axis_inserted_before_the_batch_is_not_the_batch(text: str, shape: tuple[int, ...]) -> None:
+    assert [v.shape for v in built(reshape_layer(text), {"data": shape}).inputs] == [shape]
 
 
-def test_idle_reshapes_vanish() -> None:
-    assert calls(layer("shape { dim: 0 dim: 0 dim: -1 dim: 0 }") + relu("out"), {"data": (2, 3, 4, 5)}) == ["ReLU"]
-    assert "Reshape" not in emitted(layer("axis: -1 num_axes: 0") + relu("out"), {"data": (2, 3)})
+def test_reshape_to_the_same_shape_emits_nothing() -> None:
+    assert calls(reshape_layer("shape { dim: 0 dim: 0 dim: -1 dim: 0 }") + relu("out"), {"data": (2, 3, 4, 5)}) == [
+        "ReLU"
+    ]
+    assert "Reshape" not in emitted(reshape_layer("axis: -1 num_axes: 0") + relu("out"), {"data": (2, 3)})
 
 
-def test_a_reshape_of_the_batch_is_saved_and_loaded() -> None:
+def test_reshaped_batch_saved_and_loaded() -> None:
     x = draw(4, 6)
-    (have,) = reloaded(built(layer("shape { dim: -1 dim: 3 }"), {"data": (4, 6)}), [x])
+    (have,) = reloaded(built(reshape_layer("shape { dim: -1 dim: 3 }"), {"data": (4, 6)}), [x])
     assert_matches(have, x.reshape(8, 3))
 
 
 def relu(bottom: str) -> str:
-    return f'layer {{ name: "r" type: "ReLU" bottom: "{bottom}" top: "r" }}'
+    return layer("ReLU", "r", [bottom])

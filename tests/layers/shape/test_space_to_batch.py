@@ -1,4 +1,4 @@
-"""SpaceToBatchND and BatchToSpaceND: number by number, in Caffe's order, and every error."""
+"""SpaceToBatchND and BatchToSpaceND: plain loops in Caffe's order, layouts, errors."""
 
 from __future__ import annotations
 
@@ -9,45 +9,46 @@ import pytest
 
 from caffe2tf.errors import Caffe2TFError
 from caffe2tf.layers.shape.space_to_batch import SpaceToBatchND
+from tests.builders import layer
 from tests.layers.emitted import built, calls, reloaded
 from tests.layers.oracle import Array, assert_matches, run_layer
 
 Pairs = tuple[tuple[int, int], ...]
-CONV = (
-    'layer { name: "c" type: "Convolution" bottom: "data" top: "c" '
-    'convolution_param { num_output: 6 kernel_size: 1 weight_filler { type: "xavier" } } }\n'
+CONV = layer(
+    "Convolution",
+    "c",
+    ["data"],
+    parameters='convolution_param { num_output: 6 kernel_size: 1 weight_filler { type: "xavier" } }',
 )
 
 
-def layer(kind: str, blocks: tuple[int, ...], margins: Pairs, bottom: str = "data", name: str = "out") -> str:
+def space_layer(kind: str, blocks: tuple[int, ...], margins: Pairs, bottom: str = "data", name: str = "out") -> str:
     block, sides = {"SpaceToBatchND": ("space_to_batch", "paddings"), "BatchToSpaceND": ("batch_to_space", "crops")}[
         kind
     ]
     given = " ".join(f"block_shape: {b}" for b in blocks)
     given += "".join(f" {sides}: {n}" for pair in margins for n in pair)
-    return (
-        f'layer {{ name: "{name}" type: "{kind}" bottom: "{bottom}" top: "{name}" {block}_nd_param {{ {given} }} }}\n'
-    )
+    return layer(kind, name, [bottom], parameters=f"{block}_nd_param {{ {given} }}")
 
 
 def spread(x: Array, blocks: tuple[int, ...], margins: Pairs) -> Array:
-    """Places to items of the batch."""
+    """Move the positions of each block to the batch axis."""
     x = np.pad(x, ((0, 0), *margins, *((0, 0),) * (x.ndim - 1 - len(blocks))))
     items = []
-    for place in itertools.product(*(range(b) for b in blocks)):
-        index = tuple(slice(p, None, b) for p, b in zip(place, blocks, strict=True))
+    for position in itertools.product(*(range(b) for b in blocks)):
+        index = tuple(slice(p, None, b) for p, b in zip(position, blocks, strict=True))
         items.append(x[(slice(None), *index)])
     return np.concatenate(items)
 
 
 def joined(x: Array, blocks: tuple[int, ...], margins: Pairs) -> Array:
-    """Items of the batch to places, one number at a time."""
-    places = list(itertools.product(*(range(b) for b in blocks)))
-    n, rank = x.shape[0] // len(places), len(blocks)
+    """Move items of the batch to the positions of each block, value by value."""
+    positions = list(itertools.product(*(range(b) for b in blocks)))
+    n, rank = x.shape[0] // len(positions), len(blocks)
     whole = np.zeros((n, *(d * b for d, b in zip(x.shape[1:], blocks, strict=False)), *x.shape[rank + 1 :]), x.dtype)
     for item, *at in np.ndindex(x.shape[: rank + 1]):
-        place = places[item // n]
-        where = tuple(a * b + p for a, b, p in zip(at, blocks, place, strict=True))
+        position = positions[item // n]
+        where = tuple(a * b + p for a, b, p in zip(at, blocks, position, strict=True))
         whole[(item % n, *where)] = x[(item, *at)]
     ends = zip(margins, whole.shape[1:], strict=False)
     return whole[(slice(None), *(slice(before, d - after) for (before, after), d in ends))]
@@ -71,9 +72,9 @@ FORWARD = [
 
 
 @pytest.mark.parametrize(("shape", "blocks", "margins"), FORWARD)
-def test_places_to_items(shape: tuple[int, ...], blocks: tuple[int, ...], margins: Pairs) -> None:
+def test_space_to_batch(shape: tuple[int, ...], blocks: tuple[int, ...], margins: Pairs) -> None:
     x = draw(*shape)
-    have = run_layer(layer("SpaceToBatchND", blocks, margins), {"data": x})["out"]
+    have = run_layer(space_layer("SpaceToBatchND", blocks, margins), {"data": x})["out"]
     assert_matches(have, spread(x, blocks, margins), tolerance=0)
 
 
@@ -89,9 +90,9 @@ def test_places_to_items(shape: tuple[int, ...], blocks: tuple[int, ...], margin
         ((2, 3, 4, 5), (1, 1, 1), ((0, 0), (1, 0), (0, 2))),
     ],
 )
-def test_items_to_places(shape: tuple[int, ...], blocks: tuple[int, ...], margins: Pairs) -> None:
+def test_batch_to_space(shape: tuple[int, ...], blocks: tuple[int, ...], margins: Pairs) -> None:
     x = draw(*shape)
-    have = run_layer(layer("BatchToSpaceND", blocks, margins), {"data": x})["out"]
+    have = run_layer(space_layer("BatchToSpaceND", blocks, margins), {"data": x})["out"]
     assert_matches(have, joined(x, blocks, margins), tolerance=0)
 
 
@@ -100,8 +101,12 @@ def test_items_to_places(shape: tuple[int, ...], blocks: tuple[int, ...], margin
     [((1, 2, 2), ((0, 0), (1, 0), (0, 1)), False), ((3, 1, 2), ((0, 0), (1, 0), (0, 1)), True)],
 )
 def test_between_convolutions(blocks: tuple[int, ...], margins: Pairs, transposed: bool) -> None:
-    text = CONV + layer("SpaceToBatchND", blocks, margins, "c", "s") + CONV.replace('"c"', '"d"').replace("data", "s")
-    text += layer("BatchToSpaceND", blocks, margins, "d", "b")
+    text = (
+        CONV
+        + space_layer("SpaceToBatchND", blocks, margins, "c", "s")
+        + CONV.replace('"c"', '"d"').replace("data", "s")
+    )
+    text += space_layer("BatchToSpaceND", blocks, margins, "d", "b")
     x = draw(2, 5, 3, 7)
     out = run_layer(text, {"data": x})
     assert_matches(out["s"], spread(out["c"], blocks, margins))
@@ -111,22 +116,24 @@ def test_between_convolutions(blocks: tuple[int, ...], margins: Pairs, transpose
     assert model.inputs[0].shape[0] == 2
 
 
-def test_of_what_is_flattened() -> None:
-    flat = 'layer { name: "f" type: "Flatten" bottom: "c" top: "f" }\n'
-    out = run_layer(CONV + flat + layer("SpaceToBatchND", (4,), ((1, 1),), "f"), {"data": draw(2, 3, 3, 7)})
+def test_flattened_blob() -> None:
+    flat = layer("Flatten", "f", ["c"])
+    out = run_layer(CONV + flat + space_layer("SpaceToBatchND", (4,), ((1, 1),), "f"), {"data": draw(2, 3, 3, 7)})
     assert_matches(out["out"], spread(out["f"], (4,), ((1, 1),)))
 
 
-def test_a_saved_model() -> None:
+def test_saved_and_loaded() -> None:
     blocks, margins = (1, 2, 2), ((0, 0), (1, 2), (0, 1))
-    text = layer("SpaceToBatchND", blocks, margins) + layer("BatchToSpaceND", blocks, margins, "out", "back")
+    text = space_layer("SpaceToBatchND", blocks, margins) + space_layer(
+        "BatchToSpaceND", blocks, margins, "out", "back"
+    )
     x = draw(2, 3, 5, 7)
     model = built(text, {"data": x.shape})
     (have,) = reloaded(model, [x.transpose(0, 2, 3, 1) if model.inputs[0].shape[-1] == 3 else x])
     assert_matches(have.transpose(0, 3, 1, 2) if have.shape[-1] == 3 else have, x, tolerance=0)
 
 
-def test_extents_known_when_the_model_runs() -> None:
+def test_unknown_extents() -> None:
     given = SpaceToBatchND(blocks=(1, 2), margins=((0, 0), (1, 0)))
     assert given.infer((None, 3, None, 5)) == ((None, 3, None, 5),)
     assert given.infer((4, None, 5, 5)) == ((8, None, 3, 5),)
@@ -135,22 +142,37 @@ def test_extents_known_when_the_model_runs() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (layer("SpaceToBatchND", (), ()), "block_shape must be given, once or for several axes"),
-        (layer("SpaceToBatchND", (2, 0), ((0, 0), (0, 0))), "block_shape must be whole numbers, 1 or more, not 2, 0"),
+        (space_layer("SpaceToBatchND", (), ()), "block_shape is required, once for each axis"),
         (
-            layer("SpaceToBatchND", (1, 2), ((0, 0),)),
-            "paddings must be given twice for each of the 2 block_shape, not 2",
+            space_layer("SpaceToBatchND", (2, 0), ((0, 0), (0, 0))),
+            "block_shape must be whole numbers, 1 or more, not 2, 0",
         ),
-        (layer("SpaceToBatchND", (2,), ((0, 0),)), r"axis 1 with its padding \(3 \+ 0 \+ 0\) must be a multiple"),
-        (layer("SpaceToBatchND", (1,) * 4, ((0, 0),) * 4), r"for 4 axes after the batch; the bottom has 3 \(8x3x4x5\)"),
-        (layer("SpaceToBatchND", (1,), ((0, -1),)), "paddings must be whole numbers, 0 or more, not 0, -1"),
         (
-            layer("SpaceToBatchND", (1,), ((0, 0),)).replace("paddings", "crops"),
+            space_layer("SpaceToBatchND", (1, 2), ((0, 0),)),
+            r"paddings must be given twice for each block_shape \(4 times\), not 2 times",
+        ),
+        (
+            space_layer("SpaceToBatchND", (2,), ((0, 0),)),
+            r"padding \(3 \+ 0 \+ 0\) must be a multiple",
+        ),
+        (
+            space_layer("SpaceToBatchND", (1,) * 4, ((0, 0),) * 4),
+            r"for 4 axes after the batch axis; the bottom \(8x3x4x5\) has 3",
+        ),
+        (space_layer("SpaceToBatchND", (1,), ((0, -1),)), "paddings must be whole numbers, 0 or more, not 0, -1"),
+        (
+            space_layer("SpaceToBatchND", (1,), ((0, 0),)).replace("paddings", "crops"),
             "field 'space_to_batch_nd_param.crops' is not known",
         ),
-        (layer("BatchToSpaceND", (3,), ((0, 0),)), r"the batch \(8\) must be a multiple of the 3 places of a block"),
-        (layer("BatchToSpaceND", (2,), ((2, 4),)), "nothing is left of axis 1: 6 less 2 and 4 of its crops"),
-        (layer("BatchToSpaceND", (2,), ((0, 0),), name="data"), "not computed in place"),
+        (
+            space_layer("BatchToSpaceND", (3,), ((0, 0),)),
+            r"the batch size \(8\) must be a multiple of the 3 positions of a block",
+        ),
+        (
+            space_layer("BatchToSpaceND", (2,), ((2, 4),)),
+            r"\(2 and 4\) leave nothing of axis 1, .* is 6",
+        ),
+        (space_layer("BatchToSpaceND", (2,), ((0, 0),), name="data"), "not computed in place"),
     ],
 )
 def test_errors(text: str, message: str) -> None:

@@ -1,4 +1,4 @@
-"""Split: a recording of Caffe, and that nothing is left of it."""
+"""Split: a recording of Caffe, values, no emitted layer, errors."""
 
 from __future__ import annotations
 
@@ -9,14 +9,11 @@ from caffe2tf.errors import Caffe2TFError
 from caffe2tf.ir.layout import Block, Layout
 from caffe2tf.ir.value import Value
 from caffe2tf.layers.shape.split import Split
+from tests.builders import layer
 from tests.layers.emitted import calls
 from tests.layers.oracle import assert_matches, check_recorded, recorded, run_layer
 
-TEXT = """
-layer { name: "split" type: "Split" bottom: "data" top: "a" top: "b" top: "c" }
-layer { name: "ra" type: "ReLU" bottom: "a" top: "ra" }
-layer { name: "rb" type: "TanH" bottom: "b" top: "rb" }
-"""
+TEXT = layer("Split", "split", ["data"], tops=["a", "b", "c"]) + layer("ReLU", "ra", ["a"]) + layer("TanH", "rb", ["b"])
 
 
 @pytest.mark.parametrize("case", recorded("split"))
@@ -24,18 +21,18 @@ def test_recorded(case: str) -> None:
     check_recorded(case)
 
 
-def test_every_top_is_the_bottom() -> None:
+def test_each_top_is_the_bottom() -> None:
     x = np.random.default_rng(1).standard_normal((2, 3, 4, 5)).astype(np.float32)
     have = run_layer(TEXT, {"data": x})
     for name, want in {"ra": np.maximum(x, 0), "b": x, "c": x, "rb": np.tanh(x), "data": x}.items():
         assert_matches(have[name], want, name)
 
 
-def test_it_needs_no_layer() -> None:
+def test_no_layer_is_emitted() -> None:
     assert sorted(calls(TEXT, {"data": (2, 3, 4, 5)})) == ["Activation", "ReLU"]
 
 
-def test_any_layout_is_kept() -> None:
+def test_layout_is_kept() -> None:
     flat = Layout((0, 1), (Block((3, 20), (1, 0)),))
     value = Value(id="v", blob="v", shape=(2, 60), layout=flat)
     found = Split(count=2).arrange([value], [value, value])

@@ -1,4 +1,4 @@
-"""Tile: recordings of Caffe, every axis of every rank and layout, every error."""
+"""Tile: recordings of Caffe, each axis of each rank, layouts, errors."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ import pytest
 from caffe2tf.errors import Caffe2TFError
 from caffe2tf.ir.layer import Batch
 from caffe2tf.layers.shape.tile import Tile
+from tests.builders import layer
 from tests.layers.emitted import built, calls, reloaded
 from tests.layers.oracle import Array, assert_matches, check_recorded, recorded, run_layer
 
 
-def layer(parameters: str, bottom: str = "data") -> str:
-    return f'layer {{ name: "out" type: "Tile" bottom: "{bottom}" top: "out" tile_param {{ {parameters} }} }}'
+def tile_layer(parameters: str, bottom: str = "data") -> str:
+    return layer("Tile", "out", [bottom], parameters=f"tile_param {{ {parameters} }}")
 
 
 def draw(*shape: int) -> Array:
@@ -30,28 +31,28 @@ def test_all_axes(shape: tuple[int, ...]) -> None:
     x = draw(*shape)
     for axis in range(len(shape)):
         written = axis if axis % 2 else axis - len(shape)
-        have = run_layer(layer(f"axis: {written} tiles: 3"), {"data": x})["out"]
+        have = run_layer(tile_layer(f"axis: {written} tiles: 3"), {"data": x})["out"]
         assert_matches(have, np.concatenate([x, x, x], axis), f"axis {axis}")
 
 
-def test_the_default_axis_is_1_and_one_tile_is_nothing() -> None:
+def test_default_axis_and_a_single_tile() -> None:
     x = draw(2, 3, 4, 5)
-    assert_matches(run_layer(layer("tiles: 2"), {"data": x})["out"], np.concatenate([x, x], 1))
-    relu = 'layer { name: "r" type: "ReLU" bottom: "out" top: "r" }'
-    assert calls(layer("tiles: 1") + relu, {"data": x.shape}) == ["ReLU"]
+    assert_matches(run_layer(tile_layer("tiles: 2"), {"data": x})["out"], np.concatenate([x, x], 1))
+    relu = layer("ReLU", "r", ["out"])
+    assert calls(tile_layer("tiles: 1") + relu, {"data": x.shape}) == ["ReLU"]
 
 
-def test_a_flattened_image_is_repeated_as_it_lies() -> None:
-    flatten = 'layer { name: "f" type: "Flatten" bottom: "data" top: "f" }'
-    ip = 'layer { name: "ip" type: "InnerProduct" bottom: "out" top: "ip" inner_product_param { num_output: 4 } }'
+def test_flattened_image_keeps_its_order() -> None:
+    flatten = layer("Flatten", "f", ["data"])
+    ip = layer("InnerProduct", "ip", ["out"], parameters="inner_product_param { num_output: 4 }")
     x = draw(2, 3, 4, 5)
     rng = np.random.default_rng(1)
     blobs = [rng.standard_normal((4, 120)), rng.standard_normal(4)]
-    have = run_layer(flatten + layer("tiles: 2", "f") + ip, {"data": x}, {"ip": blobs})
+    have = run_layer(flatten + tile_layer("tiles: 2", "f") + ip, {"data": x}, {"ip": blobs})
     want = np.tile(x.reshape(2, -1), (1, 2))
     assert_matches(have["out"], want)
     assert_matches(have["ip"], want @ blobs[0].T + blobs[1])
-    assert calls(flatten + layer("tiles: 2", "f") + ip, {"data": x.shape}) == ["Flatten", "Tile", "Dense"]
+    assert calls(flatten + tile_layer("tiles: 2", "f") + ip, {"data": x.shape}) == ["Flatten", "Tile", "Dense"]
 
 
 def test_unknown_extents() -> None:
@@ -59,22 +60,22 @@ def test_unknown_extents() -> None:
     assert Tile(axis=-1, tiles=3).infer((None, 5)) == ((None, 15),)
 
 
-def test_the_batch_is_free_unless_it_is_repeated() -> None:
+def test_batch_is_kept_unless_repeated() -> None:
     x = draw(3, 4, 5)
-    (have,) = reloaded(built(layer("axis: 2 tiles: 2"), {"data": (1, 4, 5)}), [x])
+    (have,) = reloaded(built(tile_layer("axis: 2 tiles: 2"), {"data": (1, 4, 5)}), [x])
     assert_matches(have, np.concatenate([x, x], 2))
     assert Tile(axis=-3, tiles=2).trace_batch([True], [(2, 4, 5)], [(4, 4, 5)]) is Batch.FIXED
-    (have,) = reloaded(built(layer("axis: 0 tiles: 2"), {"data": (3, 4, 5)}), [x])
+    (have,) = reloaded(built(tile_layer("axis: 0 tiles: 2"), {"data": (3, 4, 5)}), [x])
     assert_matches(have, np.concatenate([x, x], 0))
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (layer("axis: 1"), "tile_param.tiles must be given"),
-        (layer("tiles: 0"), "tile_param.tiles must be positive, not 0"),
-        (layer("tiles: -2"), "tile_param.tiles must be positive, not -2"),
-        (layer("axis: 3 tiles: 2"), "tile_param.axis: axis 3 is out of range for a blob of 3 axes"),
+        (tile_layer("axis: 1"), "tile_param.tiles is required"),
+        (tile_layer("tiles: 0"), "tile_param.tiles must be 1 or more, not 0"),
+        (tile_layer("tiles: -2"), "tile_param.tiles must be 1 or more, not -2"),
+        (tile_layer("axis: 3 tiles: 2"), "tile_param.axis: axis 3 is out of range for a blob of 3 axes"),
     ],
 )
 def test_errors(text: str, message: str) -> None:
