@@ -102,7 +102,9 @@ def print_report(report: Report) -> None:
         for v in report.verdicts
     ]
     print_table(columns, rows, styles=["" if v.same else "bold red" for v in report.verdicts])
-    print_notes([Diagnostic.note(f"blob {blob!r} is not in the reference") for blob in report.unreferenced])
+    notes = [f"blob {blob!r} is not in the reference" for blob in report.unreferenced]
+    notes += [f"blob {blob!r} is a copy that Caffe makes; it was not compared" for blob in report.ignored]
+    print_notes([Diagnostic.note(note) for note in notes])
     same = sum(v.same for v in report.verdicts)
     print_line(
         f"{same} of {len(report.verdicts)} blobs are the same "

@@ -61,7 +61,12 @@ def _read_all(file: BinaryIO, path: str | os.PathLike[str]) -> dict[str, npt.NDA
             f"{path}: this is a single array; give an .npz file with one array per blob, written with numpy.savez"
         )
     with zipfile.ZipFile(file) as archive:
-        return {e.filename.removesuffix(".npy"): _read_array(archive, e, path) for e in archive.infolist()}
+        entries = {e.filename.removesuffix(".npy"): e for e in archive.infolist()}
+        if len(entries) < len(archive.infolist()):
+            names = [e.filename.removesuffix(".npy") for e in archive.infolist()]
+            twice = next(name for name in names if names.count(name) > 1)
+            raise ParseError(f"{path}: the file contains two arrays named {twice!r}; keep one of them")
+        return {name: _read_array(archive, e, path) for name, e in entries.items()}
 
 
 def _require_regular(path: Path) -> None:

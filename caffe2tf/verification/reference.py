@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,10 +62,12 @@ class Reference:
     Attributes:
         blobs: the recordings to compare with, by blob.
         arrays: whole arrays by blob, from which the network's inputs are taken.
+        fed: the blobs that are recorded as fed values, ``in/<blob>``.
     """
 
     blobs: Mapping[str, Recorded]
     arrays: Mapping[str, npt.NDArray[Any]]
+    fed: frozenset[str] = frozenset()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -103,11 +105,27 @@ def _reference(arrays: Mapping[str, npt.NDArray[Any]], where: str) -> Reference:
     odd = sorted({b for group in (fed, plain, left) for b, a in group.items() if a.dtype.kind not in "fiub"})
     if odd:
         raise ParseError(f"{where}the reference holds something other than numbers: {', '.join(map(repr, odd))}")
+    _refuse_duplicates(digests, plain, left, where)
     blobs = {b: _digest(arrays, b, where) for b in digests}
     blobs |= {name: Recorded.whole(array) for name, array in (plain | left).items()}
     if not blobs:
         raise VerificationError(f"{where}the reference holds no blob: there is nothing to compare")
-    return Reference(blobs=blobs, arrays=left | plain | fed)
+    return Reference(blobs=blobs, arrays=left | plain | fed, fed=frozenset(fed))
+
+
+def _refuse_duplicates(
+    digests: Sequence[str], plain: Mapping[str, object], final: Mapping[str, object], where: str
+) -> None:
+    """Refuse two recordings of one blob, of which only one could be compared."""
+    for blob in [*plain, *final]:
+        if blob in digests:
+            raise VerificationError(f"{where}the reference holds blob {blob!r} both whole and as a digest; keep one")
+    for blob in plain:
+        if blob in final:
+            raise VerificationError(
+                f"{where}the reference holds blob {blob!r} twice, as {blob!r} and as '{_LEFT}{blob}'; keep one, and "
+                f"record fed values as '{_FED}{blob}'"
+            )
 
 
 def _below(prefix: str, arrays: Mapping[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from caffe2tf.errors import VerificationError
 from caffe2tf.verification.compare import BlobVerdict, Tolerance, judge
 from caffe2tf.verification.reference import Reference
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Report", "compare_blobs"]
 
-_INSERTED = re.compile(r".+_\d+_split_\d+\Z")  # blobs of Split layers that Caffe inserts
+_INSERTED = re.compile(r"(.+)_\d+_split_\d+\Z")  # blobs of Split layers that Caffe inserts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,11 +29,13 @@ class Report:
         verdicts: one for each blob of the reference, in the order in which the network computes them.
         tolerance: the bounds that were applied.
         unreferenced: computed blobs that the reference does not contain.
+        ignored: blobs of the reference that were not compared: copies that Caffe makes of blobs with several readers.
     """
 
     verdicts: tuple[BlobVerdict, ...]
     tolerance: Tolerance
     unreferenced: tuple[str, ...] = ()
+    ignored: tuple[str, ...] = ()
 
     @property
     def same(self) -> bool:
@@ -53,6 +57,7 @@ class Report:
             "tolerance": asdict(self.tolerance),
             "blobs": [asdict(v) for v in self.verdicts],
             "not_in_reference": list(self.unreferenced),
+            "ignored": list(self.ignored),
         }
 
 
@@ -62,6 +67,7 @@ def compare_blobs(
     *,
     writers: Mapping[str, str],
     tolerance: Tolerance | None = None,
+    fed: Mapping[str, npt.NDArray[Any]] | None = None,
 ) -> Report:
     """Compare computed blobs with a reference.
 
@@ -70,6 +76,7 @@ def compare_blobs(
         reference: recorded activations.
         writers: for each blob, the layer that writes it last. Inputs have none and are not compared.
         tolerance: the bounds; None for the default ones.
+        fed: the inputs of the run. An input that differs from the recorded one counts as a difference.
 
     Raises:
         VerificationError: the two sides have no blob in common.
@@ -80,11 +87,30 @@ def compare_blobs(
     if not shared:
         have, want = ", ".join(list(computed)[:8]), ", ".join(reference.names[:8])
         raise VerificationError(f"nothing to compare: the network has the blobs {have}; the reference has {want}")
-    verdicts = [judge(b, writers[b], ours[b], reference.blobs[b], tolerance) for b in shared]
+    unknown = [b for b in reference.names if b not in ours]
+    ignored = [b for b in unknown if (copied := _INSERTED.match(b)) and copied[1].startswith(tuple(ours))]
+    verdicts = _other_inputs(fed or {}, reference, writers)
+    verdicts += [judge(b, writers[b], ours[b], reference.blobs[b], tolerance) for b in shared]
     verdicts += [
         BlobVerdict(blob=b, layer="", same=False, shape=None, reason="the network has no such blob")
-        for b in reference.names
-        if b not in ours and not _INSERTED.match(b)
+        for b in unknown
+        if b not in ignored
     ]
     unreferenced = tuple(b for b in computed if b not in reference.blobs)
-    return Report(verdicts=tuple(verdicts), tolerance=tolerance, unreferenced=unreferenced)
+    return Report(verdicts=tuple(verdicts), tolerance=tolerance, unreferenced=unreferenced, ignored=tuple(ignored))
+
+
+def _other_inputs(
+    fed: Mapping[str, npt.NDArray[Any]], reference: Reference, writers: Mapping[str, str]
+) -> list[BlobVerdict]:
+    """Return a verdict for each input whose recording is not what the network was fed."""
+    return [
+        BlobVerdict(blob=b, layer="", same=False, shape=a.shape, reason="the recorded input is not what was fed")
+        for b, a in fed.items()
+        if (b in reference.fed or b not in writers) and b in reference.arrays and not _equal(a, reference.arrays[b])
+    ]
+
+
+def _equal(fed: npt.NDArray[Any], recorded: npt.NDArray[Any]) -> bool:
+    with np.errstate(over="ignore"):
+        return np.array_equal(fed, np.asarray(recorded).astype(np.float32), equal_nan=True)

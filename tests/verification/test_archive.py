@@ -199,3 +199,12 @@ def test_the_longest_name(tmp_path: Path) -> None:
     name = "x" * 65531
     write_arrays(tmp_path / "o.npz", {name: A})
     assert list(read_arrays(tmp_path / "o.npz")) == [name]
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_two_arrays_of_one_name_are_refused(tmp_path: Path) -> None:
+    file = tmp_path / "a.npz"
+    with zipfile.ZipFile(file, "w") as made:
+        for value in (b"\x00\x00\x80?", b"\x00\x00\x00@"):
+            made.writestr("x.npy", entry((1,), value))
+    assert "contains two arrays named 'x'" in refusal(file)

@@ -51,13 +51,26 @@ def test_an_inconsistent_digest_is_refused(change: dict[str, list[object]]) -> N
 
 def test_prefixes_tell_fed_values_from_final_ones() -> None:
     """What was fed is no blob to compare with, and comes before what a blob held in the end."""
-    given = {"in/x": A, "out/x": -A, "in/y": A, "out/z": 2 * A, "p": A, "in/q": 3 * A, "q": A, "r": A, "out/r": 4 * A}
+    given = {"in/x": A, "out/x": -A, "in/y": A, "out/z": 2 * A, "p": A, "in/q": 3 * A, "q": A}
     reference = read_reference(given)
     blobs = {name: float(b.values[0]) for name, b in reference.blobs.items()}
-    assert blobs == {"x": -1, "z": 2, "p": 1, "q": 1, "r": 4}
+    assert blobs == {"x": -1, "z": 2, "p": 1, "q": 1}
     fed = {name: float(a[0, 0]) for name, a in reference.arrays.items()}
-    assert fed == {"x": 1, "y": 1, "z": 2, "p": 1, "q": 3, "r": 1}
+    assert fed == {"x": 1, "y": 1, "z": 2, "p": 1, "q": 3}
+    assert reference.fed == {"x", "y", "q"}
     assert set(read_reference({"in/x": A, "out/y": A, "z": A}).names) == {"x", "y", "z"}
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (digest(2 * A, [1, 5]), "holds blob 'a' both whole and as a digest"),
+        ({"out/a": 2 * A}, "holds blob 'a' twice, as 'a' and as 'out/a'"),
+    ],
+)
+def test_two_recordings_of_one_blob_are_refused(more: dict[str, np.ndarray], said: str) -> None:
+    with pytest.raises(VerificationError, match=said):
+        read_reference({"a": A} | more)
 
 
 def test_errors_name_the_reference_file(tmp_path: Path) -> None:
