@@ -63,6 +63,7 @@ def build_graph(
     )
     for layer in definition.layers:
         builder.add(layer)
+    builder.finish()
     inputs = [top for layer in definition.layers if is_source(layer) for top in layer.tops]
     found = in_order([*builder.found, *builder.shapes.unused(inputs)])
     problems = tuple(d for d in found if d.severity is not Severity.NOTE)
@@ -131,10 +132,25 @@ class _Builder:
         self._add_node(definition, layer, known, written)
         self._follow_memory(definition, layer)
 
+    def finish(self) -> None:
+        """Bring all aliases up to date, so that each blob has its final value."""
+        for blob in self.memory.aliases():
+            self._latest(blob)
+
+    def _latest(self, blob: str) -> Value | None:
+        """Return the present value of a blob, read again if an alias was overwritten; None if it is unknown."""
+        value, outdated = self.blobs.latest(blob), self.memory.refresh(blob)
+        if value is None or outdated is None:
+            return value
+        written, writer = outdated
+        value = self.blobs.write(blob, value.shape, writer=writer)
+        self.nodes.append(echo_node(writer, written, value))
+        return value
+
     def _bottom(self, blob: str, definition: LayerDefinition) -> Value | None:
         """Return the value that a bottom stands for; None if it is unknown, which is reported once."""
         if blob in self.blobs:
-            return self.blobs.latest(blob)
+            return self._latest(blob)
         shape = self.shapes.take(blob)
         if shape is None:
             self.found.append(
@@ -188,15 +204,11 @@ class _Builder:
         )
 
     def _follow_memory(self, definition: LayerDefinition, layer: Layer) -> None:
-        """Record new aliases, and give the aliases of what the layer writes in place their new value."""
+        """Record new aliases and writes in place."""
         bottoms, tops = definition.bottoms, definition.tops
         if layer.shares_memory(len(bottoms), len(tops)):
             self.memory.share(bottoms[0], tops)
         for bottom, top in zip(bottoms, tops, strict=False):
-            written = self.blobs.latest(top)
-            for alias in self.memory.others(top) if bottom == top else ():
-                old = self.blobs.latest(alias)
-                if old is None or written is None or alias in tops:
-                    continue
-                value = self.blobs.write(alias, old.shape, writer=definition.name)
-                self.nodes.append(echo_node(definition.name, written, value))
+            written = self.blobs.latest(top) if bottom == top else None
+            if written is not None:
+                self.memory.write(top, written, writer=definition.name, tops=tops)

@@ -7,6 +7,7 @@ memory. A layer that works in place on one of these blobs changes all its aliase
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from caffe2tf.ir import Node, Shape, Value
 from caffe2tf.layers import Layer
@@ -16,23 +17,80 @@ from caffe2tf.layers.shape.split import Split
 __all__ = ["Memory", "echo_layer", "echo_node"]
 
 
+@dataclass(slots=True, kw_only=True, eq=False)
+class _Region:
+    """One piece of memory.
+
+    Attributes:
+        aliases: the blobs in it.
+        version: the number of writes in place.
+        written: the value of the last one; None before the first.
+        writer: the layer that wrote it.
+    """
+
+    aliases: set[str]
+    version: int = 0
+    written: Value | None = None
+    writer: str = ""
+
+
 class Memory:
-    """Which blobs are aliases of one another."""
+    """Which blobs are aliases of one another, and which of them are outdated.
+
+    A write in place outdates all other aliases. Each gets a new value only when it is read again, or at the end, so
+    that many writes to a blob of many aliases take linear time.
+    """
 
     def __init__(self) -> None:
-        self._groups: dict[str, set[str]] = {}
+        self._regions: dict[str, _Region] = {}
+        self._versions: dict[str, int] = {}  # blob -> the version of its region that it shows
 
     def share(self, bottom: str, tops: Iterable[str]) -> None:
-        """Make the tops aliases of the bottom."""
-        group = self._groups.setdefault(bottom, {bottom})
+        """Make the tops aliases of the bottom, which is up to date."""
+        region = self._regions.setdefault(bottom, _Region(aliases={bottom}))
         for top in tops:
-            self._groups.get(top, set()).discard(top)
-            group.add(top)
-            self._groups[top] = group
+            old = self._regions.get(top)
+            if old is not None:
+                old.aliases.discard(top)
+            region.aliases.add(top)
+            self._regions[top] = region
+        self._versions |= dict.fromkeys((bottom, *tops), region.version)
+
+    def write(self, blob: str, value: Value, *, writer: str, tops: Iterable[str]) -> None:
+        """Record a write in place.
+
+        Args:
+            blob: the blob that was overwritten.
+            value: its new value.
+            writer: the layer that wrote it.
+            tops: all tops of the layer, which are up to date.
+        """
+        region = self._regions.get(blob)
+        if region is not None:
+            region.version += 1
+            region.written, region.writer = value, writer
+            self._versions |= {top: region.version for top in tops if self._regions.get(top) is region}
+
+    def refresh(self, blob: str) -> tuple[Value, str] | None:
+        """Mark a blob as up to date.
+
+        Returns:
+            The value from which the blob must be read again, and the layer that wrote it; None if it was up to date.
+        """
+        region = self._regions.get(blob)
+        if region is None or region.written is None or self._versions.get(blob, 0) == region.version:
+            return None
+        self._versions[blob] = region.version
+        return region.written, region.writer
+
+    def aliases(self) -> Sequence[str]:
+        """Return all blobs that have aliases, sorted by name."""
+        return sorted(self._regions)
 
     def others(self, blob: str) -> Sequence[str]:
         """Return the other aliases of a blob's memory, sorted by name."""
-        return sorted(self._groups.get(blob, set()) - {blob})
+        region = self._regions.get(blob)
+        return sorted(region.aliases - {blob}) if region is not None else []
 
 
 def echo_node(layer_name: str, written: Value, alias: Value) -> Node:

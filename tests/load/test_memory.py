@@ -13,7 +13,10 @@ import pytest
 import caffe2tf
 from caffe2tf.layers.shape.reshape import Reshape
 from caffe2tf.layers.shape.split import Split
+from caffe2tf.load import load_graph
 from caffe2tf.load.memory import Memory, echo_layer
+from caffe2tf.parse import read_network
+from tests.builders import input_layer, layer, write_prototxt
 
 Floats = npt.NDArray[np.float32]
 
@@ -133,3 +136,17 @@ def test_a_write_in_place_shows_in_all_aliases(seed: int, tmp_path: Path) -> Non
     for blob, want in chain.blobs.items():
         assert have[blob].shape == want.shape
         np.testing.assert_allclose(have[blob], want, rtol=1e-5, atol=1e-6, err_msg=f"{blob} of\n{chain.text}")
+
+
+def test_field_split_in_place(tmp_path: Path) -> None:
+    """Writing each of many aliases in place adds one node for each alias, not for each pair of them."""
+    count = 300
+    aliases = [f"s{i}" for i in range(count)]
+    text = input_layer("data", (1, 3, 2, 2)) + layer("Split", "split", ["data"], aliases)
+    text += "".join(layer("Power", f"r{i}", [a], [a], "power_param { shift: 1 }") for i, a in enumerate(aliases))
+    file = write_prototxt(tmp_path, text)
+    graph = load_graph(read_network(file))
+    assert len(graph.nodes) <= 3 * count + 2
+    short = write_prototxt(tmp_path, text.partition('layer { name: "r5"')[0])
+    blobs = caffe2tf.run(short, None, {"data": np.ones((1, 3, 2, 2))})
+    assert {float(blobs[a].max()) for a in (*aliases, "data")} == {6.0}

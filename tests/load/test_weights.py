@@ -299,9 +299,7 @@ def test_a_filler_of_a_fork(tmp_path: Path, of: Arrays) -> None:
 def test_a_solver_state_is_refused_with_the_name_of_its_weight_file(tmp_path: Path) -> None:
     state = tmp_path / "net_iter_5.solverstate"
     state.write_bytes(caffe_pb2.SolverState(iter=5, learned_net="snap/net_iter_5.caffemodel").SerializeToString())
-    with pytest.raises(
-        ParseError, match=r"solver state; the weights are in the file that it names, 'snap/net_iter_5\.caff"
-    ):
+    with pytest.raises(ParseError, match=r"solver state; pass the file that it names, 'snap/net_iter_5\.caff"):
         open_weights(state)
     with h5py.File(tmp_path / "net.solverstate.h5", "w") as file:
         file["iter"] = 5
