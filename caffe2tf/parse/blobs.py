@@ -50,7 +50,7 @@ class Pages:
     stop: int
 
     def release(self, start: int, stop: int) -> None:
-        """Return bytes [start, stop) of the file to the system, in whole pages that lie within these bytes.
+        """Release the memory of bytes [start, stop) of the file, in whole pages and never beyond this run.
 
         The start is rounded down to a page boundary, so that no page between adjacent ranges is left out. Values that
         are read later are read from the file again.
@@ -89,12 +89,12 @@ class Blob:
         return self.data.reshape(self.shape)
 
     def release(self) -> None:
-        """Return the pages that hold only this blob to the system; the data stays readable."""
+        """Release the pages that hold only this blob; the data stays readable."""
         if self.pages is not None:
             self.pages.release(self.pages.start, self.pages.stop)
 
     def release_range(self, start_element: int, stop_element: int) -> None:
-        """Return the pages of elements [start_element, stop_element) of `data` to the system."""
+        """Release the pages of elements [start_element, stop_element) of `data`."""
         if self.pages is not None:
             step = self.data.strides[0]
             first = self.pages.start

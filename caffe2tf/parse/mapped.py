@@ -45,7 +45,7 @@ class MappedFile:
     map: mmap.mmap = field(repr=False)
 
     def release(self) -> None:
-        """Return all pages to the system. Values that are read later are read from the file again."""
+        """Release the memory of all pages. Values that are read later are read from the file again."""
         if hasattr(mmap, "MADV_DONTNEED"):
             self.map.madvise(mmap.MADV_DONTNEED)
 

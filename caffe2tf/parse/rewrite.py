@@ -185,8 +185,7 @@ def _layer(wire: Wire, layer: ModernLayer, spans: Sequence[Field], notes: list[D
     modern = caffe_pb2.LayerParameter.DESCRIPTOR.fields_by_number
     for field in kept:
         what = "is another field in the modern form, and is dropped" if field.number in modern else "is kept"
-        told = f"unknown field {field.number} {what}"
-        notes.append(Diagnostic.note(told, layer=layer.name, where=layer.where))
+        notes.append(Diagnostic.note(f"unknown field {field.number} {what}", layer=layer.name, where=layer.where))
     head += _raw(wire, [f for f in kept if f.number not in modern])
     return _Layer(head=head, blobs=tuple(f for f in fields if (f.number, f.wire) == tag(message, "blobs")))
 
