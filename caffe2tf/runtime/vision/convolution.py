@@ -193,7 +193,8 @@ def correlate(
     x = x[(slice(None), *(slice(None, None, g) for g in grid))] if max(grid, default=1) > 1 else x
     native = max(steps, default=1) == 1 or max(gaps, default=1) == 1
     if native and groups == 1 and 1 <= len(grid) <= 3:
-        return tf.nn.convolution(x, kernel, strides=steps, padding="VALID", dilations=gaps)
+        named = ("NWC", "NHWC", "NDHWC")[len(grid) - 1]  # unnamed, a 3-D convolution has no gradient in eager mode
+        return tf.nn.convolution(x, kernel, strides=steps, padding="VALID", data_format=named, dilations=gaps)
     if native and kernel.shape[-2] == 1 and len(grid) == 2 and steps[0] == steps[1]:
         kernel = tf.reshape(kernel, (*kernel.shape[:2], groups, kernel.shape[-1] // groups))
         return tf.nn.depthwise_conv2d(x, kernel, (1, *steps, 1), "VALID", dilations=gaps)

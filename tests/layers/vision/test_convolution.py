@@ -20,7 +20,6 @@ from caffe2tf.layers.vision.convolution import Convolution
 from caffe2tf.parse import read_network
 from tests import builders
 from tests.builders import input_layers, write_caffemodel, write_prototxt
-from tests.layers.linear import check_gradients
 from tests.layers.oracle import Array, assert_matches, check_recorded, recorded, run_layer
 
 Ints = tuple[int, ...]
@@ -301,32 +300,3 @@ def test_weights_are_views(tmp_path: Path) -> None:
         for weight, blob in zip(converted.values(), node.blobs, strict=True):
             assert np.shares_memory(weight.parts[0], blob.array)
             assert weight.sources == (blob.source,)
-
-
-@pytest.mark.parametrize(
-    ("rank", "options"),
-    [
-        (2, {"strides": (2, 3), "dilation_rate": (3, 2), "padding": (2, 1)}),
-        (2, {"groups": 6, "strides": (1, 2)}),
-        (2, {"groups": 2, "strides": (2, 2), "dilation_rate": (2, 2)}),
-        (4, {}),
-    ],
-)
-def test_runtime_layer_has_gradients_and_can_be_saved(rank: int, options: dict[str, Any], tmp_path: Path) -> None:
-    import keras
-    import tensorflow as tf
-
-    from caffe2tf.runtime.vision.convolution import Convolution as RuntimeConvolution
-
-    keras.utils.set_random_seed(1)
-    made = RuntimeConvolution(6, (3, 2, 2, 1)[:rank], activation="linear", name="conv", **options)
-    inputs = keras.Input((*(None,) * rank, 6), name="data")
-    model = keras.Model(inputs, made(inputs))
-    x = draw(2, *(9, 8, 7, 6)[:rank], 6)
-    check_gradients(model, x)
-    model.save(tmp_path / "model.keras")
-    again = keras.models.load_model(tmp_path / "model.keras")
-    assert_matches(again(x), model(x), tolerance=0)
-    model.export(tmp_path / "exported", verbose=False)
-    served = tf.saved_model.load(tmp_path / "exported")
-    assert_matches(served.serve(x), model(x))

@@ -18,7 +18,6 @@ from caffe2tf.layers.vision.deconvolution import Deconvolution
 from caffe2tf.parse import read_network
 from tests import builders
 from tests.builders import input_layers, write_caffemodel, write_prototxt
-from tests.layers.linear import check_gradients
 from tests.layers.oracle import Array, assert_matches, check_recorded, recorded, run_layer
 
 Ints = tuple[int, ...]
@@ -202,32 +201,3 @@ def test_extents_known_only_at_run_time(tmp_path: Path) -> None:
 def test_errors(fields: str, shape: Ints, message: str) -> None:
     with pytest.raises(Caffe2TFError, match=message):
         run_layer(layer(fields), {"data": draw(*shape)})
-
-
-@pytest.mark.parametrize(
-    ("rank", "options"),
-    [
-        (2, {"groups": 6, "strides": (2, 2), "padding": (1, 0)}),
-        (2, {"groups": 2, "strides": (2, 3), "dilation_rate": (3, 2)}),
-        (1, {"dilation_rate": (2,), "strides": (2,)}),
-        (4, {"strides": (2, 1, 2, 1)}),
-    ],
-)
-def test_runtime_layer_has_gradients_and_can_be_saved(rank: int, options: dict[str, Any], tmp_path: Path) -> None:
-    import keras
-    import tensorflow as tf
-
-    from caffe2tf.runtime.vision.deconvolution import Deconvolution as RuntimeDeconvolution
-
-    keras.utils.set_random_seed(1)
-    made = RuntimeDeconvolution(6, (3, 2, 2, 1)[:rank], activation="linear", name="deconv", **options)
-    inputs = keras.Input((*(None,) * rank, 6), name="data")
-    model = keras.Model(inputs, made(inputs))
-    x = draw(2, *(4, 5, 2, 3)[:rank], 6)
-    check_gradients(model, x)
-    model.save(tmp_path / "model.keras")
-    again = keras.models.load_model(tmp_path / "model.keras")
-    assert_matches(again(x), model(x), tolerance=0)
-    model.export(tmp_path / "exported", verbose=False)
-    served = tf.saved_model.load(tmp_path / "exported")
-    assert_matches(served.serve(x), model(x))
