@@ -76,6 +76,8 @@ class Correlation(keras.layers.Layer):
     def call(self, inputs: Sequence[tf.Tensor]) -> tf.Tensor:
         """Return the correlation of the two inputs."""
         first, second = inputs
+        if None in first.shape[1:]:
+            raise ValueError(f"the height, width and channels must be known, not {tuple(first.shape)}")
         rows, columns = (n or 0 for n in self.compute_output_shape([tuple(first.shape)])[1:3])
         (pad_y, margin_y), (pad_x, margin_x) = self.margins()
         down, across = self.displacements()
