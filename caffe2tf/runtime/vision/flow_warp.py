@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import keras
 import tensorflow as tf
 
+from caffe2tf.runtime.vision.convolution import known_shape
+
 __all__ = ["FlowWarp"]
 
 
@@ -23,7 +25,7 @@ class FlowWarp(keras.layers.Layer):
 
     Input shape:
         A list of two tensors: the images ``(N, H, W, C)``, and the flow ``(N, H, W, 2)`` in pixels, along the width
-        (channel 0) and the height (channel 1). All extents but `N` must be known when the layer is called.
+        (channel 0) and the height (channel 1). `H` and `W` may be unknown until the layer is called.
 
     Output shape:
         ``(N, H, W, C)``.
@@ -36,14 +38,15 @@ class FlowWarp(keras.layers.Layer):
     def call(self, inputs: Sequence[tf.Tensor]) -> tf.Tensor:
         """Return the warped images."""
         image, flow = inputs
-        _, height, width, channels = image.shape
+        _, height, width, channels = known_shape(image)
+        flow = tf.cast(flow, keras.backend.result_type(flow.dtype, "float32"))  # float16 is too coarse for positions
         x = flow[..., 0] + tf.range(width, dtype=flow.dtype)
         y = flow[..., 1] + tf.range(height, dtype=flow.dtype)[:, None]
-        inside = (x >= 0) & (y >= 0) & (x < width) & (y < height)
+        inside = (x >= 0) & (y >= 0) & (x < tf.cast(width, x.dtype)) & (y < tf.cast(height, y.dtype))
         x, y = (tf.where(inside, at, 0) for at in (x, y))  # NaN must not become an index
         left, top = tf.cast(x, tf.int32), tf.cast(y, tf.int32)
         right, bottom = tf.minimum(left + 1, width - 1), tf.minimum(top + 1, height - 1)
-        alpha, beta = ((at - tf.floor(at))[..., None] for at in (x, y))
+        alpha, beta = (tf.cast(at - tf.floor(at), image.dtype)[..., None] for at in (x, y))
         pixels = tf.reshape(image, [-1, height * width, channels])
 
         def fetch(row: tf.Tensor, column: tf.Tensor) -> tf.Tensor:
