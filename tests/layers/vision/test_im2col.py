@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -120,25 +119,3 @@ def test_unknown_extents() -> None:
     window = StatedWindow.read(caffe_pb2.ConvolutionParameter(kernel_size=[3, 2], stride=[2]))
     im2col = Im2col(axis=1, window=window)
     assert im2col.infer((None, 4, None, 9)) == ((None, 24, None, 4),)
-
-
-def test_runtime_layer_in_a_saved_model(tmp_path: Path) -> None:
-    import keras
-    import tensorflow as tf
-
-    from caffe2tf.runtime.vision.im2col import Im2col as RuntimeIm2col
-
-    inputs = keras.Input((None, 5, 3))
-    model = keras.Model(inputs, RuntimeIm2col((3, 2), stride=(2, 3), pad=(1, 0), dilation=(2, 1))(inputs))
-    assert model.output.shape == (None, None, 2, 18)
-    model.save(tmp_path / "m.keras")
-    again = keras.models.load_model(tmp_path / "m.keras")
-    x = draw((2, 6, 5, 3))
-    want = unfold(x.transpose(0, 3, 1, 2), 1, (3, 2), (2, 3), (1, 0), (2, 1)).transpose(0, 2, 3, 1)
-    variable = tf.Variable(x)
-    with tf.GradientTape() as tape:
-        y = again(variable)
-    assert_matches(y.numpy(), want, tolerance=0)
-    assert np.isfinite(tape.gradient(y, variable).numpy()).all()
-    fixed = tf.function(RuntimeIm2col((3, 2), stride=(2, 3), pad=(1, 0), dilation=(2, 1)), jit_compile=True)
-    assert_matches(fixed(tf.constant(x)).numpy(), want, tolerance=0)
