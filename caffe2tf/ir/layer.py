@@ -30,6 +30,7 @@ __all__ = [
     "FeedsInputs",
     "Layer",
     "PerBottom",
+    "ReadsBlobs",
     "ReadsImages",
     "Role",
     "same_batch",
@@ -184,6 +185,10 @@ class Layer(ABC):
         """
         return ()
 
+    def differs_in_training(self) -> bool:
+        """Return whether Caffe in phase TRAIN computes something else than the emitted layer outside training."""
+        return False
+
     def trace_batch(self, batched: Sequence[bool], inputs: Sequence[Shape], outputs: Sequence[Shape]) -> Batch:
         """Return what the layer does with the batch, axis 0 of its inputs.
 
@@ -316,6 +321,16 @@ class ChecksBlobs(ABC):
         Raises:
             LayerError: with these values the layer cannot be converted.
         """
+
+
+class ReadsBlobs(ABC):
+    """A layer that the values of its trained blobs decide on, because forks of Caffe store different things there."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def with_values(self, blobs: Sequence[Array]) -> Layer:
+        """Return the variant of the layer that the values of its trained blobs, in Caffe's shapes, reveal."""
 
 
 def same_batch(*shapes: Shape) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from caffe2tf.diagnostics import Diagnostic, Hint, Severity, in_order
 from caffe2tf.errors import LayerError, diagnose, network_error
@@ -15,14 +15,21 @@ from caffe2tf.layers.loss.loss_base import Loss
 from caffe2tf.load.memory import Memory, echo_node
 from caffe2tf.load.names import AUTOMATIC, Blobs, NodeNames
 from caffe2tf.load.reading import infer_tops, read_layer, stub_for
+from caffe2tf.load.remarks import grouped
 from caffe2tf.load.selection import is_source
 from caffe2tf.load.sources import InputShapes, input_node
 from caffe2tf.load.unknown import judge_network, judge_unknown
+from caffe2tf.parse import Phase
 
 if TYPE_CHECKING:
     from caffe2tf.parse import LayerDefinition, NetworkDefinition
 
 __all__ = ["Built", "build_graph"]
+
+_TRAINED: Final = (
+    "it states `phase: TRAIN`, as layers of snapshots do, so Caffe computes as in training even in a network in phase "
+    "TEST; the model does so only while it is trained, and otherwise computes as Caffe without that statement"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,13 +66,14 @@ def build_graph(
         file=definition.file,
         stub_unknown=stub_unknown,
         shapes=InputShapes(input_shapes, beside=definition.file),
+        tested=definition.state.phase is Phase.TEST,
         found=[*definition.notes, *judge_network(definition)],
     )
     for layer in definition.layers:
         builder.add(layer)
     builder.finish()
     inputs = [top for layer in definition.layers if is_source(layer) for top in layer.tops]
-    found = in_order([*builder.found, *builder.shapes.unused(inputs)])
+    found = in_order([*builder.found, *grouped(builder.trained), *builder.shapes.unused(inputs)])
     problems = tuple(d for d in found if d.severity is not Severity.NOTE)
     graph = Graph(
         name=definition.name or "network",
@@ -90,6 +98,8 @@ class _Builder:
         stub_unknown: whether a layer of unknown type becomes a stub.
         shapes: the shapes that the user gives for inputs.
         found: problems and notes.
+        tested: whether the network is in phase TEST.
+        trained: notes on layers that state phase TRAIN in a network in phase TEST.
         nodes: the nodes.
         definitions: the definition of each node that is a layer, by the node's name.
         blobs: the value that each blob's name stands for.
@@ -100,6 +110,8 @@ class _Builder:
     stub_unknown: bool
     shapes: InputShapes
     found: list[Diagnostic]
+    tested: bool
+    trained: list[Diagnostic] = field(default_factory=list)
     nodes: list[Node] = field(default_factory=list)
     definitions: dict[str, LayerDefinition] = field(default_factory=dict)
     blobs: Blobs = field(default_factory=Blobs)
@@ -192,6 +204,8 @@ class _Builder:
             message = "an earlier layer has the same name; weights of that name go to the first, as in Caffe"
             self.found.append(Diagnostic.note(message, layer=definition.name, where=definition.where))
         self.definitions[name] = definition
+        if self.tested and definition.training and layer.differs_in_training():
+            self.trained.append(Diagnostic.note(_TRAINED, layer=definition.name, where=definition.where))
         self.nodes.append(
             Node(
                 name=name,

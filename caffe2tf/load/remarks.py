@@ -9,17 +9,21 @@ from caffe2tf.diagnostics import Diagnostic, Hint, Severity
 from caffe2tf.ir import Node
 from caffe2tf.ir.stub import Stub
 
-__all__ = ["remarks_of"]
+__all__ = ["grouped", "remarks_of"]
 
 
 def remarks_of(nodes: Iterable[Node]) -> list[Diagnostic]:
     """Return a note for each remark, on the first layer that makes it, with the number of the others."""
+    return grouped(note for node in nodes for note in _remarks(node))
+
+
+def grouped(notes: Iterable[Diagnostic]) -> list[Diagnostic]:
+    """Return each note once, on the first layer that it is about, with the number of the others."""
     first: dict[Diagnostic, Diagnostic] = {}
-    for node in nodes:
-        for note in _remarks(node):
-            alike = replace(note, layer=None, where=None)
-            known = first.get(alike)
-            first[alike] = note if known is None else replace(known, repeats=known.repeats + 1)
+    for note in notes:
+        alike = replace(note, layer=None, where=None)
+        known = first.get(alike)
+        first[alike] = note if known is None else replace(known, repeats=known.repeats + 1)
     return list(first.values())
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from caffe2tf.diagnostics import Diagnostic
 from caffe2tf.errors import LayerError, NetworkError, WeightsError
 from caffe2tf.ir import Graph, Member, Node, NodeBlob, format_shape
-from caffe2tf.ir.layer import ChecksBlobs
+from caffe2tf.ir.layer import ChecksBlobs, ReadsBlobs
 from caffe2tf.ir.weight import Array
 from caffe2tf.layers import BlobSpec
 from caffe2tf.load.remarks import remarks_of
@@ -56,17 +56,17 @@ def pair_weights(
     nodes = [_with_params(node, definitions, len(specs[node.name])) for node in graph.nodes]
     graph = replace(graph, nodes=tuple(nodes), shared=sharing.whole_layers(specs), parameters=sharing.parameters(specs))
     if weights is None and not fill:
-        return graph, None
+        return replace(graph, notes=(*graph.notes, *remarks_of(nodes))), None
     pairing = _Pairing(graph=graph, specs=specs, weights=weights, fill=fill, sharing=sharing)
     names = [(node, definitions[node.name].name) for node in graph.nodes if node.name in definitions]
     pairing.collect(names)
     nodes = [pairing.attach(node) for node in graph.nodes]
-    notes = (*graph.notes, *_unused({name for _, name in names}, weights))
+    notes = (*graph.notes, *remarks_of(nodes), *_unused({name for _, name in names}, weights))
     return graph.with_nodes(nodes, notes=notes), pairing.error()
 
 
 def _recognised(graph: Graph, definitions: Mapping[str, LayerDefinition], weights: TrainedWeights | None) -> Graph:
-    """Return the graph with layers that depend on their trained blobs settled, and with the layers' remarks."""
+    """Return the graph with layers that depend on the shapes of their trained blobs settled."""
     nodes = []
     for node in graph.nodes:
         definition = definitions.get(node.name)
@@ -74,7 +74,7 @@ def _recognised(graph: Graph, definitions: Mapping[str, LayerDefinition], weight
         shapes = [tuple(b.shape) for b in blobs if not b.absent]
         layer = node.layer.with_blobs(shapes) if shapes else node.layer
         nodes.append(node if layer is node.layer else replace(node, layer=layer))
-    return graph.with_nodes(nodes, notes=(*graph.notes, *remarks_of(nodes)))
+    return graph.with_nodes(nodes)
 
 
 def _with_params(node: Node, definitions: Mapping[str, LayerDefinition], count: int) -> Node:
@@ -143,6 +143,8 @@ class _Pairing:
             arrays = [a.reshape(s.shape) for a, s in zip(arrays, specs, strict=True)]
             if isinstance(node.layer, ChecksBlobs):
                 node.layer.check_blobs(arrays)
+            if isinstance(node.layer, ReadsBlobs):
+                node = replace(node, layer=node.layer.with_values(arrays))
         except LayerError as e:
             self.misfits[node.name] = [str(e)]
             return node

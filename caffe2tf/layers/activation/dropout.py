@@ -51,6 +51,10 @@ class Dropout(Elementwise):
             )
         return cls(ratio=ratio, scale_train=proto.message.dropout_param.scale_train)
 
+    def differs_in_training(self) -> bool:
+        """Return whether Caffe zeroes values in phase TRAIN."""
+        return self.ratio > 0
+
     def emit(self, ctx: Context, *inputs: Value) -> Expr:
         """Emit Keras' Dropout, which scales in training, or a runtime layer that scales in the TEST phase."""
         del ctx

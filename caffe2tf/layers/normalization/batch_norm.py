@@ -12,11 +12,11 @@ import numpy as np
 from caffe2tf.errors import LayerError
 from caffe2tf.ir.expr import OMIT, Construct, Expr, keras, runtime, short, unless
 from caffe2tf.ir.filler import Filler
-from caffe2tf.ir.layer import Batch, BlobSpec, Context, Elementwise
+from caffe2tf.ir.layer import Batch, BlobSpec, Context, Elementwise, ReadsBlobs
 from caffe2tf.ir.layout import Layout
 from caffe2tf.ir.shape import Shape, format_shape
 from caffe2tf.ir.value import NodeBlob, Value, computed_weight
-from caffe2tf.ir.weight import Weight
+from caffe2tf.ir.weight import Array, Weight
 from caffe2tf.layers.arithmetic.scale import Scale
 from caffe2tf.layers.extents import known
 from caffe2tf.layers.registry import register
@@ -36,10 +36,26 @@ _ORDERS: Final[Mapping[str, tuple[str, ...]]] = {
 }
 """Trained blobs in the order of the weight file. Keys: versions of NVIDIA's Caffe, "" for any Caffe today."""
 
+_OF_INTEL: Final = ("use_weight_bias", "bias_term", "filler")
+
+_AS_NVIDIA: Final = (
+    "its 5 blobs are read as those of NVIDIA's Caffe: mean, variance, unused, scale, bias; the third is 0 but the "
+    "statistics are not, so it is not the factor of Intel's Caffe, for which `use_weight_bias: true` must be stated"
+)
+_AS_INTEL: Final = (
+    "its 5 blobs are read as those of Intel's Caffe: mean, variance, factor, scale, bias; NVIDIA's Caffe, which has "
+    "only 0 or 1 in place of the factor, does not divide by it; state `scale_bias: true` for NVIDIA's"
+)
+_ZERO_FACTOR: Final = (
+    "its factor is 0 but its mean and variance are not, which cannot come from BVLC's Caffe; as BVLC's Caffe does, "
+    "both are taken as 0; if the weights come from NVIDIA's Caffe before November 2017, which stores 0 but uses mean "
+    "and variance as they are, state `scale_bias: {stated}` in `batch_norm_param`"
+)
+
 
 @register("BatchNorm")
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BatchNorm(Elementwise):
+class BatchNorm(Elementwise, ReadsBlobs):
     """``y = (x - mean) / sqrt(variance + eps)`` for each channel (axis 1), in some forks then ``y * scale + bias``.
 
     The phase and `use_global_stats` decide which mean and variance are used:
@@ -49,7 +65,8 @@ class BatchNorm(Elementwise):
     - TRAIN: Keras' BatchNormalization, which uses the statistics of the batch only while it is trained. It is frozen if
       `use_global_stats` is true.
 
-    NVIDIA's fork ignores `use_global_stats`: it uses the stored statistics in TEST, those of the batch in TRAIN.
+    NVIDIA's fork ignores `use_global_stats`: it uses the stored statistics in TEST, those of the batch in TRAIN. The
+    layer is read as NVIDIA's if `scale_bias` (true or false) or `scale_filler` is stated, or if its blobs show it.
 
     A Scale of one factor per channel that overwrites the top becomes part of the Keras layer. It stays a layer of its
     own if this layer has a scale, ends in a ReLU, uses the statistics of the batch in TEST, or is frozen in TRAIN.
@@ -72,8 +89,17 @@ class BatchNorm(Elementwise):
 
     Trained blobs: mean (C), variance (C), factor (1); in NVIDIA's and Intel's forks also scale (C) and bias (C). Mean
     and variance are stored multiplied by the factor; a factor of 0 means that both are 0. The number of blobs in the
-    weight file decides whether the layer has a scale and a bias. NVIDIA's Caffe 0.14 and 0.15 store the blobs in
-    another order; the position of the blob that holds one value reveals it.
+    weight file decides whether the layer has a scale and a bias.
+
+    NVIDIA's fork stores mean and variance as they are. Its third blob (0 before November 2017, then 1) means nothing if
+    there are five. If there are three, it is a factor; but a 0 beside other statistics means nothing if
+    `scale_bias: false` is stated, and a note says so if it is not. Five blobs are NVIDIA's
+
+    1. if the fields above say it,
+    2. if none of `use_weight_bias`, `bias_term` and `filler` is stated and the third blob is 0 beside other statistics,
+
+    and Intel's otherwise. A note says what the values decide. NVIDIA's Caffe 0.14 and 0.15 store the blobs
+    in another order; the position of the blob that holds one value reveals it.
 
     Keras weights: ``gamma`` (C) and ``beta`` (C), if there is a scale and a bias, ``moving_mean`` (C) and
     ``moving_variance`` (C), unless the statistics of the batch are used in TEST.
@@ -100,6 +126,9 @@ class BatchNorm(Elementwise):
     own_blobs: int = 3  # number of trained blobs, without those of a Scale that became part of the layer
     blob_order: str = ""
     nvidia: bool = False
+    intel: bool = False  # fields say that it is Intel's layer
+    ignores_factor: bool = False  # the statistics of three blobs are used as they are
+    choice: str = ""  # remark on the values of the blobs
     states_scale: bool = False  # the definition says that the layer has a scale; else only its blobs can show that
     scale_filler: Filler = field(default_factory=lambda: Filler(value=1.0))
     bias_filler: Filler = field(default_factory=Filler)
@@ -109,13 +138,14 @@ class BatchNorm(Elementwise):
         """Read ``batch_norm_param``; the phase decides which statistics are used. The blobs must have `lr_mult` 0."""
         p = proto.message.batch_norm_param
         training = proto.training
-        nvidia = p.scale_bias or p.HasField("scale_filler")
+        nvidia = p.HasField("scale_bias") or p.HasField("scale_filler")
+        intel = any(p.HasField(name) for name in _OF_INTEL)
         if any(spec.lr_mult for spec in proto.params[:3]) and not nvidia:
             raise LayerError(
                 "the blobs of a BatchNorm are computed, not trained: set `lr_mult: 0` in each `param` (default 1)"
             )
         stated = p.HasField("use_global_stats") and not nvidia
-        own = _count_of_blobs(p, nvidia=nvidia)
+        own = _count_of_blobs(p, nvidia=nvidia, intel=intel)
         return cls(
             global_stats=p.use_global_stats if stated else not training,
             training=training,
@@ -127,6 +157,7 @@ class BatchNorm(Elementwise):
             beta=own > 4,
             own_blobs=own,
             nvidia=nvidia,
+            intel=intel and not nvidia,
             states_scale=own > 3,
             scale_filler=_filler(p, "scale_filler" if nvidia else "filler", 1.0),
             bias_filler=_filler(p, "bias_filler", 0.0),
@@ -165,25 +196,38 @@ class BatchNorm(Elementwise):
             order = "0.15"
         elif single == [False, False, True, False, False] and len(shapes[0]) == 4:
             order = "0.14"
-        nvidia = self.nvidia or bool(order)
-        return replace(
-            self,
-            own_blobs=count,
-            gamma=count > 3,
-            beta=count > 4,
-            blob_order=order,
-            nvidia=nvidia,
-            global_stats=not self.training if nvidia else self.global_stats,
-            epsilon=max(self.epsilon, _NVIDIA_EPS) if nvidia else self.epsilon,
-        )
+        layer = replace(self, own_blobs=count, gamma=count > 3, beta=count > 4, blob_order=order)
+        return _as_nvidia(layer) if order else layer
+
+    def with_values(self, blobs: Sequence[Array]) -> BatchNorm:
+        """Return the layer as NVIDIA's if the values of its blobs show it, and with a note on what was chosen."""
+        if self.blob_order or (self.nvidia and self.own_blobs == 5):
+            return self
+        factor = blobs[2].reshape(-1)[0]
+        unlikely = factor == 0 and any(blob.any() for blob in blobs[:2])
+        if self.nvidia:
+            return replace(self, ignores_factor=True) if unlikely else self
+        if self.own_blobs == 5 and not self.intel:
+            if unlikely:
+                return replace(_as_nvidia(self), choice=_AS_NVIDIA)
+            return replace(self, choice=_AS_INTEL) if factor not in (0, 1) else self
+        if unlikely and not self._uses_batch_statistics:
+            return replace(self, choice=_ZERO_FACTOR.format(stated=str(self.own_blobs == 5).lower()))
+        return self
 
     def remarks(self) -> tuple[str, ...]:
         """Return how the blobs are read, if the definition does not say it."""
+        if self.choice:
+            return (self.choice,)
         if self.own_blobs == 3 or (self.states_scale and not self.blob_order):
             return ()
         whose = f"NVIDIA's Caffe {self.blob_order}" if self.blob_order else "NVIDIA's or Intel's Caffe"
         blobs = ", ".join(_ORDERS[self.blob_order][: self.own_blobs])
         return (f"its {self.own_blobs} blobs are read as those of {whose}: {blobs}",)
+
+    def differs_in_training(self) -> bool:
+        """Return whether Caffe normalizes by the statistics of each batch in phase TRAIN."""
+        return self.training and not self.global_stats
 
     def trace_batch(self, batched: Sequence[bool], inputs: Sequence[Shape], outputs: Sequence[Shape]) -> Batch:
         """Fix the batch size if the statistics of the batch are used in TEST."""
@@ -223,8 +267,8 @@ class BatchNorm(Elementwise):
 
     def _statistic(self, name: str, blobs: Mapping[str, NodeBlob], layout: Layout) -> Weight:
         """Return the mean or the variance, divided by the stored factor."""
-        # NVIDIA's old versions have a reserved blob in place of the factor, which means nothing.
-        used = [blobs[n] for n in (name, "factor") if n in blobs]
+        divided = not (self.ignores_factor or (self.nvidia and self.own_blobs == 5))
+        used = [blobs[name], blobs["factor"]] if divided else [blobs[name]]
         factor = used[1].array.reshape(-1).astype(np.float32)[0] if len(used) > 1 else np.float32(1)
         divisor = np.float32(0 if factor == 0 else 1 / factor)
         values = used[0].array.reshape(-1).astype(np.float32) * divisor
@@ -270,14 +314,19 @@ class BatchNorm(Elementwise):
         return not (self.global_stats or self.training)
 
 
-def _count_of_blobs(p: BatchNormParameter, *, nvidia: bool) -> int:
+def _as_nvidia(layer: BatchNorm) -> BatchNorm:
+    """Return the layer with the rules of NVIDIA's fork."""
+    epsilon = max(layer.epsilon, _NVIDIA_EPS)
+    return replace(layer, nvidia=True, global_stats=not layer.training, epsilon=epsilon)
+
+
+def _count_of_blobs(p: BatchNormParameter, *, nvidia: bool, intel: bool) -> int:
     """Return the number of trained blobs in the fork whose fields are given; 3 if no field of a fork is given."""
-    intel = any(p.HasField(name) for name in ("use_weight_bias", "bias_term", "filler"))
-    if nvidia or (p.HasField("bias_filler") and not intel):
-        return 5
-    if intel and p.use_weight_bias:
-        return 5 if p.bias_term else 4
-    return 3
+    if nvidia:
+        return 5 if p.scale_bias or p.HasField("scale_filler") or p.HasField("bias_filler") else 3
+    if intel:
+        return 3 if not p.use_weight_bias else 5 if p.bias_term else 4
+    return 5 if p.HasField("bias_filler") else 3
 
 
 def _filler(p: BatchNormParameter, name: str, value: float) -> Filler:

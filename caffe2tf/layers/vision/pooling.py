@@ -139,6 +139,10 @@ class Pooling(Layer):
         """Return the shape of the top, and the same for the mask."""
         return (self.pooled(inputs[0]),) * (2 if self.masked else 1)
 
+    def differs_in_training(self) -> bool:
+        """Return whether Caffe draws values at random in phase TRAIN."""
+        return self.method == "STOCHASTIC"
+
     def arrange(self, inputs: Sequence[Value], outputs: Sequence[Value]) -> Arrangement:
         """Use channels last."""
         layout = Layout.channels_last(2 + self.spatial)
