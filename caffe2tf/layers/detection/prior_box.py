@@ -1,4 +1,4 @@
-"""PriorBox and PriorBoxClustered: the grid of boxes that a detector's head corrects."""
+"""PriorBox and PriorBoxClustered: the grid of boxes that a detector's predictions are relative to."""
 
 from __future__ import annotations
 
@@ -29,22 +29,22 @@ __all__ = ["PriorBox", "PriorBoxClustered"]
 Sizes: TypeAlias = tuple[tuple[float, float], ...]
 """Widths and heights, in pixels of the image."""
 
-_INSET, _INSET_SIZE = 0.05, 60  # Synopsys' `tf`: how far the square box of this min_size is drawn in
+_INSET, _INSET_SIZE = 0.05, 60  # Synopsys' `tf`: by how much the square box of this min_size shrinks at each side
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PriorBoxes(Layer):
-    """Boxes of the same sizes round the centre of each cell of a grid.
+    """Base class of layers that give each cell of a grid the same boxes around its center.
 
     Attributes:
-        sizes: width and height of each box of a cell.
-        variances: one, or four.
-        image_size: height and width; None where they are those of the second bottom.
-        steps: of rows and of columns, in pixels; None where the image is divided evenly.
-        offset: where in its cell a centre lies.
-        clip: whether boxes end where the image does.
-        offsets: in place of `offset`, several, down and across: each size has a box for each of them.
-        inset: for each size, how far its box is drawn in from each side, in parts of the image; none where empty.
+        sizes: width and height of each box of a cell, in pixels.
+        variances: one number, or four.
+        image_size: (height, width); None for the extents of the second bottom.
+        steps: height and width of a cell in pixels; None to divide the image evenly.
+        offset: position of the center in its cell, from 0 to 1.
+        clip: whether boxes are clipped to the image.
+        offsets: several (vertical, horizontal) positions instead of `offset`; each size has a box for each of them.
+        inset: for each size, by how much its box shrinks at each side, as a fraction of the image; empty for none.
         yx: whether a box is top, left, bottom, right, instead of left, top, right, bottom.
     """
 
@@ -61,27 +61,27 @@ class PriorBoxes(Layer):
     yx: bool = False
 
     def infer(self, *inputs: Shape) -> tuple[Shape, ...]:
-        """(1, 2, values): the boxes and their variances, one set for the whole batch."""
+        """Return (1, 2, values): boxes and variances, one set for the whole batch."""
         rows, columns = _rows_and_columns(inputs[0], "first")
         if self.image_size is None:
             if len(inputs) == 1:
-                raise LayerError("the size of the image must be given: as second bottom, or as img_size in pixels")
+                raise LayerError("the size of the image is required: as second bottom, or as img_size in pixels")
             _rows_and_columns(inputs[1], "second")
         boxes = len(self.sizes) * (len(self.offsets) or 1)
         return ((1, 2, None if rows is None or columns is None else 4 * rows * columns * boxes),)
 
     def trace_batch(self, batched: Sequence[bool], inputs: Sequence[Shape], outputs: Sequence[Shape]) -> Batch:
-        """Never: the boxes are the same for every image."""
+        """Drop the batch: the boxes are the same for every image."""
         del batched, inputs, outputs
         return Batch.ABSENT
 
     def arrange(self, inputs: Sequence[Value], outputs: Sequence[Value]) -> Arrangement:
-        """Only shapes are read: any order will do."""
+        """Accept any layout, as only shapes are read."""
         del outputs
         return Arrangement(inputs=tuple(v.layout for v in inputs), outputs=(Layout.plain(3),))
 
     def emit(self, ctx: Context, *inputs: Value) -> Expr:
-        """The runtime layer PriorBox, called on the image only where that tells the size."""
+        """Emit a runtime layer, which computes the boxes from the shapes that it is called on."""
         del ctx
         grid, image = _axes(inputs[0]), OMIT if self.image_size else _axes(inputs[1])
         boxes = runtime(
@@ -103,48 +103,59 @@ class PriorBoxes(Layer):
 @register("PriorBox")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PriorBox(PriorBoxes):
-    """Boxes round the centre of each cell of the first bottom's grid, in parts of the image (the second bottom).
+    """Prior boxes around the center of each cell of a feature map, as fractions of the image.
 
-    ``left, right = (cx -/+ w / 2) / W`` and ``top, bottom = (cy -/+ h / 2) / H`` with ``cx = (column + offset) *
-    step_w``, ``cy = (row + offset) * step_h``. For each min_size s, in this order: w = h = s; where there is a
-    max_size m, w = h = sqrt(s * m); for each aspect_ratio a, w = s * sqrt(a), h = s / sqrt(a).
+    ``left, right = (cx -/+ w / 2) / W`` and ``top, bottom = (cy -/+ h / 2) / H``, where ``cx = (column + offset) *
+    step_w`` and ``cy = (row + offset) * step_h``. Each cell has these boxes for each `min_size` s, in this order:
 
-    | parameter | default | meaning |
+    1. ``w = h = s``.
+    2. ``w = h = sqrt(s * m)`` if there is a `max_size` m.
+    3. ``w = s * sqrt(a)`` and ``h = s / sqrt(a)`` for each `aspect_ratio` a.
+
+    The top holds all boxes row by row, then their variances. It is the same for all images of the batch, and is
+    computed from the shapes of the bottoms when the model runs.
+
+    | parameter (``prior_box_param``) | default | meaning |
     |---|---|---|
-    | min_size | required | one or several, in pixels; what is behind the point is dropped |
-    | max_size | none | as many as min_size, each greater; what is behind the point is dropped |
-    | aspect_ratio | none | width to height; 1, and what differs by less than 1e-6 from one before, is left out |
-    | flip | true | after each ratio a comes 1 / a |
-    | clip | false | boxes end where the image ends |
-    | variance | 0.1 | one for all, or one for each of left, top, right and bottom |
-    | img_size, or img_h and img_w | the second bottom's | extents of the image in pixels |
-    | step, or step_h and step_w | image / grid | distance of the centres in pixels |
-    | offset | 0.5 | where in its cell a centre lies |
-    | offset_h, offset_w | | TextBoxes: one or two offsets, for each of which each size has a box, in turn |
-    | tf | false | Synopsys: the box with m comes last; with a min_size of 60, see below |
-    | keras | false | Synopsys: the box with m comes first, and all 1 / a after all a |
-    | box_width, box_height | | Synopsys: sizes of the boxes, in place of all others |
-    | yx_order | false | Synopsys: a box is top, left, bottom, right |
+    | min_size | required | one or several sizes in pixels, truncated to integers |
+    | max_size | none | as many as `min_size`, each greater than its `min_size`; truncated to integers |
+    | aspect_ratio | none | width divided by height; 1 and repeated ratios (closer than 1e-6) are ignored |
+    | flip | true | add 1 / a after each ratio a |
+    | clip | false | clip the boxes to the image |
+    | variance | 0.1 | one number, or one for each of left, top, right and bottom |
+    | img_size, or img_h and img_w | those of the second bottom | extents of the image in pixels |
+    | step, or step_h and step_w | image / grid | distance between centers in pixels |
+    | offset | 0.5 | position of the center in its cell |
+    | offset_h, offset_w | none | one or two positions of the center; each size has a box for each of them (TextBoxes) |
+    | tf | false | put the box of `max_size` last; see below (Synopsys) |
+    | keras | false | put the box of `max_size` first, and all flipped ratios after all others (Synopsys) |
+    | box_width, box_height | none | sizes of the boxes, which replace all others (Synopsys) |
+    | yx_order | false | order the corners as top, left, bottom, right (Synopsys) |
 
-    With TextBoxes' offsets clip is true unless it is given, there is one min_size and at most one max_size, and nothing
-    behind a point is dropped. With `tf` (and not `keras`) the square box of min_size 60 is drawn in by 0.05 of the
-    image from each side.
+    - With `offset_h` and `offset_w`, `clip` is true by default, there is one `min_size` and at most one `max_size`, and
+      sizes are not truncated.
+    - With `tf`, unless `keras` is set too, the square box of a `min_size` of 60 shrinks by 0.05 of the image at each
+      side.
 
-    The output has the shape (1, 2, 4 * rows * columns * boxes): boxes, then variances, the same for the whole batch. It
-    is computed when the model runs, from the shapes alone. A ratio of 0 or less is refused: Caffe would give boxes
-    that are not numbers.
+    Bottoms: a feature map (N, C, rows, columns), and the image (N, C, H, W), which is optional if its size is given.
+    Tops: (1, 2, rows * columns * boxes * 4). Trained blobs: none.
+
+    Deviations: an aspect ratio of 0 or less is refused; with it, Caffe computes boxes that are NaN.
+
+    Source: ``src/caffe/layers/prior_box_layer.cpp`` of github.com/weiliu89/caffe (SSD) and of
+    github.com/foss-for-synopsys-dwc-arc-processors/synopsys-caffe; TextBoxes' fork.
     """
 
     reads_unknown: ClassVar[tuple[str, ...]] = ("prior_box_param",)
 
     @classmethod
     def read(cls, proto: LayerProto) -> Self:
-        """All parameters, checked by Caffe's rules."""
+        """Read ``prior_box_param``, including the fields of forks."""
         p, fork = proto.message.prior_box_param, _Fork.read(proto)
         grid = _grid(p, "prior_box_param")
         if fork.offsets:
             if p.HasField("offset") or len(p.min_size) > 1 or len(p.max_size) > 1:
-                raise LayerError("beside offset_h and offset_w there may be one min_size, one max_size, and no offset")
+                raise LayerError("with offset_h and offset_w, give one min_size, at most one max_size, and no offset")
             grid["clip"] = p.clip or not p.HasField("clip")
         if fork.stated:
             return cls(sizes=fork.stated, yx=fork.yx, offsets=fork.offsets, **grid)
@@ -164,23 +175,31 @@ class PriorBox(PriorBoxes):
 @register("PriorBoxClustered")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PriorBoxClustered(PriorBoxes):
-    """Boxes of stated widths and heights: OpenVINO's form of a PriorBox, which see for formula and output.
+    """Prior boxes of given widths and heights around the center of each cell of a feature map.
 
-    | parameter (prior_box_clustered_param or prior_box_param) | default | meaning |
+    ``left, right = (cx -/+ w / 2) / W`` and ``top, bottom = (cy -/+ h / 2) / H``, where ``cx = (column + offset) *
+    step_w`` and ``cy = (row + offset) * step_h``. The top is ordered as that of PriorBox.
+
+    | parameter (``prior_box_clustered_param``, or ``prior_box_param`` in Intel's Caffe) | default | meaning |
     |---|---|---|
-    | width | required | of each box, in pixels |
-    | height | required | as many as width |
-    | clip | true; in prior_box_param false | boxes end where the image ends |
-    | variance | 0.1 | one for all, or one for each of left, top, right and bottom |
-    | img_size, or img_h and img_w | the second bottom's | extents of the image in pixels |
-    | step, or step_h and step_w | image / grid | distance of the centres in pixels |
-    | offset | 0.5 | where in its cell a centre lies |
-    | flip | true | has no effect |
+    | width | required | width of each box, in pixels |
+    | height | required | height of each box, in pixels |
+    | clip | true; false in ``prior_box_param`` | clip the boxes to the image |
+    | variance | 0.1 | one number, or one for each of left, top, right and bottom |
+    | img_size, or img_h and img_w | those of the second bottom | extents of the image in pixels |
+    | step, or step_h and step_w | image / grid | distance between centers in pixels |
+    | offset | 0.5 | position of the center in its cell |
+    | flip | true | ignored, as in Caffe |
+
+    Bottoms: a feature map (N, C, rows, columns), and the image (N, C, H, W), which is optional if its size is given.
+    Tops: (1, 2, rows * columns * boxes * 4). Trained blobs: none.
+
+    Source: ``src/caffe/layers/prior_box_clustered_layer.cpp`` of github.com/openvinotoolkit/training_toolbox_caffe.
     """
 
     @classmethod
     def read(cls, proto: LayerProto) -> Self:
-        """All parameters, from the block of whichever fork."""
+        """Read ``prior_box_clustered_param``, or ``prior_box_param`` if only that is given."""
         message = proto.message
         intel = message.HasField("prior_box_param") and not message.HasField("prior_box_clustered_param")
         block = "prior_box_param" if intel else "prior_box_clustered_param"
@@ -190,13 +209,13 @@ class PriorBoxClustered(PriorBoxes):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Fork:
-    """What forks say of a PriorBox beyond SSD.
+    """Fields of a PriorBox that only forks have.
 
     Attributes:
-        offsets: where in its cell centres lie, down and across.
+        offsets: (vertical, horizontal) positions of centers in their cell.
         stated: widths and heights that replace all others.
-        tf: whether the box with max_size comes last.
-        keras: whether it comes first; it prevails over `tf`.
+        tf: whether the box of `max_size` comes last.
+        keras: whether the box of `max_size` comes first; has priority over `tf`.
         yx: whether a box is top, left, bottom, right.
     """
 
@@ -208,16 +227,21 @@ class _Fork:
 
     @classmethod
     def read(cls, proto: LayerProto) -> Self:
-        """Raises LayerError for what breaks a fork's rule, or is no fork's."""
+        """Read the fields of ``prior_box_param`` that are not in the schema.
+
+        Raises:
+            LayerError: a field breaks a rule of its fork, or belongs to no fork.
+        """
         booleans, lists = ("tf", "keras", "yx_order"), ("offset_h", "offset_w", "box_width", "box_height")
         given = proto.extra.block("prior_box_param").only(*booleans, *lists, "faceboxes")
         if given.boolean("faceboxes"):
-            raise LayerUnsupportedError("prior_box_param.faceboxes may change the boxes, and is not converted")
+            raise LayerUnsupportedError("prior_box_param.faceboxes, which may change the boxes, is not supported")
         tf, keras, yx = (given.boolean(name) for name in booleans)
         down, across, widths, heights = (given.numbers(name) for name in lists)
         if len(down) != len(across) or len(down) > 2:
             raise LayerError(
-                f"offset_h and offset_w must be given equally often, once or twice: {len(down)}, {len(across)}"
+                "offset_h and offset_w must be given equally often, once or twice, "
+                f"not {len(down)} and {len(across)} times"
             )
         return cls(
             offsets=tuple(zip(down, across, strict=True)),
@@ -228,7 +252,12 @@ class _Fork:
         )
 
     def ordered(self, sizes: Sizes, *, bounded: bool) -> Sizes:
-        """The boxes of one min_size in the order of the fork; the second is that with max_size if it is bounded."""
+        """Return the boxes of one `min_size` in the order of the fork.
+
+        Args:
+            sizes: the boxes in SSD's order.
+            bounded: whether the second box is that of `max_size`.
+        """
         if not bounded or not (self.tf or self.keras):
             return sizes
         first, second, *rest = sizes
@@ -236,10 +265,12 @@ class _Fork:
 
 
 def _stated(widths: Sequence[float], heights: Sequence[float], prefix: str = "") -> Sizes:
-    """Sizes that are given as such, in fields whose names begin with ``prefix``."""
+    """Return widths and heights as pairs; the names of their fields begin with `prefix`."""
     if not widths or len(widths) != len(heights):
         names = f"{prefix}width and {prefix}height"
-        raise LayerError(f"{names} must be given equally often, once or more: {len(widths)}, {len(heights)}")
+        raise LayerError(
+            f"{names} must be given equally often, at least once, not {len(widths)} and {len(heights)} times"
+        )
     check_positive(f"{prefix}width", widths)
     check_positive(f"{prefix}height", heights)
     return tuple(zip(widths, heights, strict=True))
@@ -247,14 +278,14 @@ def _stated(widths: Sequence[float], heights: Sequence[float], prefix: str = "")
 
 def _check_sizes(minima: Sequence[float], maxima: Sequence[float]) -> None:
     if not minima:
-        raise LayerError("prior_box_param.min_size must be given")
+        raise LayerError("prior_box_param.min_size is required")
     check_positive("min_size", minima)
     check_finite("max_size", maxima)
     if not maxima:
         return
     if len(maxima) != len(minima):
         raise LayerError(
-            f"max_size must be given as often as min_size, or not at all: {len(maxima)} and {len(minima)} are given"
+            f"max_size must be given as often as min_size or not at all, not {len(maxima)} times for {len(minima)}"
         )
     for low, high in zip(minima, maxima, strict=True):
         if high <= low:
@@ -262,7 +293,7 @@ def _check_sizes(minima: Sequence[float], maxima: Sequence[float]) -> None:
 
 
 def _ratios(given: Sequence[float], *, flip: bool, flipped_last: bool = False) -> list[float]:
-    """Aspect ratios in Caffe's order, without 1: each before its flipped one, or all before all flipped ones."""
+    """Return the aspect ratios without 1: each followed by its flipped one, or all followed by all flipped ones."""
     check_positive("aspect_ratio", given)
     flipped = [float(np.float32(1 / ratio)) for ratio in given] if flip else []
     found = [1.0]
@@ -282,9 +313,13 @@ def _is_new(ratio: float, others: Iterable[float]) -> bool:
 
 
 def _sizes_of(low: float, high: float | None, ratios: Sequence[float], *, whole: bool = True) -> Sizes:
-    """The boxes of one min_size, rounded as Caffe rounds them: sizes to integers, all about ratios to float32.
+    """Return the boxes of one `min_size`, with Caffe's rounding.
 
-    Sizes are left as they are unless they are to be ``whole``.
+    Args:
+        low: ``min_size``.
+        high: ``max_size``; None if absent.
+        ratios: aspect ratios, whose roots Caffe computes in float32.
+        whole: whether the sizes are truncated to integers.
     """
     size = np.float32(int(low) if whole else low)
     product = int(low) * int(high or 0) if whole else size * np.float32(high or 0)
@@ -294,7 +329,7 @@ def _sizes_of(low: float, high: float | None, ratios: Sequence[float], *, whole:
 
 
 def _grid(p: AnyParameter, block: str) -> dict[str, Any]:
-    """What both layers have: variances, extents of the image, steps, offset, clipping."""
+    """Read the fields that both layers have: variances, extents of the image, steps, offset, clipping."""
     variances = tuple(p.variance) or (0.1,)
     if len(variances) not in (1, 4):
         raise LayerError(f"{block}.variance must be given once or four times, not {len(variances)} times")
@@ -306,13 +341,13 @@ def _grid(p: AnyParameter, block: str) -> dict[str, Any]:
 
 
 def _pair(p: AnyParameter, block: str, both: str, each: tuple[str, str]) -> tuple[Any, Any] | None:
-    """Two numbers, given as one for both or as one for each; None where neither is."""
+    """Read two numbers that are given as one field or as two; return None if they are absent."""
     given = {field.name for field, _ in p.ListFields()}
     single = both in given
     if given & set(each):
         names = each
         if single:
-            raise LayerError(f"either {block}.{both} or {each[0]} and {each[1]} may be given, not both")
+            raise LayerError(f"give either {block}.{both} or {each[0]} and {each[1]}, not both")
     elif single:
         names = (both, both)
     else:
@@ -324,7 +359,7 @@ def _pair(p: AnyParameter, block: str, both: str, each: tuple[str, str]) -> tupl
 
 
 def _rows_and_columns(shape: Shape, which: str) -> tuple[int | None, int | None]:
-    """Extents along axes 2 and 3; an axis that the blob lacks counts as 1, as in Caffe."""
+    """Return the extents along axes 2 and 3; a missing axis counts as 1, as in Caffe."""
     if len(shape) > 4:
         raise LayerError(f"the {which} bottom must have at most 4 axes, not {format_shape(shape)}")
     rows, columns = (*shape, 1, 1, 1, 1)[2:4] if len(shape) >= 2 else (1, 1)
@@ -332,5 +367,5 @@ def _rows_and_columns(shape: Shape, which: str) -> tuple[int | None, int | None]
 
 
 def _axes(value: Value) -> Literal:
-    """The tensor axes that hold rows and columns."""
+    """Return the tensor axes of rows and columns; None for a missing axis."""
     return tuple(value.layout.tensor_axis(axis) if axis < value.rank else None for axis in (2, 3))

@@ -1,4 +1,4 @@
-"""ROIPooling and PSROIPooling: features pooled over boxes (regions of interest)."""
+"""ROIPooling and PSROIPooling: pool features over boxes (regions of interest)."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ __all__ = ["PSROIPooling", "ROIPooling"]
 
 
 class _OverBoxes(Layer):
-    """A layer of features (N, C, H, W) and of boxes (R, 5): image, left, top, right, bottom; one output item for each.
+    """Base class of layers that pool features over boxes. There is one output item for each box.
 
-    There may be any number of images and, apart from it, any number of boxes.
+    The number of images and the number of boxes are independent of each other.
     """
 
     bottoms: ClassVar[tuple[int, int | None]] = (2, 2)
@@ -36,29 +36,27 @@ class _OverBoxes(Layer):
 
     @abstractmethod
     def grid(self, channels: int | None) -> Shape:
-        """Channels, rows and columns of what is made of each box."""
+        """Return channels, rows and columns of each output item."""
 
     def infer(self, *inputs: Shape) -> tuple[Shape, ...]:
-        """A grid for each box."""
+        """Return the shape of one grid for each box."""
         features, rois = inputs
         if len(features) != 4:
-            raise LayerUnsupportedError(
-                f"the first bottom must have the four axes N, C, H, W: it is {format_shape(features)}"
-            )
+            raise LayerUnsupportedError(f"the first bottom must have 4 axes (N, C, H, W), not {format_shape(features)}")
         if not rois or values_after(rois, 1, "the extents of the boxes") < 5:
             raise LayerError(
-                "the second bottom must have five values for each box (image, left, top, right, bottom): "
-                f"it is {format_shape(rois)}"
+                "the second bottom must have 5 values for each box (image, left, top, right, bottom), "
+                f"not {format_shape(rois)}"
             )
         return ((rois[0], *self.grid(features[1])),)
 
     def trace_batch(self, batched: Sequence[bool], inputs: Sequence[Shape], outputs: Sequence[Shape]) -> Batch:
-        """There are as many items as boxes, each of which names its image."""
+        """Follow the batch of the boxes, each of which names its image."""
         del inputs, outputs
         return Batch.KEPT if batched[1] else Batch.ABSENT
 
     def arrange(self, inputs: Sequence[Value], outputs: Sequence[Value]) -> Arrangement:
-        """Channels last."""
+        """Use NHWC for features and output."""
         features = Layout.channels_last(4)
         return Arrangement(inputs=(features, layout_in_order(inputs[1])), outputs=(features,))
 
@@ -66,18 +64,26 @@ class _OverBoxes(Layer):
 @register("ROIPooling")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ROIPooling(_OverBoxes):
-    """The largest value of each channel in each cell of a grid laid over each box.
+    """Max pooling of each channel over the cells of a grid on each box.
 
-    The corners of a box are multiplied by `spatial_scale` and rounded, halves away from zero; the box is at least one
-    value wide and high. Cells overlap where its extent is no multiple of the grid's; a cell beyond the features is 0.
+    - The corners of a box are multiplied by `spatial_scale` and rounded, halves away from zero. The box includes both
+      corners, and is at least one position wide and high.
+    - Cells overlap if the extent of the box is not a multiple of the grid.
+    - A cell outside the features gives 0.
 
-    | parameter | default | meaning |
+    | parameter (``roi_pooling_param``) | default | meaning |
     |---|---|---|
-    | pooled_h | none | rows of the grid |
-    | pooled_w | none | columns of the grid |
-    | spatial_scale | 1 | extent of the features divided by that of the image in which the boxes are measured |
+    | pooled_h | required | rows of the grid |
+    | pooled_w | required | columns of the grid |
+    | spatial_scale | 1 | extent of the features divided by the extent of the image that the boxes refer to |
 
-    A box must name an image that is there: otherwise Caffe ends the process, and TensorFlow raises an error on a CPU.
+    Bottoms: features (N, C, H, W), and boxes (R, 5), rows of image, left, top, right and bottom. Tops: (R, C, pooled_h,
+    pooled_w). Trained blobs: none.
+
+    Deviations: if a box names an image that does not exist, Caffe ends the process, and TensorFlow raises an error on a
+    CPU.
+
+    Source: ``src/caffe/layers/roi_pooling_layer.cpp`` of github.com/rbgirshick/caffe-fast-rcnn.
     """
 
     pooled_h: int
@@ -86,20 +92,22 @@ class ROIPooling(_OverBoxes):
 
     @classmethod
     def read(cls, proto: LayerProto) -> Self:
-        """Parameters."""
+        """Read ``roi_pooling_param``."""
         p = proto.message.roi_pooling_param
         for field in ("pooled_h", "pooled_w"):
+            if not p.HasField(field):
+                raise LayerError(f"roi_pooling_param.{field} is required")
             if getattr(p, field) < 1:
-                raise LayerError(f"roi_pooling_param.{field} must be greater than 0: give it")
+                raise LayerError(f"roi_pooling_param.{field} must be 1 or more, not {getattr(p, field)}")
         check_finite("roi_pooling_param.spatial_scale", [p.spatial_scale])
         return cls(pooled_h=p.pooled_h, pooled_w=p.pooled_w, spatial_scale=p.spatial_scale)
 
     def grid(self, channels: int | None) -> Shape:
-        """The channels of the features."""
+        """Keep the channels of the features."""
         return channels, self.pooled_h, self.pooled_w
 
     def emit(self, ctx: Context, *inputs: Value) -> Expr:
-        """A runtime layer."""
+        """Emit a runtime layer; Keras does not pool over boxes."""
         scale = unless(short(self.spatial_scale), 1.0)
         return runtime("ROIPooling", self.pooled_h, self.pooled_w, spatial_scale=scale)(*inputs)
 
@@ -107,17 +115,24 @@ class ROIPooling(_OverBoxes):
 @register("PSROIPooling")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PSROIPooling(_OverBoxes):
-    """The mean of each cell of a square grid laid over each box, each cell in channels of its own (R-FCN).
+    """Position-sensitive average pooling over the cells of a square grid on each box (R-FCN).
 
-    Channel ``(k * group_size + i) * group_size + j`` of the features gives channel k of the output in row i and column
-    j of the grid. The corners of a box are rounded, halves away from zero, and then multiplied by `spatial_scale`; the
-    right and bottom ones count as 1 more. A cell beyond the features is 0.
+    - Each cell reads channels of its own: channel k of the output in row i and column j of the grid is the mean of
+      channel ``(k * group_size + i) * group_size + j`` of the features.
+    - The corners of a box are rounded, halves away from zero, and then multiplied by `spatial_scale`. The box ends one
+      pixel of the image after its right bottom corner, and is at least 0.1 positions wide and high.
+    - A cell outside the features gives 0.
 
-    | parameter | default | meaning |
+    | parameter (``psroi_pooling_param``) | default | meaning |
     |---|---|---|
-    | spatial_scale | none | extent of the features divided by that of the image in which the boxes are measured |
-    | output_dim | none | channels of the output |
-    | group_size | none | rows, and columns, of the grid |
+    | spatial_scale | required | extent of the features divided by the extent of the image that the boxes refer to |
+    | output_dim | required | channels of the output |
+    | group_size | required | rows and columns of the grid |
+
+    Bottoms: features (N, output_dim * group_size * group_size, H, W), and boxes (R, 5), rows of image, left, top, right
+    and bottom. Tops: (R, output_dim, group_size, group_size). Trained blobs: none.
+
+    Source: ``src/caffe/layers/psroi_pooling_layer.cu`` of github.com/daijifeng001/caffe-rfcn.
     """
 
     spatial_scale: float
@@ -126,20 +141,19 @@ class PSROIPooling(_OverBoxes):
 
     @classmethod
     def read(cls, proto: LayerProto) -> Self:
-        """Parameters."""
+        """Read ``psroi_pooling_param``."""
         p = proto.message.psroi_pooling_param
-        if not p.HasField("spatial_scale"):
-            raise LayerError("psroi_pooling_param.spatial_scale is required: give it")
+        for field in ("spatial_scale", "output_dim", "group_size"):
+            if not p.HasField(field):
+                raise LayerError(f"psroi_pooling_param.{field} is required")
         check_finite("psroi_pooling_param.spatial_scale", [p.spatial_scale])
         for field in ("output_dim", "group_size"):
             if getattr(p, field) < 1:
-                raise LayerError(
-                    f"psroi_pooling_param.{field} must be greater than 0, not {getattr(p, field)}: give it"
-                )
+                raise LayerError(f"psroi_pooling_param.{field} must be 1 or more, not {getattr(p, field)}")
         return cls(spatial_scale=p.spatial_scale, output_dim=p.output_dim, group_size=p.group_size)
 
     def grid(self, channels: int | None) -> Shape:
-        """`output_dim` channels."""
+        """Give `output_dim` channels after checking those of the features."""
         wanted = self.output_dim * self.group_size**2
         if channels not in (wanted, None):
             raise LayerError(
@@ -148,5 +162,5 @@ class PSROIPooling(_OverBoxes):
         return self.output_dim, self.group_size, self.group_size
 
     def emit(self, ctx: Context, *inputs: Value) -> Expr:
-        """A runtime layer."""
+        """Emit a runtime layer; Keras does not pool over boxes."""
         return runtime("PSROIPooling", short(self.spatial_scale), self.output_dim, self.group_size)(*inputs)

@@ -1,7 +1,8 @@
-"""DetectionOutput: recordings of Caffe, every parameter against loops in Caffe's order, both forms of its rows."""
+"""DetectionOutput: recordings of Caffe, every parameter against loops in Caffe's order, and a fixed number of rows."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import caffe2tf
 from caffe2tf.errors import Caffe2TFError
 from caffe2tf.ir.layer import Batch
 from caffe2tf.layers.detection.detection_output import DetectionOutput
-from tests.builders import input_layers
+from tests.builders import input_layers, layer, write_prototxt
 from tests.layers.emitted import built
 from tests.layers.oracle import Array, assert_matches, check_recorded, recorded, run_layer
 
@@ -33,19 +34,16 @@ PLAIN: Parameters = {
 }
 
 
-def layer(bottoms: tuple[str, ...] = ("loc", "conf", "prior"), **changed: object) -> str:
+def detection_layer(bottoms: Sequence[str] = ("loc", "conf", "prior"), **changed: object) -> str:
     p = {k: v for k, v in (PLAIN | changed).items() if k in changed or k == "num_classes"}
     nms = " ".join(f"{k}: {p.pop(k)}" for k in ("nms_threshold", "top_k", "eta") if k in p)
     own = " ".join(f"{k}: {str(v).lower() if isinstance(v, bool) else v}" for k, v in p.items() if v is not None)
-    read = " ".join(f'bottom: "{b}"' for b in bottoms)
-    return (
-        f'layer {{ name: "found" type: "DetectionOutput" {read} top: "out" '
-        f"detection_output_param {{ {own} nms_param {{ {nms} }} }} }}"
-    )
+    parameters = f"detection_output_param {{ {own} nms_param {{ {nms} }} }}"
+    return layer("DetectionOutput", "found", bottoms, ["out"], parameters)
 
 
 def draw(rng: np.random.Generator, images: int, priors: int, p: Parameters, *, equal: bool = False) -> dict[str, Array]:
-    """Offsets, scores (some of them equal, if so asked) and priors: not all of the boxes are the right way round."""
+    """Return random offsets, scores (with ties if `equal`) and priors; some boxes have negative extents."""
     classes = p["num_classes"]
     own = 1 if p["share_location"] else classes
     corner = rng.uniform(-0.1, 0.7, (priors, 2))
@@ -98,7 +96,7 @@ def best_of_class(boxes: Array, scores: Array, p: Parameters) -> list[int]:
 
 
 def detections(given: dict[str, Array], p: Parameters) -> Array:
-    """Rows in the order in which Caffe writes them."""
+    """Return the rows in Caffe's order."""
     loc, conf, prior = given["loc"], given["conf"], given["prior"]
     rows: list[list[Any]] = []
     classes, priors = p["num_classes"], prior.shape[2] // 4
@@ -143,7 +141,7 @@ def test_every_parameter(rng: np.random.Generator) -> None:
         }
         given = draw(rng, int(rng.integers(1, 4)), int(rng.integers(2, 18)), p, equal=number % 4 == 0)
         want = detections(given, p)
-        have = run_layer(layer(**p), given)["out"]
+        have = run_layer(detection_layer(**p), given)["out"]
         assert_matches(have, want, str(p))
         sizes.add(want.shape[2])
     assert len(sizes) > 10
@@ -153,18 +151,18 @@ def test_defaults(rng: np.random.Generator) -> None:
     given = draw(rng, 2, 11, PLAIN)
     want = detections(given, PLAIN)
     assert want.shape[2] > 10
-    assert_matches(run_layer(layer(), given)["out"], want)
+    assert_matches(run_layer(detection_layer(), given)["out"], want)
 
 
-def test_a_factor_lowers_the_threshold_for_boxes_judged_before(rng: np.random.Generator) -> None:
-    """What overlaps an early box by more than the threshold of the end is removed by it then."""
+def test_eta_lowers_the_threshold_for_all_boxes_that_are_kept(rng: np.random.Generator) -> None:
+    """A box is compared with all boxes kept so far, by the lowered threshold."""
     p = PLAIN | {"eta": 0.7, "nms_threshold": 0.9, "num_classes": 2}
     given = draw(rng, 1, 40, p)
     given["loc"] *= F(0.2)
     want = detections(given, p)
     plain = detections(given, p | {"eta": 1.0})
     assert want.shape[2] < plain.shape[2]
-    assert_matches(run_layer(layer(**p), given)["out"], want)
+    assert_matches(run_layer(detection_layer(**p), given)["out"], want)
 
 
 def test_real_size(rng: np.random.Generator) -> None:
@@ -179,57 +177,54 @@ def test_real_size(rng: np.random.Generator) -> None:
     given = draw(rng, 1, 8732, p)
     want = detections(given, p)
     assert want.shape == (1, 1, 200, 7)
-    assert_matches(run_layer(layer(**p), given)["out"], want)
+    assert_matches(run_layer(detection_layer(**p), given)["out"], want)
 
 
-def test_nothing_is_found_in_some_images(rng: np.random.Generator) -> None:
+def test_images_without_detections(rng: np.random.Generator) -> None:
     p = PLAIN | {"confidence_threshold": 0.5}
     given = draw(rng, 3, 9, p)
     given["conf"][1] = 0.25
-    out = run_layer(layer(**p), given)["out"]
+    out = run_layer(detection_layer(**p), given)["out"]
     assert set(out[0, 0, :, 0]) == {0, 2}
     assert_matches(out, detections(given, p))
     given["conf"][:] = 0.25
-    assert np.array_equal(run_layer(layer(**p), given)["out"][0, 0], [[n, *[-1] * 6] for n in range(3)])
+    assert np.array_equal(run_layer(detection_layer(**p), given)["out"][0, 0], [[n, *[-1] * 6] for n in range(3)])
 
 
-def test_images_to_be_shown_are_left_aside(rng: np.random.Generator) -> None:
+def test_images_to_be_shown_are_ignored(rng: np.random.Generator) -> None:
     given = draw(rng, 2, 7, PLAIN)
-    text = layer(("loc", "conf", "prior", "image"), visualize=True)
+    text = detection_layer(("loc", "conf", "prior", "image"), visualize=True)
     have = run_layer(text, given | {"image": rng.standard_normal((2, 3, 4, 5))})["out"]
     assert_matches(have, detections(given, PLAIN))
 
 
-def test_six_maps_apart(rng: np.random.Generator) -> None:
-    """As in Synopsys' Caffe: scores, offsets, priors."""
+def test_the_predictions_of_six_feature_maps(rng: np.random.Generator) -> None:
+    """Synopsys' Caffe has scores, offsets and priors as separate bottoms."""
     given = draw(rng, 2, 12, PLAIN)
     cuts = np.cumsum([1, 3, 2, 1, 4])
     confs = dict(zip("abcdef", np.split(given["conf"], 3 * cuts, axis=1), strict=True))
     locs = dict(zip("ghijkl", np.split(given["loc"], 4 * cuts, axis=1), strict=True))
-    have = run_layer(layer((*"abcdefghijkl", "prior")), confs | locs | {"prior": given["prior"]})["out"]
+    have = run_layer(detection_layer((*"abcdefghijkl", "prior")), confs | locs | {"prior": given["prior"]})["out"]
     assert_matches(have, detections(given, PLAIN))
 
 
-def test_of_a_network_whose_maps_are_channels_last(rng: np.random.Generator) -> None:
-    """Flattened images are put into Caffe's order."""
+def test_predictions_of_nhwc_feature_maps(rng: np.random.Generator) -> None:
+    """Flattened feature maps are converted to Caffe's order."""
     p = PLAIN | {"num_classes": 2}
     given = draw(rng, 2, 12, p)
     x = given["loc"].reshape(2, 4, 3, 4)
-    text = (
-        'layer { name: "p" type: "Pooling" bottom: "x" top: "p" pooling_param { kernel_size: 1 } }'
-        'layer { name: "loc" type: "Flatten" bottom: "p" top: "loc" }'
-    )
-    have = run_layer(text + layer(**p), {"x": x, "conf": given["conf"], "prior": given["prior"]})["out"]
+    text = layer("Pooling", "p", ["x"], parameters="pooling_param { kernel_size: 1 }") + layer("Flatten", "loc", ["p"])
+    have = run_layer(text + detection_layer(**p), {"x": x, "conf": given["conf"], "prior": given["prior"]})["out"]
     assert_matches(have, detections(given, p))
 
 
-def test_any_batch_and_saved(rng: np.random.Generator, tmp_path: Path) -> None:
+def test_any_batch_size_and_saved_models(rng: np.random.Generator, tmp_path: Path) -> None:
     import keras
     import tensorflow as tf
 
     p = PLAIN | {"keep_top_k": 5}
     given = draw(rng, 3, 8, p)
-    model = built(layer(**p), {k: (1, *a.shape[1:]) for k, a in given.items()})
+    model = built(detection_layer(**p), {k: (1, *a.shape[1:]) for k, a in given.items()})
     want = detections(given, p)
     fed = {k: tf.constant(a) for k, a in given.items()}
     assert_matches(model(fed)["out"], want)
@@ -247,8 +242,8 @@ def test_fixed_rows(keep: int, rng: np.random.Generator, tmp_path: Path) -> None
     p = PLAIN | {"keep_top_k": keep, "confidence_threshold": 0.6}
     given = draw(rng, 3, 9, p)
     given["conf"][1] = 0.25
-    (tmp_path / "net.prototxt").write_text(input_layers({k: a.shape for k, a in given.items()}) + layer(**p))
-    conversion = caffe2tf.convert(tmp_path / "net.prototxt", None, tmp_path / "out", fixed_rows=True)
+    net = write_prototxt(tmp_path, input_layers({k: a.shape for k, a in given.items()}) + detection_layer(**p))
+    conversion = caffe2tf.convert(net, None, tmp_path / "out", fixed_rows=True)
     have = np.asarray(conversion.build()(given)["out"])
     want = np.full((1, 1, 3 * keep, 7), -1, F)
     found = detections(given, p)[0, 0]
@@ -259,11 +254,11 @@ def test_fixed_rows(keep: int, rng: np.random.Generator, tmp_path: Path) -> None
     assert_matches(have, want)
 
 
-def test_fixed_rows_need_a_limit(tmp_path: Path) -> None:
+def test_fixed_rows_require_keep_top_k(tmp_path: Path) -> None:
     shapes = {"loc": (2, 8), "conf": (2, 6), "prior": (1, 2, 8)}
-    (tmp_path / "net.prototxt").write_text(input_layers(shapes) + layer())
-    with pytest.raises(Caffe2TFError, match=r"needs a detection_output_param\.keep_top_k of 0 or more"):
-        caffe2tf.convert(tmp_path / "net.prototxt", None, tmp_path / "out", fixed_rows=True)
+    net = write_prototxt(tmp_path, input_layers(shapes) + detection_layer())
+    with pytest.raises(Caffe2TFError, match=r"requires detection_output_param\.keep_top_k of 0 or more"):
+        caffe2tf.convert(net, None, tmp_path / "out", fixed_rows=True)
 
 
 def test_batch_and_unknown_extents() -> None:
@@ -281,25 +276,45 @@ SIZES = {"loc": (2, 8), "conf": (2, 6), "prior": (1, 2, 8)}
 @pytest.mark.parametrize(
     ("text", "changed", "message"),
     [
-        (layer().replace("num_classes: 3", ""), {}, "num_classes is required"),
-        (layer(nms_threshold=-0.1), {}, "nms_threshold must be 0 or more, not -0.1"),
-        (layer(eta=0.0), {}, "eta must be above 0, and 1 at most, not 0"),
-        (layer(eta=1.5), {}, "eta must be above 0, and 1 at most, not 1.5"),
-        (layer(("loc",)), {}, r"detection_output_param.biases must hold width and height of num_box"),
-        (layer(("loc", "conf")), {}, "three bottoms: offsets, scores and priors; two are given"),
-        (layer(("loc", "conf", "prior", "loc", "conf")), {}, "RefineDet's layer"),
-        (layer(("loc", "conf", "prior") * 2), {}, "6 are given; concatenate"),
-        (layer(), {"conf": (3, 6)}, "of as many images: they are of 2 and 3"),
-        (layer(), {"loc": (2, 12)}, "2 priors and num_classes 3 .* there must be 8 offsets for an image, 4 for each"),
-        (layer(share_location=False), {}, "with share_location false, there must be 24 offsets for an image, 12 for"),
-        (layer(), {"conf": (2, 4)}, "there must be 6 scores for an image, 3 for each prior: there are 4"),
-        (layer(), {"loc": (2, 2, 4)}, r"the offsets must be \(images, values\), flattened, not 2x2x4"),
-        (layer(), {"prior": (2, 8)}, r"the priors must be \(1, 2, priors x 4\), not 2x8"),
-        (layer(), {"prior": (1, 1, 8)}, "has no room for variances"),
-        (layer((*"abcdefghijkl", "prior")), {}, "the offsets of several feature maps must have 2 axes, not 2x8x1"),
+        (detection_layer().replace("num_classes: 3", ""), {}, "num_classes is required"),
+        (detection_layer(nms_threshold=-0.1), {}, "nms_threshold must be 0 or more, not -0.1"),
+        (detection_layer(eta=0.0), {}, "eta must be greater than 0 and at most 1, not 0"),
+        (detection_layer(eta=1.5), {}, "eta must be greater than 0 and at most 1, not 1.5"),
+        (
+            detection_layer(("loc",)),
+            {},
+            "detection_output_param.biases must hold a width and a height for each of num_box",
+        ),
+        (detection_layer(("loc", "conf")), {}, r"three bottoms \(offsets, scores, priors\), not 2"),
+        (
+            detection_layer(("loc", "conf", "prior", "loc", "conf")),
+            {},
+            "RefineDet's DetectionOutput, which has five bottoms, is not supported",
+        ),
+        (detection_layer(("loc", "conf", "prior") * 2), {}, "not 6; concatenate"),
+        (detection_layer(), {"conf": (3, 6)}, "the same batch size, not 2 and 3"),
+        (
+            detection_layer(),
+            {"loc": (2, 12)},
+            "2 priors and num_classes 3 .* there must be 8 offsets for each image, 4 for each",
+        ),
+        (
+            detection_layer(share_location=False),
+            {},
+            "with share_location false, there must be 24 offsets for each image, 12 for",
+        ),
+        (detection_layer(), {"conf": (2, 4)}, "there must be 6 scores for each image, 3 for each prior, not 4"),
+        (detection_layer(), {"loc": (2, 2, 4)}, r"the offsets must be flattened to \(N, values\), not 2x2x4"),
+        (detection_layer(), {"prior": (2, 8)}, r"the priors must be \(1, 2, 4 x number of priors\), not 2x8"),
+        (detection_layer(), {"prior": (1, 1, 8)}, "has no room for variances"),
+        (
+            detection_layer((*"abcdefghijkl", "prior")),
+            {},
+            "the offsets of several feature maps must have 2 axes, not 2x8x1",
+        ),
     ],
 )
-def test_rules(text: str, changed: dict[str, tuple[int, ...]], message: str) -> None:
+def test_errors(text: str, changed: dict[str, tuple[int, ...]], message: str) -> None:
     shapes = SIZES | dict.fromkeys("abcdef", (2, 6)) | dict.fromkeys("ghijkl", (2, 8, 1)) | changed
     read = {k: np.ones(s, F) for k, s in shapes.items() if f'bottom: "{k}"' in text}
     with pytest.raises(Caffe2TFError, match=message):

@@ -1,8 +1,9 @@
-"""PriorBox and PriorBoxClustered: Caffe's loops in Caffe's float32, number for number."""
+"""PriorBox and PriorBoxClustered: recordings of Caffe, and every parameter against Caffe's loops in float32."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 import caffe2tf
 from caffe2tf.errors import Caffe2TFError
 from caffe2tf.layers.detection.prior_box import PriorBox
+from tests.builders import layer
 from tests.layers.emitted import built, emitted
 from tests.layers.oracle import Array, assert_matches, check_recorded, recorded, run_layer
 
@@ -19,7 +21,7 @@ F = np.float32
 
 @dataclass(frozen=True)
 class Prior:
-    """Parameters as a definition gives them."""
+    """The parameters in a definition."""
 
     minima: tuple[float, ...] = (12,)
     maxima: tuple[float, ...] = ()
@@ -33,7 +35,7 @@ class Prior:
 
     @property
     def text(self) -> str:
-        """The parameter block."""
+        """Return the fields of the parameter block."""
         parts = [f"{k}: {v}" for k, v in {**self.image, **self.steps}.items()]
         for name, numbers in (
             *(("min_size", self.minima), ("max_size", self.maxima)),
@@ -45,7 +47,7 @@ class Prior:
         return " ".join(parts)
 
     def boxes(self) -> list[tuple[F, F]]:
-        """Width and height of each box of a cell."""
+        """Return width and height of each box of a cell."""
         ratios = [F(1)]
         for ratio in map(F, self.ratios):
             if not any(abs(float(ratio) - float(r)) < 1e-6 for r in ratios):
@@ -66,7 +68,7 @@ class Prior:
 
 
 def grid(p: Prior, boxes: list[tuple[F, F]], rows: int, columns: int, height: int, width: int) -> Array:
-    """All boxes, number by number."""
+    """Return boxes and variances by Caffe's loops."""
     height = p.image.get("img_size", p.image.get("img_h", height))
     width = p.image.get("img_size", p.image.get("img_w", width))
     down = F(p.steps.get("step", p.steps.get("step_h", F(height) / F(rows))))
@@ -89,13 +91,8 @@ def grid(p: Prior, boxes: list[tuple[F, F]], rows: int, columns: int, height: in
     return np.array([[values, variances]], np.float32)
 
 
-def layer(text: str, *, name: str = "out", bottoms: tuple[str, ...] = ("feat", "data"), type_: str = "PriorBox") -> str:
-    read = " ".join(f'bottom: "{b}"' for b in bottoms)
-    return f'layer {{ name: "{name}" type: "{type_}" {read} top: "{name}" {text} }}\n'
-
-
-def prior(p: Prior, **kwargs: object) -> str:
-    return layer(f"prior_box_param {{ {p.text} }}", **kwargs)  # type: ignore[arg-type]
+def prior(p: Prior, *, name: str = "out", bottoms: Sequence[str] = ("feat", "data")) -> str:
+    return layer("PriorBox", name, bottoms, parameters=f"prior_box_param {{ {p.text} }}")
 
 
 def blank(*shape: int) -> Array:
@@ -128,7 +125,7 @@ def test_recorded(case: str) -> None:
 
 
 @pytest.mark.parametrize("case", recorded("fork_prior_box_"))
-def test_recorded_to_the_last_bit(case: str, data: object) -> None:
+def test_recorded_bit_for_bit(case: str, data: object) -> None:
     folder = f"{data}/layers/{case}"
     with np.load(f"{folder}/blobs.npz") as arrays:
         fed = {k.removeprefix("in/"): arrays[k] for k in arrays.files if k.startswith("in/")}
@@ -176,16 +173,13 @@ def _drawn(rng: np.random.Generator) -> Prior:
 
 
 def test_in_every_layout(rng: np.random.Generator) -> None:
-    """Rows and columns are Caffe's axes 2 and 3, wherever the tensors hold them; a missing axis counts as one."""
+    """Rows and columns are Caffe's axes 2 and 3 in any layout; the extent of a missing axis is 1."""
     x = rng.normal(0, 1, (2, 3, 12, 10)).astype(np.float32)
-    text = (
-        'layer { name: "c" type: "Convolution" bottom: "data" top: "c" '
-        'convolution_param { num_output: 4 kernel_h: 3 kernel_w: 2 stride: 2 weight_filler { type: "xavier" } } }\n'
-        'layer { name: "m" type: "Permute" bottom: "c" top: "m" permute_param { order: 0 order: 3 order: 1 } }\n'
-        'layer { name: "three" type: "Reshape" bottom: "c" top: "three" '
-        "reshape_param { shape { dim: 0 dim: -1 dim: 4 } } }\n"
-        'layer { name: "two" type: "Flatten" bottom: "c" top: "two" }\n'
-    )
+    window = 'num_output: 4 kernel_h: 3 kernel_w: 2 stride: 2 weight_filler { type: "xavier" }'
+    text = layer("Convolution", "c", ["data"], parameters=f"convolution_param {{ {window} }}")
+    text += layer("Permute", "m", ["c"], parameters="permute_param { order: 0 order: 3 order: 1 }")
+    text += layer("Reshape", "three", ["c"], parameters="reshape_param { shape { dim: 0 dim: -1 dim: 4 } }")
+    text += layer("Flatten", "two", ["c"])
     grids = {"c": (5, 5), "m": (4, 5), "three": (4, 1), "two": (1, 1)}
     p = Prior(minima=(3,), ratios=(2,), maxima=(5,))
     text += "".join(prior(p, name=f"{b}p", bottoms=(b, "data")) for b in grids)
@@ -197,22 +191,21 @@ def test_in_every_layout(rng: np.random.Generator) -> None:
     assert_matches(out["swapped"], grid(p, p.boxes(), 12, 10, 4, 5), tolerance=0)
 
 
-def test_the_image_is_not_needed_where_its_size_is_given() -> None:
+def test_the_image_is_optional_if_its_size_is_given() -> None:
     p = Prior(image={"img_h": 37, "img_w": 71})
     out = run_layer(prior(p, bottoms=("feat",)), {"feat": blank(2, 3, 4, 5)})["out"]
     assert_matches(out, grid(p, p.boxes(), 4, 5, 0, 0), tolerance=0)
     assert ")(feat)" in emitted(prior(p), {"feat": (2, 3, 4, 5), "data": (2, 3, 9, 9)})
 
 
-def test_the_boxes_of_any_batch_are_the_same_and_do_not_fix_it() -> None:
-    """The heads of a detector: the boxes beside predictions that carry the batch."""
-    head = (
-        'layer { name: "c" type: "Convolution" bottom: "data" top: "c" '
-        "convolution_param { num_output: 4 kernel_size: 3 stride: 2 } }\n"
+def test_the_batch_size_stays_free() -> None:
+    """The boxes are the same for any batch size, also if two grids are concatenated."""
+    head = layer(
+        "Convolution", "c", ["data"], parameters="convolution_param { num_output: 4 kernel_size: 3 stride: 2 }"
     )
     p, q = Prior(ratios=(2,)), Prior(minima=(5,))
     text = head + prior(p, name="p", bottoms=("c", "data")) + prior(q, name="q", bottoms=("data", "data"))
-    text += 'layer { name: "all" type: "Concat" bottom: "p" bottom: "q" top: "all" concat_param { axis: 2 } }\n'
+    text += layer("Concat", "all", ["p", "q"], parameters="concat_param { axis: 2 }")
     model = built(text, {"data": (2, 3, 9, 7)})
     shapes = sorted(tuple(o.shape) for o in model.outputs)
     assert shapes[0] == (1, 2, 4 * (4 * 3 * 3 + 9 * 7))
@@ -237,7 +230,7 @@ def _read(p: Prior) -> PriorBox:
     )
 
 
-def test_what_is_emitted() -> None:
+def test_emitted_code() -> None:
     p = Prior(minima=(30,), maxima=(60,), ratios=(2,), variance=(0.1, 0.1, 0.2, 0.2), steps={"step": 8}, clip=True)
     text = emitted(prior(p), {"feat": (2, 4, 5, 6), "data": (2, 3, 40, 48)})
     assert "(42.426407, 42.426407)" in text
@@ -260,7 +253,7 @@ SIZES = [(F(9.5), F(20.25)), (F(31), F(7))]
     ],
 )
 def test_clustered(block: str, p: Prior) -> None:
-    text = layer(f"{block} {{ {CLUSTERED} {p.text} }}", type_="PriorBoxClustered")
+    text = layer("PriorBoxClustered", "out", ["feat", "data"], parameters=f"{block} {{ {CLUSTERED} {p.text} }}")
     out = run_layer(text, {"feat": blank(2, 3, 4, 5), "data": blank(2, 3, 47, 61)})["out"]
     clip = p.clip if p.clip is not None else block == "prior_box_clustered_param"
     want = grid(Prior(**{**vars(p), "clip": clip}), SIZES, 4, 5, 47, 61)
@@ -270,19 +263,22 @@ def test_clustered(block: str, p: Prior) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "prior_box_param.min_size must be given"),
+        ("", "prior_box_param.min_size is required"),
         ("min_size: 0", "min_size must be greater than 0, not 0"),
         ("min_size: 4 min_size: -3", "min_size must be greater than 0, not -3"),
-        ("min_size: 4 min_size: 5 max_size: 9", "max_size must be given as often as min_size, .*: 1 and 2 are given"),
+        (
+            "min_size: 4 min_size: 5 max_size: 9",
+            "max_size must be given as often as min_size or not at all, not 1 times for 2",
+        ),
         ("min_size: 4 max_size: 4", "each max_size must be greater than its min_size, not 4.0 for 4.0"),
         ("min_size: 4 aspect_ratio: 0", "aspect_ratio must be greater than 0, not 0"),
         ("min_size: 4 variance: 0.1 variance: 0.2", "variance must be given once or four times, not 2 times"),
         ("min_size: 4 variance: -0.5", "variance must be greater than 0, not -0.5"),
-        ("min_size: 4 img_size: 5 img_h: 5", "either prior_box_param.img_size or img_h and img_w may be given"),
+        ("min_size: 4 img_size: 5 img_h: 5", "give either prior_box_param.img_size or img_h and img_w, not both"),
         ("min_size: 4 img_size: 0", "img_size must be greater than 0, not 0"),
         ("min_size: 4 img_h: 5", "img_w must be greater than 0, not 0"),
         ("min_size: 4 img_w: 5", "img_h must be greater than 0, not 0"),
-        ("min_size: 4 step: 5 step_w: 5", "either prior_box_param.step or step_h and step_w may be given"),
+        ("min_size: 4 step: 5 step_w: 5", "give either prior_box_param.step or step_h and step_w, not both"),
         ("min_size: 4 step: -5", "step must be greater than 0, not -5"),
         ("min_size: 4 step_w: 5", "step_h must be greater than 0, not 0"),
         ("min_size: 4 step_h: 5 step_w: -1", "step_w must be greater than 0, not -1"),
@@ -297,28 +293,40 @@ def test_clustered(block: str, p: Prior) -> None:
         ("min_size: 4 offset: -inf", "prior_box_param.offset must be finite, not -inf"),
         ("box_width: inf box_height: 4", "prior_box_param.box_width must be finite numbers, not inf"),
         ("min_size: 4 clip_order: true", "field 'prior_box_param.clip_order' is not known"),
-        ("min_size: 4 faceboxes: true", "prior_box_param.faceboxes may change the boxes, and is not converted"),
+        ("min_size: 4 faceboxes: true", "prior_box_param.faceboxes, which may change the boxes, is not supported"),
         ("min_size: 4 tf: 2", "prior_box_param.tf must be true or false, not 2"),
         ("min_size: 4 offset_h: yes offset_w: 1", "prior_box_param.offset_h must be finite numbers, not 'yes'"),
-        ("min_size: 4 offset_h: 1", "offset_h and offset_w must be given equally often, once or twice: 1, 0"),
-        ("min_size: 4" + " offset_h: 1 offset_w: 1" * 3, "once or twice: 3, 3"),
-        ("min_size: 4 offset_h: 1 offset_w: 1 offset: 0.5", "there may be one min_size, one max_size, and no offset"),
-        ("min_size: 4 min_size: 5 offset_h: 1 offset_w: 1", "there may be one min_size, one max_size, and no offset"),
-        ("box_width: 4 box_width: 3 box_height: 1", "box_width and box_height must be given equally often, .*: 2, 1"),
+        (
+            "min_size: 4 offset_h: 1",
+            "offset_h and offset_w must be given equally often, once or twice, not 1 and 0 times",
+        ),
+        ("min_size: 4" + " offset_h: 1 offset_w: 1" * 3, "once or twice, not 3 and 3 times"),
+        ("min_size: 4 offset_h: 1 offset_w: 1 offset: 0.5", "give one min_size, at most one max_size, and no offset"),
+        ("min_size: 4 min_size: 5 offset_h: 1 offset_w: 1", "give one min_size, at most one max_size, and no offset"),
+        (
+            "box_width: 4 box_width: 3 box_height: 1",
+            "box_width and box_height must be given equally often, .* not 2 and 1 times",
+        ),
         ("box_width: 4 box_height: 0", "box_height must be greater than 0, not 0"),
     ],
 )
 def test_errors(text: str, message: str) -> None:
     with pytest.raises(Caffe2TFError, match=message):
-        run_layer(layer(f"prior_box_param {{ {text} }}"), {"feat": blank(2, 3, 4, 5), "data": blank(2, 3, 47, 61)})
+        run_layer(
+            layer("PriorBox", "out", ["feat", "data"], parameters=f"prior_box_param {{ {text} }}"),
+            {"feat": blank(2, 3, 4, 5), "data": blank(2, 3, 47, 61)},
+        )
 
 
 @pytest.mark.parametrize("block", ["prior_box_clustered_param", "prior_box_param"])
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "width and height must be given equally often, once or more: 0, 0"),
-        ("width: 3 width: 4 height: 5", "width and height must be given equally often, once or more: 2, 1"),
+        ("", "width and height must be given equally often, at least once, not 0 and 0 times"),
+        (
+            "width: 3 width: 4 height: 5",
+            "width and height must be given equally often, at least once, not 2 and 1 times",
+        ),
         ("width: 3 height: -4", "height must be greater than 0, not -4"),
         ("width: 0 height: 4", "width must be greater than 0, not 0"),
         ("width: 3 height: inf", "height must be finite, not inf"),
@@ -329,14 +337,14 @@ def test_errors(text: str, message: str) -> None:
         ('width: 3 height: "4"', "height"),
     ],
 )
-def test_errors_of_a_clustered_one(block: str, text: str, message: str) -> None:
-    definition = layer(f"{block} {{ {text} }}", type_="PriorBoxClustered")
+def test_errors_of_clustered_priors(block: str, text: str, message: str) -> None:
+    definition = layer("PriorBoxClustered", "out", ["feat", "data"], parameters=f"{block} {{ {text} }}")
     with pytest.raises(Caffe2TFError, match=message):
         run_layer(definition, {"feat": blank(2, 3, 4, 5), "data": blank(2, 3, 47, 61)})
 
 
-def test_bottoms() -> None:
-    with pytest.raises(Caffe2TFError, match="the size of the image must be given: as second bottom, or as img_size"):
+def test_errors_of_the_bottoms() -> None:
+    with pytest.raises(Caffe2TFError, match="the size of the image is required: as second bottom, or as img_size"):
         run_layer(prior(Prior(), bottoms=("feat",)), {"feat": blank(2, 3, 4, 5)})
     with pytest.raises(Caffe2TFError, match="the first bottom must have at most 4 axes, not 1x2x3x4x5"):
         run_layer(prior(Prior()), {"feat": blank(1, 2, 3, 4, 5), "data": blank(2, 3, 47, 61)})

@@ -1,4 +1,4 @@
-"""PriorBox of TextBoxes and of Synopsys: their loops, number for number."""
+"""PriorBox of TextBoxes and of Synopsys against their loops."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
+from tests.builders import layer
 from tests.layers.emitted import built, reloaded
 from tests.layers.oracle import Array, assert_matches, run_layer
 
@@ -15,18 +16,17 @@ F = np.float32
 ROWS, COLUMNS, HEIGHT, WIDTH = 3, 5, 97, 161
 
 
-def layer(parameters: str) -> str:
-    block = f"prior_box_param {{ {parameters} }}"
-    return f'layer {{ name: "out" type: "PriorBox" bottom: "feat" bottom: "data" top: "out" {block} }}\n'
+def prior_layer(parameters: str) -> str:
+    return layer("PriorBox", "out", ["feat", "data"], parameters=f"prior_box_param {{ {parameters} }}")
 
 
 def run(parameters: str) -> Array:
     fed = {"feat": np.ones((2, 3, ROWS, COLUMNS)), "data": np.ones((2, 3, HEIGHT, WIDTH))}
-    return run_layer(layer(parameters), fed)["out"]
+    return run_layer(prior_layer(parameters), fed)["out"]
 
 
 def centres(down: float, across: float) -> Iterator[tuple[float, float]]:
-    """Of all cells, row by row: x and y."""
+    """Yield the x and y of the center of each cell, row by row."""
     for row in range(ROWS):
         for column in range(COLUMNS):
             step_x, step_y = F(WIDTH) / F(COLUMNS), F(HEIGHT) / F(ROWS)
@@ -86,15 +86,15 @@ def test_synopsys(bounds: tuple[float, float] | None, mode: str, yx: bool) -> No
     assert_matches(run(text), np.array([[want, variances]], np.float32), tolerance=1e-6)
 
 
-def test_stated_sizes() -> None:
+def test_given_widths_and_heights() -> None:
     want = [v for x, y in centres(0.25, 0.25) for w, h in ((9.5, 20.25), (31, 7)) for v in box(x, y, w, h, yx=True)]
     text = "box_width: 9.5 box_height: 20.25 box_width: 31 box_height: 7 min_size: 5 offset: 0.25 yx_order: true"
     assert_matches(run(text), np.array([[want, [0.1] * len(want)]], np.float32), tolerance=1e-6)
 
 
-def test_a_saved_model() -> None:
+def test_saved_models() -> None:
     text = "min_size: 60 max_size: 70 tf: true yx_order: true offset_h: 0.5 offset_w: 0.25 offset_h: 1 offset_w: 0.5"
-    model = built(layer(text), {"feat": (2, 3, ROWS, COLUMNS), "data": (2, 3, HEIGHT, WIDTH)})
+    model = built(prior_layer(text), {"feat": (2, 3, ROWS, COLUMNS), "data": (2, 3, HEIGHT, WIDTH)})
     fed = {"feat": np.ones((1, ROWS, COLUMNS, 3)), "data": np.ones((1, HEIGHT, WIDTH, 3))}
     (have,) = reloaded(model, [fed[name] for name in model.input])
     assert_matches(have, run(text))

@@ -1,4 +1,4 @@
-"""Proposals: a recording of Caffe, both forms against loops in their own order, equal scores, padding, every error."""
+"""Proposal, PythonProposal: a recording of Caffe, loops in the order of each, ties, padding, and every error."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ import caffe2tf
 from caffe2tf.errors import Caffe2TFError
 from caffe2tf.ir.layer import Batch
 from caffe2tf.layers.detection.proposal import Proposal, PythonProposal
-from tests.builders import input_layers
+from tests.builders import input_layers, layer, write_prototxt
 from tests.layers.emitted import emitted, reloaded
 from tests.layers.oracle import Array, assert_matches, check_recorded, recorded, run_layer
 
 F = np.float32
-BOTTOMS = 'bottom: "scores" bottom: "offsets" bottom: "info"'
+BOTTOMS = ("scores", "offsets", "info")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,18 +39,17 @@ class Settings:
         return len(self.ratios) * len(self.scales)
 
 
-def layer(settings: Settings, *, scores: bool = False) -> str:
+def proposal_layer(settings: Settings, *, scores: bool = False) -> str:
     fields = [*(f"ratio: {r}" for r in settings.ratios), *(f"scale: {s}" for s in settings.scales)]
     names = ("feat_stride", "base_size", "min_size", "pre_nms_topn", "post_nms_topn", "nms_thresh")
     fields += [f"{n}: {getattr(settings, n)}" for n in names]
-    tops = 'top: "rois" top: "best"' if scores else 'top: "rois"'
-    return f'layer {{ name: "rois" type: "Proposal" {BOTTOMS} {tops} proposal_param {{ {" ".join(fields)} }} }}'
+    parameters = f"proposal_param {{ {' '.join(fields)} }}"
+    return layer("Proposal", "rois", BOTTOMS, ["rois", "best"] if scores else ["rois"], parameters)
 
 
 def python_layer(text: str, *, scores: bool = False) -> str:
-    tops = 'top: "rois" top: "best"' if scores else 'top: "rois"'
-    parameters = f'module: "rpn.proposal_layer" layer: "ProposalLayer" param_str: "{text}"'
-    return f'layer {{ name: "rois" type: "Python" {BOTTOMS} {tops} python_param {{ {parameters} }} }}'
+    python = f'python_param {{ module: "rpn.proposal_layer" layer: "ProposalLayer" param_str: "{text}" }}'
+    return layer("Python", "rois", BOTTOMS, ["rois", "best"] if scores else ["rois"], python)
 
 
 def draw(
@@ -63,7 +62,7 @@ def draw(
 
 
 def moved(anchor: npt.NDArray[np.float32], offsets: npt.NDArray[np.float32], info: Array) -> list[np.floating]:
-    """An anchor moved and stretched, and clipped to the image, float32."""
+    """Return an anchor moved, stretched and clipped to the image, in float32."""
     w, h = anchor[2] - anchor[0] + F(1), anchor[3] - anchor[1] + F(1)
     x, y = offsets[0] * w + (anchor[0] + F(0.5) * w), offsets[1] * h + (anchor[1] + F(0.5) * h)
     w, h = F(np.exp(float(offsets[2]))) * w, F(np.exp(float(offsets[3]))) * h
@@ -89,7 +88,7 @@ def suppressed(rows: list[list[np.floating]], s: Settings, *, apart: bool) -> li
 
 
 def quicksort(rows: list[list[np.floating]], start: int, end: int, top: int) -> None:
-    """Caffe's: of rows of equal score, which comes first depends on all others."""
+    """Sort as Caffe does, on which the order of rows of equal score depends."""
     pivot, left, right = rows[start][4], start + 1, end
     while left <= right:
         while left <= end and rows[left][4] >= pivot:
@@ -107,7 +106,7 @@ def quicksort(rows: list[list[np.floating]], start: int, end: int, top: int) -> 
 
 
 def proposals(fed: Mapping[str, Array], s: Settings) -> list[list[np.floating]]:
-    """Left, top, right, bottom, score, as PVANet's Caffe finds them."""
+    """Return rows of left, top, right, bottom and score by the loops of PVANet's Caffe."""
     info, rows = fed["info"][0], []
     sides = []
     for ratio in map(F, s.ratios):
@@ -128,7 +127,7 @@ def proposals(fed: Mapping[str, Array], s: Settings) -> list[list[np.floating]]:
 
 
 def python_proposals(fed: Mapping[str, Array], s: Settings) -> list[list[np.floating]]:
-    """As the Python layer finds them."""
+    """Return such rows by the rules of py-faster-rcnn's Python layer."""
     info, rows = fed["info"][0], []
     for i, j in np.ndindex(fed["scores"].shape[2:]):
         for k, (ratio, scale) in enumerate((r, c) for r in s.ratios for c in s.scales):
@@ -173,15 +172,15 @@ def test_values(name: str, rng: np.random.Generator) -> None:
     sizes = {(5, 7): (80, 112, 1), (6, 3): (90, 50, 1.25), (4, 6): (60, 100, 0.75, 1.5)}
     size = list(sizes)[list(SWEEP).index(name) % len(sizes)]
     fed = draw(rng, SWEEP[name].anchors, size, sizes[size])
-    have = run_layer(layer(SWEEP[name], scores=True), fed)
+    have = run_layer(proposal_layer(SWEEP[name], scores=True), fed)
     assert have["best"].shape == have["rois"].shape[:1]
     check(have, proposals(fed, SWEEP[name]))
 
 
 @pytest.mark.parametrize(("name", "levels"), [("plain", 20), ("all", 3), ("small boxes", 20), ("small boxes", 1)])
-def test_equal_scores_come_in_the_order_of_caffes_sort(name: str, levels: int, rng: np.random.Generator) -> None:
+def test_ties_are_in_the_order_of_caffes_sorting_algorithm(name: str, levels: int, rng: np.random.Generator) -> None:
     fed = draw(rng, SWEEP[name].anchors, (6, 7), (96, 112, 1), levels=levels)
-    check(run_layer(layer(SWEEP[name], scores=True), fed), proposals(fed, SWEEP[name]))
+    check(run_layer(proposal_layer(SWEEP[name], scores=True), fed), proposals(fed, SWEEP[name]))
 
 
 @pytest.mark.parametrize(
@@ -206,28 +205,29 @@ def test_the_python_layer(text: str, settings: Settings, rng: np.random.Generato
     check(have, want)
 
 
-def test_no_box_is_large_enough(rng: np.random.Generator) -> None:
+def test_all_boxes_may_be_too_small(rng: np.random.Generator) -> None:
     fed = draw(rng, 9, (3, 4), (48, 64, 20))
     have = run_layer(python_layer("'feat_stride': 16", scores=True), fed)
     assert have["rois"].shape == (0, 5)
     assert have["best"].shape == (0, 1)
 
 
-def test_synopsys_gives_neither_ratios_nor_scales(rng: np.random.Generator) -> None:
-    text = f'layer {{ name: "rois" type: "Proposal" {BOTTOMS} top: "rois" proposal_param {{ feat_stride: 16 }} }}'
+def test_without_ratios_and_scales_it_is_synopsys_layer(rng: np.random.Generator) -> None:
+    text = layer("Proposal", "rois", BOTTOMS, parameters="proposal_param { feat_stride: 16 }")
     fed = draw(rng, 9, (5, 7), (80, 112, 1))
     settings = Settings(scales=(8, 16, 32), pre_nms_topn=6000, post_nms_topn=300)
     check(run_layer(text, fed), python_proposals(fed, settings))
 
 
-@pytest.mark.parametrize("text", [layer(Settings(), scores=True), python_layer("'feat_stride': 16", scores=True)])
-def test_a_fixed_number_of_rows_is_padded_with_zeros(text: str, rng: np.random.Generator) -> None:
+@pytest.mark.parametrize(
+    "text", [proposal_layer(Settings(), scores=True), python_layer("'feat_stride': 16", scores=True)]
+)
+def test_fixed_rows_are_padded_with_zeros(text: str, rng: np.random.Generator) -> None:
     rows, anchors = (300, 9) if "Python" in text else (20, 6)
     fed = draw(rng, anchors, (1, 2), (48, 64, 1))
     found = run_layer(text, fed)
     with TemporaryDirectory() as folder:
-        path = Path(folder) / "net.prototxt"
-        path.write_text(input_layers({n: a.shape for n, a in fed.items()}) + text, encoding="utf-8")
+        path = write_prototxt(Path(folder), input_layers({n: a.shape for n, a in fed.items()}) + text)
         model = caffe2tf.convert(path, None, Path(folder) / "out", fixed_rows=True).build()
     assert {n: tuple(t.shape) for n, t in model.output.items()} == {
         "rois": (rows, 5),
@@ -242,29 +242,28 @@ def test_a_fixed_number_of_rows_is_padded_with_zeros(text: str, rng: np.random.G
 
 
 def test_proposals_can_be_pooled(rng: np.random.Generator) -> None:
-    """Nothing is transposed between convolutions, proposals and pooling, and rows of zeros can be pooled."""
-    pool = (
-        'layer { name: "pool" type: "ROIPooling" bottom: "scores" bottom: "rois" top: "pool" '
-        "roi_pooling_param { pooled_h: 2 pooled_w: 3 spatial_scale: 0.0625 } }"
-        'layer { name: "fc" type: "InnerProduct" bottom: "pool" top: "fc" inner_product_param { num_output: 5 } }'
-    )
+    """No transposition is needed between proposals and pooling."""
+    grid = "roi_pooling_param { pooled_h: 2 pooled_w: 3 spatial_scale: 0.0625 }"
+    pool = layer("ROIPooling", "pool", ["scores", "rois"], parameters=grid)
+    pool += layer("InnerProduct", "fc", ["pool"], parameters="inner_product_param { num_output: 5 }")
     fed = draw(rng, 6, (5, 7), (80, 112, 1))
-    have = run_layer(layer(Settings()) + pool, fed)
+    have = run_layer(proposal_layer(Settings()) + pool, fed)
     assert have["pool"].shape == (len(have["rois"]), 12, 2, 3)
     assert have["fc"].shape == (len(have["rois"]), 5)
-    source = emitted(layer(Settings()) + pool, {n: a.shape for n, a in fed.items()})
+    source = emitted(proposal_layer(Settings()) + pool, {n: a.shape for n, a in fed.items()})
     assert "Permute" not in source
     assert "Transpose" not in source
 
 
-@pytest.mark.parametrize("text", [layer(Settings(), scores=True), python_layer("feat_stride: 16", scores=True)])
-def test_saved_and_loaded(text: str, rng: np.random.Generator, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "text", [proposal_layer(Settings(), scores=True), python_layer("feat_stride: 16", scores=True)]
+)
+def test_saved_models(text: str, rng: np.random.Generator, tmp_path: Path) -> None:
     import tensorflow as tf
 
     fed = draw(rng, 9 if "Python" in text else 6, (5, 7), (80, 112, 1))
     want = run_layer(text, fed)
-    prototxt = tmp_path / "net.prototxt"
-    prototxt.write_text(input_layers({n: a.shape for n, a in fed.items()}) + text, encoding="utf-8")
+    prototxt = write_prototxt(tmp_path, input_layers({n: a.shape for n, a in fed.items()}) + text)
     model = caffe2tf.convert(prototxt, None, tmp_path / "out").build()
     nhwc = {n: a if a.ndim < 4 else a.transpose(0, 2, 3, 1) for n, a in fed.items()}
     for array in reloaded(model, list(nhwc.values())):
@@ -274,9 +273,9 @@ def test_saved_and_loaded(text: str, rng: np.random.Generator, tmp_path: Path) -
     assert np.array_equal(served["rois"], want["rois"])
 
 
-def test_what_is_emitted_and_told() -> None:
+def test_emitted_code_and_remarks() -> None:
     shapes = {"scores": (1, 12, 5, 7), "offsets": (1, 24, 5, 7), "info": (1, 3)}
-    source = emitted(layer(Settings()), shapes)
+    source = emitted(proposal_layer(Settings()), shapes)
     assert "Proposal(scales=(2.0, 4.0), feat_stride=16, pre_nms_topn=60, post_nms_topn=20, nms_thresh=0.7" in source
     layers = (
         Proposal(ratios=(1.0,), scales=(8.0,), feat_stride=16),
@@ -284,39 +283,42 @@ def test_what_is_emitted_and_told() -> None:
     )
     assert layers[0].remarks() == ()
     assert "6000 boxes before and 300 after" in layers[1].remarks()[0]
-    assert layers[1].remarks()[1] == "of param_str, phase is not read"
+    assert layers[1].remarks()[1] == "keys of param_str that are ignored: phase"
     assert layers[0].trace_batch([True] * 3, [], []) is Batch.FIXED
     assert layers[0].infer((None, 2, None, 4), (1, 4, 5, None), (None, 3)) == ((None, 5), (None,))
 
 
-PLAIN = layer(Settings())
+PLAIN = proposal_layer(Settings())
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (PLAIN.replace("ratio: 0.5 ratio: 1.0 ratio: 2.0", ""), "needs both ratio and scale"),
+        (PLAIN.replace("ratio: 0.5 ratio: 1.0 ratio: 2.0", ""), "ratio and scale must be given together"),
         (PLAIN.replace("ratio: 0.5", "ratio: 0"), "proposal_param.ratio must be greater than 0, not 0"),
         (PLAIN.replace("scale: 2.0", "scale: -1"), "proposal_param.scale must be greater than 0, not -1"),
         (PLAIN.replace("ratio: 0.5", "ratio: nan"), "proposal_param.ratio must be finite, not nan"),
         (PLAIN.replace("scale: 2.0", "scale: inf"), "proposal_param.scale must be finite, not inf"),
-        (PLAIN.replace("base_size: 16", "base_size: 0"), "base_size must be at least 1"),
-        (PLAIN.replace("pre_nms_topn: 60", "pre_nms_topn: 0"), "pre_nms_topn must be at least 1"),
-        (PLAIN.replace("post_nms_topn: 20", "post_nms_topn: 0"), "post_nms_topn must be at least 1"),
-        (PLAIN.replace("scale: 2.0", ""), None),  # fewer channels are read than there are
+        (PLAIN.replace("base_size: 16", "base_size: 0"), "base_size must be 1 or more, not 0"),
+        (PLAIN.replace("pre_nms_topn: 60", "pre_nms_topn: 0"), "pre_nms_topn must be 1 or more, not 0"),
+        (PLAIN.replace("post_nms_topn: 20", "post_nms_topn: 0"), "post_nms_topn must be 1 or more, not 0"),
+        (PLAIN.replace("scale: 2.0", ""), None),  # unused channels are allowed
         (PLAIN.replace("scale: 2.0", "scale: 2.0 scale: 3.0"), "bottom 0 must have 2 channels for each of 9 anchors"),
         (PLAIN.replace('"offsets"', '"scores"'), "bottom 1 must have 4 channels for each of 6 .*, 24 in all, not 12"),
-        (PLAIN.replace('"offsets"', '"other"'), "same height and width: they are 1x12x5x7 and 1x24x5x6"),
-        (PLAIN.replace('"scores"', '"batch"'), "only one image at a time is possible: bottom 0 has a batch of 2"),
-        (PLAIN.replace('"scores"', '"info"'), "bottom 0 must have the four axes N, C, H, W: it is 1x3"),
+        (PLAIN.replace('"offsets"', '"other"'), "same height and width, not 1x12x5x7 and 1x24x5x6"),
+        (PLAIN.replace('"scores"', '"batch"'), "one image at a time; bottom 0 has a batch of 2"),
+        (PLAIN.replace('"scores"', '"info"'), r"bottom 0 must have 4 axes \(N, C, H, W\), not 1x3"),
         (PLAIN.replace('"info"', '"short"'), "height, width and scale, not 2 values"),
         (PLAIN.replace('bottom: "info"', ""), "takes 3 bottoms, 2 given"),
-        (python_layer(""), "param_str must give feat_stride, a whole number greater than 0: None is given"),
-        (python_layer("feat_stride: 0"), "a whole number greater than 0: 0 is given"),
-        (python_layer("feat_stride: 16.5"), "a whole number greater than 0: 16.5 is given"),
-        (python_layer("{'feat_stride': 16, 'scales': []}"), "must give scales as a list of numbers"),
-        (python_layer("{'feat_stride': 16, 'ratios': ['a']}"), "must give ratios as a list of numbers"),
-        (python_layer("{'feat_stride': 16, 'scales': [0]}"), "param_str's scales must be greater than 0"),
+        (python_layer(""), "feat_stride is required in param_str"),
+        (python_layer("feat_stride: 0"), "feat_stride in param_str must be an integer greater than 0, not 0"),
+        (python_layer("feat_stride: 16.5"), "an integer greater than 0, not 16.5"),
+        (python_layer("{'feat_stride': 16, 'scales': []}"), r"scales in param_str must be a list of numbers, not \[\]"),
+        (
+            python_layer("{'feat_stride': 16, 'ratios': ['a']}"),
+            r"ratios in param_str must be a list of numbers, not \['a'\]",
+        ),
+        (python_layer("{'feat_stride': 16, 'scales': [0]}"), "scales in param_str must be greater than 0"),
         (python_layer("{'feat_stride': 16, 'scales': [4]}"), "bottom 0 must have 2 channels .* 6 in all, not 12"),
     ],
 )

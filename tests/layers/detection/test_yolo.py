@@ -1,4 +1,4 @@
-"""YoloDetectionOutput, Yolov3DetectionOutput, Region: every parameter against loops in Caffe's order, every rule."""
+"""YoloDetectionOutput, Yolov3DetectionOutput, Region: every parameter against Caffe's loops, and every error."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import caffe2tf
 from caffe2tf.errors import Caffe2TFError
 from caffe2tf.ir.layer import Batch
 from caffe2tf.layers.detection.yolo import Region, YoloDetectionOutput, Yolov3DetectionOutput
-from tests.builders import input_layers
+from tests.builders import input_layers, layer, write_prototxt
 from tests.layers.emitted import built, calls
 from tests.layers.oracle import Array, assert_matches, run_layer
 
@@ -47,7 +47,7 @@ def overlap(a: Box, b: Box) -> np.float32:
 
 
 def rows(found: list[Box], threshold: float, images: int) -> Array:
-    """What is left of all boxes together: each removes those after it that overlap it."""
+    """Return the top: each box that is kept removes all later ones that overlap it."""
     ordered = sorted(found, key=lambda b: -b.score)
     kept: list[Box] = []
     for box in ordered:
@@ -85,7 +85,7 @@ class V3(NamedTuple):
     def layer(self, bottoms: Sequence[str] = "ab") -> str:
         repeated = {"biases": self.biases, "mask": self.mask, "anchors_scale": self.scales}
         listed = " ".join(f"{k}: {v}" for k, values in repeated.items() for v in values)
-        return layer(
+        return yolo_layer(
             "Yolov3DetectionOutput",
             bottoms,
             f"num_classes: {self.classes} num_box: {self.boxes} {listed} mask_group_num: {len(bottoms)} "
@@ -107,19 +107,16 @@ class V3(NamedTuple):
         return rows(found, self.nms, len(maps[0]))
 
 
-def layer(kind: str, bottoms: Sequence[str], parameters: str) -> str:
-    block = {"YoloDetectionOutput": "yolo_detection_output_param", "Region": "region_param"}
-    read = " ".join(f'bottom: "{b}"' for b in bottoms)
-    return (
-        f'layer {{ name: "found" type: "{kind}" {read} top: "out" '
-        f"{block.get(kind, 'yolov3_detection_output_param')} {{ {parameters} }} }}\n"
-    )
+def yolo_layer(kind: str, bottoms: Sequence[str], parameters: str) -> str:
+    blocks = {"YoloDetectionOutput": "yolo_detection_output_param", "Region": "region_param"}
+    block = blocks.get(kind, "yolov3_detection_output_param")
+    return layer(kind, "found", bottoms, ["out"], f"{block} {{ {parameters} }}")
 
 
 def layer2(bottoms: Sequence[str], classes: int = 3, biases: Sequence[float] = BIASES[:4], rest: str = "") -> str:
     listed = " ".join(f"biases: {b}" for b in biases)
     parameters = f"num_classes: {classes} num_box: {len(biases) // 2} {listed} {rest}"
-    return layer("YoloDetectionOutput", bottoms, parameters)
+    return yolo_layer("YoloDetectionOutput", bottoms, parameters)
 
 
 def draw(rng: np.random.Generator, *shape: int) -> Array:
@@ -143,13 +140,13 @@ def test_v2(rng: np.random.Generator) -> None:
 
 
 def test_v2_defaults(rng: np.random.Generator) -> None:
-    """Five boxes; 0.01 and 0.45; and values behind the classes that nothing reads."""
+    """The defaults are 5 boxes and thresholds of 0.01 and 0.45; channels after the classes are ignored."""
     x = draw(rng, 1, 45, 3, 3)
-    text = layer("YoloDetectionOutput", "a", "num_classes: 2 side: 13 " + " ".join(f"biases: {b}" for b in BIASES))
+    text = yolo_layer("YoloDetectionOutput", "a", "num_classes: 2 side: 13 " + " ".join(f"biases: {b}" for b in BIASES))
     assert_matches(run_layer(text, {"a": x})["out"], yolo2([x], 2, BIASES, 0.01, 0.45))
 
 
-def test_v2_of_a_high_map_reads_the_square(rng: np.random.Generator) -> None:
+def test_v2_reads_the_square_at_the_top_of_a_high_map(rng: np.random.Generator) -> None:
     x = draw(rng, 2, 16, 5, 3)
     have = run_layer(layer2("a"), {"a": x})["out"]
     assert_matches(have, yolo2([x], 3, BIASES[:4], 0.01, 0.45))
@@ -173,32 +170,31 @@ def test_v3(case: int, rng: np.random.Generator) -> None:
 
 
 @pytest.mark.parametrize("nms", [0.45, 1.5])
-def test_v3_classes_of_one_box(nms: float, rng: np.random.Generator) -> None:
-    """A box suppresses its own lesser classes, unless it has no size, or the threshold is above 1."""
+def test_v3_suppresses_classes_of_the_same_box(nms: float, rng: np.random.Generator) -> None:
+    """A box keeps its best class only, unless its area is 0 or the threshold is greater than 1."""
     maps = [draw(rng, 1, 16, 3, 4), draw(rng, 1, 16, 2, 5)]
-    maps[0][:, [2, 3, 10, 11]] = -200  # exp is 0
+    maps[0][:, [2, 3, 10, 11]] = -200  # exp underflows to 0
     p = V3(least=0.2, nms=nms)
     want = p.detections(maps)
     assert len(np.unique(want[0, 0, :, 3:], axis=0)) < want.shape[2]
     assert_matches(run_layer(p.layer(), dict(zip("ab", maps, strict=True)))["out"], want)
 
 
-def test_v3_nothing_is_found(rng: np.random.Generator) -> None:
+def test_v3_without_detections(rng: np.random.Generator) -> None:
     maps = {"a": draw(rng, 3, 16, 2, 3), "b": draw(rng, 3, 16, 4, 5)}
     out = run_layer(V3(least=1.5).layer(), maps)["out"]
     assert np.array_equal(out[0, 0], [[n, *[-1] * 6] for n in range(3)])
 
 
-def test_v3_behind_convolutions_needs_no_transpose() -> None:
+def test_v3_after_convolutions_needs_no_transposition() -> None:
     text = "".join(
-        f'layer {{ name: "{n}" type: "Convolution" bottom: "x" top: "{n}" '
-        f"convolution_param {{ num_output: 16 kernel_size: {k} }} }}\n"
+        layer("Convolution", n, ["x"], parameters=f"convolution_param {{ num_output: 16 kernel_size: {k} }}")
         for n, k in (("a", 3), ("b", 1))
     )
     assert calls(text + V3().layer(), {"x": (1, 3, 5, 6)}) == ["Conv2D", "Conv2D", "Yolov3DetectionOutput"]
 
 
-def test_any_batch_and_saved(rng: np.random.Generator, tmp_path: Path) -> None:
+def test_any_batch_size_and_saved_models(rng: np.random.Generator, tmp_path: Path) -> None:
     import keras
     import tensorflow as tf
 
@@ -218,8 +214,8 @@ def test_any_batch_and_saved(rng: np.random.Generator, tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", [V3(least=0.4).layer(), layer2("ab", rest="confidence_threshold: 0.4")])
 def test_fixed_rows(text: str, rng: np.random.Generator, tmp_path: Path) -> None:
     maps = {"a": draw(rng, 2, 16, 3, 3), "b": draw(rng, 2, 16, 4, 4)}
-    (tmp_path / "net.prototxt").write_text(input_layers({k: m.shape for k, m in maps.items()}) + text)
-    conversion = caffe2tf.convert(tmp_path / "net.prototxt", None, tmp_path / "out", fixed_rows=True)
+    net = write_prototxt(tmp_path, input_layers({k: m.shape for k, m in maps.items()}) + text)
+    conversion = caffe2tf.convert(net, None, tmp_path / "out", fixed_rows=True)
     have = np.asarray(conversion.build()({k: m.transpose(0, 2, 3, 1) for k, m in maps.items()})["out"])
     found = run_layer(text, maps)["out"]
     assert have.shape == (1, 1, 2 * 2 * (9 + 16), 7)
@@ -230,7 +226,7 @@ def test_fixed_rows(text: str, rng: np.random.Generator, tmp_path: Path) -> None
 
 @pytest.mark.parametrize("softmax", [True, False])
 def test_region(softmax: bool, rng: np.random.Generator) -> None:
-    """In Caffe's order, and of maps that are channels last."""
+    """The result is Caffe's, and NHWC feature maps are not transposed."""
     x = draw(rng, 2, 24, 4, 5)
     want = x.reshape(2, 3, 8, 4, 5).copy()
     for n, b, j, i in product(range(2), range(3), range(4), range(5)):
@@ -239,18 +235,18 @@ def test_region(softmax: bool, rng: np.random.Generator) -> None:
         scale = np.exp(v[4:]) / np.exp(v[4:]).sum()
         v[4:] = scale if softmax else [sigmoid(e) for e in v[4:]]
     boxes = "num: 3" if softmax else "num: 9 do_softmax: false mask: 6 mask: 7 mask: 8"
-    text = layer("Region", "x", f"classes: 4 coords: 3 {boxes} anchors: 1.5")
+    text = yolo_layer("Region", "x", f"classes: 4 coords: 3 {boxes} anchors: 1.5")
     assert_matches(run_layer(text, {"x": x})["out"], want.reshape(x.shape))
-    pool = 'layer { name: "p" type: "Pooling" bottom: "x" top: "p" pooling_param { kernel_size: 1 } }\n'
+    pool = layer("Pooling", "p", ["x"], parameters="pooling_param { kernel_size: 1 }")
     assert calls(pool + text.replace('bottom: "x"', 'bottom: "p"'), {"x": x.shape}) == ["MaxPooling2D", "Region"]
 
 
 def test_region_defaults(rng: np.random.Generator) -> None:
     x = draw(rng, 1, 25, 2, 3)
-    one = run_layer(layer("Region", "x", ""), {"x": x})["out"]
+    one = run_layer(yolo_layer("Region", "x", ""), {"x": x})["out"]
     assert_matches(one[:, 5:].sum(1), np.ones((1, 2, 3)))
     assert_matches(one[:, 2:4], x[:, 2:4])
-    assert_matches(one, run_layer(layer("Region", "x", "num_classes: 20 coords: 4 num: 1"), {"x": x})["out"])
+    assert_matches(one, run_layer(yolo_layer("Region", "x", "num_classes: 20 coords: 4 num: 1"), {"x": x})["out"])
 
 
 def test_batch_and_unknown_extents() -> None:
@@ -272,64 +268,72 @@ V2 = "num_classes: 3 num_box: 2 biases: 1 biases: 2 biases: 3 biases: 4"
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (layer("YoloDetectionOutput", "a", "num_box: 2"), "num_classes is required, and must be 1 or more"),
-        (layer("YoloDetectionOutput", "a", V2.replace("num_box: 2", "num_box: 0")), "num_box must be 1 or more, not 0"),
+        (yolo_layer("YoloDetectionOutput", "a", "num_box: 2"), "yolo_detection_output_param.num_classes is required"),
         (
-            layer("YoloDetectionOutput", "a", f"{V2} biases: 5"),
-            "a width and a height for each box: 5 numbers are given",
+            yolo_layer("YoloDetectionOutput", "a", V2.replace("num_box: 2", "num_box: 0")),
+            "num_box must be 1 or more, not 0",
         ),
         (
-            layer("YoloDetectionOutput", "a", V2.replace("num_box: 2", "num_box: 3")),
-            r"num_box \(3\) boxes, 6 numbers: 4 are given",
+            yolo_layer("YoloDetectionOutput", "a", V2.replace("num_classes: 3", "num_classes: 0")),
+            "num_classes must be 1 or more, not 0",
         ),
         (
-            layer("YoloDetectionOutput", "a", V2.replace("num_classes: 3", "num_classes: 4")),
-            "need 2 x 9 channels .* the feature map has 16",
+            yolo_layer("YoloDetectionOutput", "a", f"{V2} biases: 5"),
+            "a width and a height for each box, not 5 numbers",
         ),
         (
-            layer("YoloDetectionOutput", "a", V2.replace("biases: 3", "biases: inf")),
+            yolo_layer("YoloDetectionOutput", "a", V2.replace("num_box: 2", "num_box: 3")),
+            r"num_box \(3\) boxes, 6 numbers, not 4",
+        ),
+        (
+            yolo_layer("YoloDetectionOutput", "a", V2.replace("num_classes: 3", "num_classes: 4")),
+            "require 2 x 9 channels .* the feature map has 16",
+        ),
+        (
+            yolo_layer("YoloDetectionOutput", "a", V2.replace("biases: 3", "biases: inf")),
             "yolo_detection_output_param.biases must be finite, not inf",
         ),
-        (layer("YoloDetectionOutput", "w", V2), "square, as Caffe takes their width for their height: 3x4"),
-        (layer("YoloDetectionOutput", "f", V2), "must have 4 axes .* not 1x16"),
-        (V3().layer().replace("num_classes: 3", ""), "num_classes is required, and must be 1 or more"),
+        (yolo_layer("YoloDetectionOutput", "w", V2), "square, as Caffe uses their width as their height, not 3x4"),
+        (yolo_layer("YoloDetectionOutput", "f", V2), "must have 4 axes .* not 1x16"),
+        (V3().layer().replace("num_classes: 3", ""), "num_classes is required"),
         (V3(boxes=0).layer(), "num_box must be 1 or more, not 0"),
-        (V3().layer().replace("mask_group_num: 2", "gaussian_box: true"), "gaussian_box is not converted"),
+        (V3().layer().replace("mask_group_num: 2", "gaussian_box: true"), "gaussian_box is not supported"),
         (V3().layer().replace("mask_group_num: 2", "mask_group_num: 3"), r"\(3\) must be the number of bottoms, 2"),
-        (V3(scales=(8,)).layer(), r"anchors_scale must be 1 or more for each of the 2 bottoms: given are \[8\]"),
+        (V3(scales=(8,)).layer(), r"anchors_scale must be 1 or more for each of the 2 bottoms, not \[8\]"),
         (V3(scales=(8, 0)).layer(), r"anchors_scale must be 1 or more .* \[8, 0\]"),
-        (V3(mask=(0, 1)).layer(), r"mask must name num_box \(2\) anchors for each of the 2 bottoms: 2 are given"),
-        (V3(mask=(0, 1, 2, 4)).layer(), r"names anchor 4, counted from 0, but biases give 4 \(width"),
-        (V3(biases=(1, 2, 3)).layer(), "a width and a height for each box: 3 numbers"),
-        (V3(classes=5).layer(), "need 2 x 10 channels .* a feature map has 16"),
+        (V3(mask=(0, 1)).layer(), r"mask must hold num_box \(2\) indices for each of the 2 bottoms, not 2 in total"),
+        (V3(mask=(0, 1, 2, 4)).layer(), r"mask holds the index 4, but biases give only 4 \(width"),
+        (V3(biases=(1, 2, 3)).layer(), "a width and a height for each box, not 3 numbers"),
+        (V3(classes=5).layer(), "require 2 x 10 channels .* a feature map has 16"),
         (V3().layer("af"), "must have 4 axes .* not 1x16"),
-        (layer("Region", "a", "classes: 3 num_classes: 4"), "two names of one parameter"),
-        (layer("Region", "a", "classes: 3 num: 0"), "num must be 1 or more, not 0"),
-        (layer("Region", "a", "classes: 0"), "classes must be 1 or more, not 0"),
-        (layer("Region", "a", "coords: 1"), "coords must be 2 or more, x and y among them, not 1"),
-        (layer("Region", "a", "do_softmax: false"), "mask is required without do_softmax"),
-        (layer("Region", "a", "classes: 4 num: 2"), "2 boxes of a cell need 2 x 9 channels .* the bottom has 16"),
-        (layer("Region", "f", "classes: 11"), "must have 4 axes"),
-        (layer("Region", "a", "classes: 3 num: 2 boxes_of_each_grid: 5"), "boxes_of_each_grid"),
+        (yolo_layer("Region", "a", "classes: 3 num_classes: 4"), "two names of one parameter"),
+        (yolo_layer("Region", "a", "classes: 3 num: 0"), "num must be 1 or more, not 0"),
+        (yolo_layer("Region", "a", "classes: 0"), "classes must be 1 or more, not 0"),
+        (yolo_layer("Region", "a", "coords: 1"), "coords must be 2 or more, including x and y, not 1"),
+        (yolo_layer("Region", "a", "do_softmax: false"), "mask is required if do_softmax is false"),
+        (
+            yolo_layer("Region", "a", "classes: 4 num: 2"),
+            "2 boxes of a cell require 2 x 9 channels .* the bottom has 16",
+        ),
+        (yolo_layer("Region", "f", "classes: 11"), "must have 4 axes"),
+        (yolo_layer("Region", "a", "classes: 3 num: 2 boxes_of_each_grid: 5"), "boxes_of_each_grid"),
     ],
 )
-def test_rules(text: str, message: str) -> None:
+def test_errors(text: str, message: str) -> None:
     shapes = {"a": (1, 16, 3, 3), "b": (1, 16, 4, 4), "w": (1, 16, 3, 4), "f": (1, 16)}
     with pytest.raises(Caffe2TFError, match=message):
         run_layer(text, {k: np.ones(s, F) for k, s in shapes.items() if f'bottom: "{k}"' in text})
 
 
-def test_the_early_name_of_the_layer(tmp_path: Path) -> None:
-    """With one bottom, DetectionOutput is this layer, its parameters in the other layer's block."""
+def test_v2_under_its_early_name(tmp_path: Path) -> None:
+    """A DetectionOutput with one bottom is a YoloDetectionOutput."""
     x = draw(np.random.default_rng(5), 1, 2 * (5 + 3), 4, 4)
     parameters = "num_classes: 3 num_box: 2 confidence_threshold: 0.05 biases: 1 biases: 2 biases: 0.5 biases: 0.7"
-    early = (
-        f'layer {{ name: "d" type: "DetectionOutput" bottom: "x" top: "d" detection_output_param {{ {parameters} }} }}'
-    )
-    today = early.replace('"DetectionOutput"', '"YoloDetectionOutput"').replace("detection_o", "yolo_detection_o")
-    found = run_layer(early, {"x": x})["d"]
+    early = layer("DetectionOutput", "found", ["x"], ["out"], f"detection_output_param {{ {parameters} }}")
+    found = run_layer(early, {"x": x})["out"]
     assert len(found[0, 0]) > 1
-    np.testing.assert_array_equal(found, run_layer(today, {"x": x})["d"])
-    net = tmp_path / "net.prototxt"
-    net.write_text(input_layers({"x": x.shape}) + early)
-    assert any("read as that of early YOLO forks" in str(note) for note in caffe2tf.convert(net, None, tmp_path).notes)
+    np.testing.assert_array_equal(found, run_layer(yolo_layer("YoloDetectionOutput", "x", parameters), {"x": x})["out"])
+    net = write_prototxt(tmp_path, input_layers({"x": x.shape}) + early)
+    assert any(
+        "read as the layer of early YOLO forks" in str(note) for note in caffe2tf.convert(net, None, tmp_path).notes
+    )
