@@ -1,4 +1,4 @@
-"""Builders of Caffe files for tests: definitions as text, weight files in each of Caffe's forms."""
+"""Builders of Caffe files for tests: definitions as text, weight files in each format, and mean images."""
 
 from __future__ import annotations
 
@@ -11,10 +11,20 @@ import numpy.typing as npt
 
 from caffe2tf.proto import caffe_pb2
 
-__all__ = ["caffemodel", "input_layer", "input_layers", "layer", "write_caffemodel", "write_hdf5", "write_prototxt"]
+__all__ = [
+    "blob",
+    "caffemodel",
+    "input_layer",
+    "input_layers",
+    "layer",
+    "write_caffemodel",
+    "write_hdf5",
+    "write_mean_image",
+    "write_prototxt",
+]
 
 Blobs = Mapping[str, Sequence[npt.ArrayLike]] | Iterable[tuple[str, Sequence[npt.ArrayLike]]]
-"""Trained blobs by layer name; as pairs where several layers have one name."""
+"""Trained blobs by layer name; pairs if several layers have the same name."""
 
 
 def input_layer(name: str, shape: Sequence[int]) -> str:
@@ -31,9 +41,26 @@ def input_layers(shapes: Mapping[str, Sequence[int]]) -> str:
 def layer(
     type_: str, name: str, bottoms: Sequence[str] = (), tops: Sequence[str] | None = None, parameters: str = ""
 ) -> str:
-    """Return the text of one layer; its top is called like the layer unless `tops` says otherwise."""
+    """Return the text of one layer. By default its only top has the name of the layer."""
     ends = [f'bottom: "{b}"' for b in bottoms] + [f'top: "{t}"' for t in ([name] if tops is None else tops)]
     return f'layer {{ name: "{name}" type: "{type_}" {" ".join(ends)} {parameters} }}\n'
+
+
+def blob(values: npt.ArrayLike, *, legacy: bool = False) -> caffe_pb2.BlobProto:
+    """Return the message of a blob.
+
+    Args:
+        values: the values, written as float32.
+        legacy: write the shape as four numbers (num, channels, height, width), as Caffe did before it had `shape`.
+    """
+    array = np.asarray(values, np.float32)
+    message = caffe_pb2.BlobProto(data=array.reshape(-1).tolist())
+    if legacy:
+        message.num, message.channels, message.height, message.width = (1,) * (4 - array.ndim) + array.shape
+    else:
+        message.shape.SetInParent()  # a blob without axes keeps its empty shape
+        message.shape.dim.extend(array.shape)
+    return message
 
 
 def caffemodel(blobs: Blobs, *, types: Mapping[str, str] | None = None, legacy: bool = False) -> bytes:
@@ -41,20 +68,13 @@ def caffemodel(blobs: Blobs, *, types: Mapping[str, str] | None = None, legacy: 
 
     Args:
         blobs: trained blobs by layer name, written as float32.
-        types: types of layers, by name; the others state none, as no reader needs it.
-        legacy: write shapes in the old form of four numbers (num, channels, height, width).
+        types: types of layers by name; the other layers have none, because no reader needs it.
+        legacy: write shapes as four numbers (num, channels, height, width).
     """
     net = caffe_pb2.NetParameter()
     for name, arrays in blobs.items() if isinstance(blobs, Mapping) else blobs:
         message = net.layer.add(name=name, type=(types or {}).get(name, ""))
-        for given in arrays:
-            array = np.asarray(given, np.float32)
-            blob = message.blobs.add(data=array.reshape(-1).tolist())
-            if legacy:
-                blob.num, blob.channels, blob.height, blob.width = (1,) * (4 - array.ndim) + array.shape
-            else:
-                blob.shape.SetInParent()  # a blob without axes keeps its empty shape
-                blob.shape.dim.extend(array.shape)
+        message.blobs.extend(blob(array, legacy=legacy) for array in arrays)
     return net.SerializeToString()
 
 
@@ -74,15 +94,27 @@ def write_caffemodel(folder: Path, blobs: Blobs, name: str = "net.caffemodel", *
 
 
 def write_hdf5(path: Path, layers: Mapping[str, Mapping[int, npt.ArrayLike]]) -> Path:
-    """Write a .caffemodel.h5 as Caffe does, a group for each layer and a dataset for each blob; return its path.
+    """Write a .caffemodel.h5 as Caffe does, a group per layer and a dataset per blob; return its path.
 
     Args:
         path: the file.
-        layers: blobs by layer name and index; Caffe leaves out the blobs that a layer shares with an earlier one.
+        layers: blobs by layer name and index; Caffe omits the blobs that a layer shares with an earlier one.
     """
     with h5py.File(path, "w") as file:
         for name, blobs in layers.items():
             group = file.create_group(f"data/{name}")
             for index, array in blobs.items():
                 group.create_dataset(str(index), data=np.asarray(array, np.float32))
+    return path
+
+
+def write_mean_image(path: Path, values: npt.ArrayLike) -> Path:
+    """Write a mean image as compute_image_mean does, with the shape as four numbers; return its path.
+
+    Args:
+        path: the file; missing folders are created.
+        values: the image, (C, H, W) or (N, C, H, W).
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(blob(values, legacy=True).SerializeToString())
     return path

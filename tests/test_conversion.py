@@ -14,7 +14,7 @@ import pytest
 import caffe2tf
 from caffe2tf.emit import staging
 from caffe2tf.emit.runtime_source import listed_classes
-from tests.builders import input_layers
+from tests.builders import input_layers, write_caffemodel, write_prototxt
 from tests.conftest import ROOT
 
 
@@ -25,9 +25,11 @@ def contents(folder: Path) -> dict[str, bytes]:
 @pytest.fixture
 def other(tmp_path: Path) -> Path:
     """Another network, which needs another runtime layer than the digits network."""
-    net = tmp_path / "other.prototxt"
-    net.write_text(input_layers({"d": (2, 3, 5, 7)}) + 'layer { name: "m" type: "MVN" bottom: "d" top: "m" }\n')
-    return net
+    return write_prototxt(
+        tmp_path,
+        input_layers({"d": (2, 3, 5, 7)}) + 'layer { name: "m" type: "MVN" bottom: "d" top: "m" }\n',
+        "other.prototxt",
+    )
 
 
 @pytest.mark.parametrize("weights_format", ["h5", "npz", "npy"])
@@ -165,8 +167,9 @@ def test_layers_that_another_conversion_puts_there_meanwhile_stay(
     """Two conversions into one folder at once: each finds the file of runtime layers as the other left it."""
     from caffe2tf import conversion
 
-    net = tmp_path / "net.prototxt"
-    net.write_text(input_layers({"d": (2, 3, 5, 7)}) + 'layer { name: "m" type: "MVN" bottom: "d" top: "m" }\n')
+    net = write_prototxt(
+        tmp_path, input_layers({"d": (2, 3, 5, 7)}) + 'layer { name: "m" type: "MVN" bottom: "d" top: "m" }\n'
+    )
     write = conversion._write_weights
 
     def slowly(*given: Any) -> str:  # noqa: ANN401 - handed on
@@ -207,7 +210,6 @@ def test_the_outcome_tells_what_was_made(digits: Path, tmp_path: Path) -> None:
 
 
 def test_a_network_called_like_a_module(tmp_path: Path) -> None:
-    net = tmp_path / "n.prototxt"
     for name, module in (
         ("numpy", "numpy_net"),
         ("class", "class_"),
@@ -216,24 +218,21 @@ def test_a_network_called_like_a_module(tmp_path: Path) -> None:
         ("é" * 300, "network"),
         ("x" * 300, "x" * 60),
     ):
-        net.write_text(
-            f'name: "{name}"\n' + input_layers({"d": (2, 3)}) + 'layer { name: "t" type: "TanH" bottom: "d" top: "t" }'
-        )
+        text = input_layers({"d": (2, 3)}) + 'layer { name: "t" type: "TanH" bottom: "d" top: "t" }'
+        net = write_prototxt(tmp_path, f'name: "{name}"\n{text}', "n.prototxt")
         assert caffe2tf.convert(net, None, tmp_path / "out").module.stem == module
 
 
 def test_keras_own_weight_file_of_a_network_with_same_shapes(tmp_path: Path) -> None:
     """Keras keeps these by class and position; the converter reads them again before it lets the file stand."""
-    from tests.builders import caffemodel
     from tests.emit.networks import tangle
 
     text = tangle(np.random.default_rng(11))
-    net, weights = tmp_path / "t.prototxt", tmp_path / "t.caffemodel"
-    net.write_text(text)
+    net = write_prototxt(tmp_path, text)
     rng = np.random.default_rng(2)
     names = [line.split('"')[1] for line in text.splitlines() if "InnerProduct" in line and '"w' not in line]
     shared = [line.split('"')[1] for line in text.splitlines() if '"w' in line]
-    weights.write_bytes(caffemodel({n: [rng.normal(size=(4, 4)), rng.normal(size=4)] for n in [*names, *shared]}))
+    weights = write_caffemodel(tmp_path, {n: [rng.normal(size=(4, 4)), rng.normal(size=4)] for n in [*names, *shared]})
     built = [caffe2tf.convert(net, weights, tmp_path / f, weights_format=f).build() for f in ("h5", "weights.h5")]
     x = {i.name: rng.normal(size=(2, 4)).astype("f4") for i in built[0].inputs}
     a, b = (m.predict(x, verbose=0) for m in built)

@@ -12,7 +12,7 @@ import pytest
 import caffe2tf
 from caffe2tf.emit.weights.keras_h5 import save_keras_weights
 from caffe2tf.execute import build_model
-from tests.builders import caffemodel, input_layers
+from tests.builders import input_layers, write_caffemodel, write_prototxt
 from tests.emit.networks import plan, tangle
 from tests.layers.oracle import check_recorded, run_layer
 
@@ -20,10 +20,10 @@ X = np.random.default_rng(8).normal(size=(2, 3, 5, 7)).astype("f4")
 
 
 def test_values_that_no_network_can_take_are_the_users_mistake(tmp_path: Path) -> None:
-    file = tmp_path / "net.prototxt"
-    file.write_text(
+    file = write_prototxt(
+        tmp_path,
         'layer { name: "i" type: "Input" top: "i" input_param { shape { dim: 2 } } }\n'
-        'layer { name: "e" type: "Embed" bottom: "i" top: "e" embed_param { input_dim: 3 num_output: 4 } }\n'
+        'layer { name: "e" type: "Embed" bottom: "i" top: "e" embed_param { input_dim: 3 num_output: 4 } }\n',
     )
     with pytest.raises(caffe2tf.UsageError, match=r"the network cannot be computed on these inputs: .*3"):
         caffe2tf.run(file, None, {"i": [1, 3]})
@@ -83,15 +83,18 @@ def test_recordings(case: str) -> None:
 
 
 def test_a_missing_input_is_named_with_its_shape(tmp_path: Path) -> None:
-    net = tmp_path / "n.prototxt"
-    net.write_text(input_layers({"a": (2, 3), "b": (4, 5)}) + 'layer { name: "t" type: "TanH" bottom: "b" top: "t" }')
+    net = write_prototxt(
+        tmp_path,
+        input_layers({"a": (2, 3), "b": (4, 5)}) + 'layer { name: "t" type: "TanH" bottom: "b" top: "t" }',
+    )
     with pytest.raises(caffe2tf.UsageError, match=r"no array is given for input 'b' \(4x5\); give .* `inputs`"):
         caffe2tf.run(net, None, {"a": np.ones((2, 3))})
 
 
 def test_inputs_that_are_no_numbers(tmp_path: Path) -> None:
-    net = tmp_path / "n.prototxt"
-    net.write_text(input_layers({"a": (2, 3)}) + 'layer { name: "t" type: "TanH" bottom: "a" top: "t" }')
+    net = write_prototxt(
+        tmp_path, input_layers({"a": (2, 3)}) + 'layer { name: "t" type: "TanH" bottom: "a" top: "t" }'
+    )
     with pytest.raises(caffe2tf.UsageError, match="input 'a': an array of numbers"):
         caffe2tf.run(net, None, {"a": np.array(["x"])})
 
@@ -100,9 +103,8 @@ def test_inputs_that_are_no_numbers(tmp_path: Path) -> None:
 def test_inputs_of_a_shape_that_does_not_fit_are_named_with_the_expected_one(
     tmp_path: Path, shape: tuple[int, ...]
 ) -> None:
-    net = tmp_path / "n.prototxt"
     pooling = 'layer { name: "p" type: "Pooling" bottom: "a" top: "p" pooling_param { kernel_size: 2 } }\n'
-    net.write_text(input_layers({"a": (1, 3, 5, 7), "b": (2, 3)}) + pooling)
+    net = write_prototxt(tmp_path, input_layers({"a": (1, 3, 5, 7), "b": (2, 3)}) + pooling)
     told = "x".join(map(str, shape)) or "scalar"
     with pytest.raises(caffe2tf.UsageError, match=rf"input 'a' is {told} where 1x3x5x7 is expected"):
         caffe2tf.run(net, None, {"a": np.ones(shape), "b": np.ones((2, 3))})
@@ -112,8 +114,10 @@ def test_inputs_of_a_shape_that_does_not_fit_are_named_with_the_expected_one(
 
 
 def test_a_scalar_for_a_network_that_takes_any_other_shape(tmp_path: Path) -> None:
-    net = tmp_path / "n.prototxt"
-    net.write_text(input_layers({"a": (1, 3, 5, 7)}) + 'layer { name: "r" type: "ReLU" bottom: "a" top: "r" }')
+    net = write_prototxt(
+        tmp_path,
+        input_layers({"a": (1, 3, 5, 7)}) + 'layer { name: "r" type: "ReLU" bottom: "a" top: "r" }',
+    )
     with pytest.raises(caffe2tf.UsageError, match="input 'a' is scalar where 1x3x5x7 is expected"):
         caffe2tf.run(net, None, {"a": np.float32(3)})
 
@@ -127,15 +131,15 @@ def test_weights_that_fit_another_size_of_the_input(digits: Path) -> None:
 def test_an_input_is_not_blamed_for_other_mistakes(digits: Path, tmp_path: Path) -> None:
     with pytest.raises(caffe2tf.NetworkError, match="'more', which is not an input"):
         caffe2tf.run(digits / "deploy.prototxt", None, {"data": np.ones((2, 1, 16, 16)), "more": np.ones(2)})
-    other = tmp_path / "other.prototxt"
-    other.write_text((digits / "deploy.prototxt").read_text().replace("num_output: 10", "num_output: 11"))
+    other = write_prototxt(
+        tmp_path, (digits / "deploy.prototxt").read_text().replace("num_output: 10", "num_output: 11"), "other.prototxt"
+    )
     with pytest.raises(caffe2tf.WeightsError, match="fc4"):
         caffe2tf.run(other, digits / "digits.caffemodel", {"data": np.ones((2, 1, 16, 16))})
 
 
 def test_inputs_that_float32_cannot_hold(tmp_path: Path) -> None:
-    net = tmp_path / "n.prototxt"
-    net.write_text(input_layers({"a": (2,)}) + 'layer { name: "r" type: "ReLU" bottom: "a" top: "r" }')
+    net = write_prototxt(tmp_path, input_layers({"a": (2,)}) + 'layer { name: "r" type: "ReLU" bottom: "a" top: "r" }')
     with pytest.raises(caffe2tf.UsageError, match=r"input 'a' holds -1e\+308, and networks compute in float32"):
         caffe2tf.run(net, None, {"a": np.array([np.inf, -1e308])})
     assert caffe2tf.run(net, None, {"a": np.array([np.inf, -3e38])})["r"].tolist() == [np.inf, 0]
@@ -162,9 +166,8 @@ def test_a_network_that_is_larger_than_the_memory(
     def fail(*_: object) -> None:
         raise made
 
-    net = tmp_path / "n.prototxt"
     tile = 'layer { name: "a/tile" type: "Tile" bottom: "a" top: "t" tile_param { tiles: 2 } }\n'
-    net.write_text(input_layers({"a": (2, 3)}) + tile)
+    net = write_prototxt(tmp_path, input_layers({"a": (2, 3)}) + tile)
     told = r"OOM when allocating tensor with shape\[1,9\]$"
     with monkeypatch.context() as patched:
         patched.setattr("caffe2tf.execute._in_caffe_order", fail)
@@ -180,26 +183,26 @@ def test_weights_that_are_larger_than_the_memory(tmp_path: Path, monkeypatch: py
         raise MemoryError
 
     monkeypatch.setattr("caffe2tf.ir.filler.Filler.fill", fail)
-    net = tmp_path / "n.prototxt"
-    net.write_text(
+    net = write_prototxt(
+        tmp_path,
         input_layers({"a": (2, 3)})
-        + 'layer { name: "f" type: "InnerProduct" bottom: "a" top: "f" inner_product_param { num_output: 5 } }'
+        + 'layer { name: "f" type: "InnerProduct" bottom: "a" top: "f" inner_product_param { num_output: 5 } }',
     )
     with pytest.raises(
         caffe2tf.NetworkError,
-        match=r"n\.prototxt:2:1: layer 'f': its trained values need more memory than there is: weight 5x3, bias 5",
+        match=r"net\.prototxt:2:1: layer 'f': its trained values need more memory than there is: weight 5x3, bias 5",
     ):
         caffe2tf.run(net, None, {"a": np.ones((2, 3))})
 
 
 def test_verify_where_an_input_is_rewritten_in_place(tmp_path: Path) -> None:
-    net, weights = tmp_path / "n.prototxt", tmp_path / "n.caffemodel"
-    net.write_text(
+    net = write_prototxt(
+        tmp_path,
         input_layers({"data": (1, 3, 5, 7)})
         + 'layer { name: "p" type: "Power" bottom: "data" top: "data" power_param { scale: -2 shift: 1 } }\n'
-        + 'layer { name: "t" type: "TanH" bottom: "data" top: "z" }\n'
+        + 'layer { name: "t" type: "TanH" bottom: "data" top: "z" }\n',
     )
-    weights.write_bytes(caffemodel({"none": [[1.0]]}))
+    weights = write_caffemodel(tmp_path, {"none": [[1.0]]})
     x = X[:1]
     left = {"out/data": 1 - 2 * x, "out/z": np.tanh(1 - 2 * x)}
     report = caffe2tf.verify(net, weights, {"in/data": x, **left})
@@ -254,10 +257,9 @@ def test_keras_weights_that_would_not_fit_are_not_begun(tmp_path: Path, monkeypa
 
 def test_a_network_deeper_than_python_lets_calls_go(tmp_path: Path) -> None:
     depth = 1100
-    net = tmp_path / "net.prototxt"
     types = [("TanH", "AbsVal")[i % 2] for i in range(depth)]
     layers = [f'layer {{ name: "l{i}" type: "{t}" bottom: "b{i}" top: "b{i + 1}" }}' for i, t in enumerate(types)]
-    net.write_text(input_layers({"b0": (1, 2)}) + "\n".join(layers))
+    net = write_prototxt(tmp_path, input_layers({"b0": (1, 2)}) + "\n".join(layers))
     before = sys.getrecursionlimit()
     try:
         sys.setrecursionlimit(1000)

@@ -13,13 +13,14 @@ import caffe2tf as package
 from caffe2tf import alexnet
 from caffe2tf.cli.hints import COMMAND_LINE
 from caffe2tf.diagnostics import Hint
+from tests.builders import input_layer, write_prototxt
 from tests.cli.command import caffe2tf
 
 OPTION = re.compile(r"(?<!\w)--\w|(?<!\w)-o\b|caffe2tf (convert|alexnet)")
 PYTHON = re.compile(r"input_shapes|on_unknown|`inputs`|load_plugin|caffe2tf\.\w|=\{")
 
 RELU = 'layer { name: "r" type: "ReLU" bottom: "data" top: "r" }\n'
-DATA = 'layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 2 dim: 3 } } }\n'
+DATA = input_layer("data", (2, 3))
 PYTHON_LAYER = (
     'layer { name: "p" type: "Python" bottom: "data" top: "p" python_param { module: "sums" layer: "Row" } }\n'
 )
@@ -34,8 +35,7 @@ NETWORKS = {
 @pytest.mark.parametrize("kind", NETWORKS)
 def test_what_python_and_the_command_line_say_of_a_network(kind: str, tmp_path: Path) -> None:
     text, option, argument = NETWORKS[kind]
-    net = tmp_path / "net.prototxt"
-    net.write_text(text)
+    net = write_prototxt(tmp_path, text)
     with pytest.raises(package.NetworkError) as caught:
         package.convert(net, None, tmp_path / "out")
     for done in (caffe2tf("convert", net, "-o", tmp_path / "out"), caffe2tf("inspect", net)):
@@ -48,8 +48,7 @@ def test_what_python_and_the_command_line_say_of_a_network(kind: str, tmp_path: 
 
 @pytest.mark.parametrize("kind", ["no shape", "missing input"])
 def test_a_forward_pass_takes_arrays_and_not_shapes(kind: str, tmp_path: Path) -> None:
-    net, fed = tmp_path / "net.prototxt", tmp_path / "in.npz"
-    net.write_text(NETWORKS[kind][0])
+    net, fed = write_prototxt(tmp_path, NETWORKS[kind][0]), tmp_path / "in.npz"
     np.savez(fed)
     with pytest.raises(package.NetworkError, match=r"give an array of that name in `inputs`$"):
         package.run(net, None, {})
@@ -59,8 +58,7 @@ def test_a_forward_pass_takes_arrays_and_not_shapes(kind: str, tmp_path: Path) -
 
 
 def test_a_note_on_a_stub(tmp_path: Path) -> None:
-    net = tmp_path / "net.prototxt"
-    net.write_text(NETWORKS["unknown type"][0])
+    net = write_prototxt(tmp_path, NETWORKS["unknown type"][0])
     done = caffe2tf("convert", net, "-o", tmp_path / "a", "--on-unknown", "stub")
     assert "note: " in done.err
     assert "--input-shape TOP=N,C,H,W" in done.err
@@ -74,8 +72,7 @@ def test_a_note_on_a_stub(tmp_path: Path) -> None:
 
 
 def test_inspect_as_json(tmp_path: Path) -> None:
-    net = tmp_path / "net.prototxt"
-    net.write_text(RELU + RELU.replace("ReLU", "Odd").replace('"r"', '"odd"'))
+    net = write_prototxt(tmp_path, RELU + RELU.replace("ReLU", "Odd").replace('"r"', '"odd"'))
     said = json.loads(caffe2tf("inspect", net, "--json").out)
     assert said["problems"] == [
         {

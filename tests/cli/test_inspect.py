@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from caffe2tf.layers import registered
-from tests.builders import caffemodel
+from tests.builders import input_layer, write_caffemodel, write_prototxt
 from tests.cli.command import caffe2tf
 
 
@@ -45,27 +45,22 @@ def test_an_input_shape(digits: Path) -> None:
 def test_all_unmatched_weights_are_reported_together(tmp_path: Path, digits: Path) -> None:
     rng = np.random.default_rng(0)
     other = {"conv1": [rng.normal(size=(16, 2, 5, 5)), rng.normal(size=16)], "extra": [rng.normal(size=3)]}
-    (tmp_path / "w.caffemodel").write_bytes(caffemodel(other))
-    done = caffe2tf("inspect", digits / "deploy.prototxt", tmp_path / "w.caffemodel")
+    weights = write_caffemodel(tmp_path, other)
+    done = caffe2tf("inspect", digits / "deploy.prototxt", weights)
     assert done.code == 2
     assert "16x1x5x5" in done.err
     assert "16x2x5x5" in done.err
     assert all(f"'{name}'" in done.err for name in ("conv1", "conv2", "fc3", "fc4", "extra"))
-    said = json.loads(caffe2tf("inspect", digits / "deploy.prototxt", tmp_path / "w.caffemodel", "--json").out)
+    said = json.loads(caffe2tf("inspect", digits / "deploy.prototxt", weights, "--json").out)
     assert len(said["weight_problems"]) >= 4
 
 
 def test_shared_parameters_of_different_shapes_are_reported(tmp_path: Path) -> None:
-    net = tmp_path / "net.prototxt"
     ip = (
         'layer {{ name: "{0}" type: "InnerProduct" bottom: "d" top: "{0}" param {{ name: "w" }} '
         "inner_product_param {{ num_output: {1} }} }}\n"
     )
-    net.write_text(
-        'layer { name: "d" type: "Input" top: "d" input_param { shape { dim: 2 dim: 3 } } }\n'
-        + ip.format("a", 4)
-        + ip.format("b", 5)
-    )
+    net = write_prototxt(tmp_path, input_layer("d", (2, 3)) + ip.format("a", 4) + ip.format("b", 5))
     done = caffe2tf("inspect", net)
     assert done.code == 2
     assert "net.prototxt:3:1: layer 'b': parameter 'w' is shared with layer 'a'" in done.err
@@ -76,12 +71,12 @@ def test_shared_parameters_of_different_shapes_are_reported(tmp_path: Path) -> N
 
 def test_a_network_that_writes_a_split_blob_in_place(tmp_path: Path) -> None:
     """The graph has nodes that are not layers of the definition."""
-    net = tmp_path / "net.prototxt"
-    net.write_text(
+    net = write_prototxt(
+        tmp_path,
         'layer { name: "d" type: "Input" top: "d" input_param { shape { dim: 2 dim: 3 } } }\n'
         'layer { name: "s" type: "Split" bottom: "d" top: "a" top: "b" }\n'
         'layer { name: "r" type: "ReLU" bottom: "a" top: "a" }\n'
-        'layer { name: "t" type: "TanH" bottom: "b" top: "t" }\n'
+        'layer { name: "t" type: "TanH" bottom: "b" top: "t" }\n',
     )
     done = caffe2tf("inspect", net)
     assert done.code == 0, done.err

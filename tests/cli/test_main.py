@@ -16,6 +16,7 @@ import pytest
 
 import caffe2tf as package
 from caffe2tf.cli.epilog import EXIT_STATUSES
+from tests.builders import write_prototxt
 from tests.cli.command import caffe2tf
 from tests.conftest import ROOT
 
@@ -161,11 +162,10 @@ def test_a_closed_pipe_is_not_an_error() -> None:
 
 
 def test_unprintable_names_are_escaped(tmp_path: Path) -> None:
-    net = tmp_path / "net.prototxt"
-    net.write_text(
+    net = write_prototxt(
+        tmp_path,
         'name: "\\033[31mr\xe9d" layer { name: "d\\033]0;x\\007\u4e2d" type: "Input" top: "d" '
         "input_param { shape { dim: 2 dim: 3 } } }",
-        encoding="utf-8",
     )
     environment = os.environ | {"PYTHONIOENCODING": "ascii"}
     done = subprocess.run(

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.builders import write_prototxt
 from tests.cli.command import caffe2tf
 from tests.conftest import ROOT
 
@@ -144,10 +145,10 @@ def test_a_stage_that_is_not_utf_8() -> None:
 
 def test_a_mean_image_whose_name_is_too_long(here: Path) -> None:
     """The shape of the images stays unknown, as for a missing file."""
-    net = here / "net.prototxt"
-    net.write_text(
+    net = write_prototxt(
+        here,
         'layer { name: "data" type: "Data" top: "data" data_param { source: "s" batch_size: 2 } '
-        f'transform_param {{ mean_file: "{"m" * 300}" }} }}'
+        f'transform_param {{ mean_file: "{"m" * 300}" }} }}',
     )
     done = caffe2tf("inspect", net)
     assert done.code == 2

@@ -12,6 +12,7 @@ import caffe2tf as package
 from caffe2tf.conversion import Conversion
 from caffe2tf.emit.staging import RUNTIME_FILE
 from caffe2tf.layers import registry
+from tests.builders import write_prototxt
 from tests.cli.command import caffe2tf
 
 PLUGIN = '''
@@ -111,7 +112,7 @@ WANT = -2 * np.where(X > 0, 3 * X + 0.25, X)
 @pytest.fixture
 def folder(tmp_path: Path) -> Iterator[Path]:
     """A folder with the network and the plugin; its layers are unregistered afterwards."""
-    (tmp_path / "net.prototxt").write_text(NET)
+    write_prototxt(tmp_path, NET)
     (tmp_path / "my_layers.py").write_text(PLUGIN)
     (tmp_path / "my_keras.py").write_text(KERAS)
     registry.registered()
@@ -168,8 +169,7 @@ def test_converting_another_network_keeps_copied_plugin_layers(folder: Path, dig
 
 
 def test_a_field_that_the_plugin_does_not_read_is_refused(folder: Path) -> None:
-    net = folder / "net.prototxt"
-    net.write_text(NET.replace("bend_param {", "bent_param { factor: 2 } bend_param {"))
+    net = write_prototxt(folder, NET.replace("bend_param {", "bent_param { factor: 2 } bend_param {"))
     done = caffe2tf("inspect", net, "--plugin", folder / "my_layers.py")
     assert done.code == 3
     assert "field 'bent_param' is not known" in done.err

@@ -13,7 +13,7 @@ import pytest
 
 import caffe2tf as package
 from caffe2tf.errors import OutputError, UnsupportedError
-from tests.builders import caffemodel
+from tests.builders import write_caffemodel, write_prototxt
 from tests.cli.command import caffe2tf
 from tests.layers.oracle import assert_matches
 
@@ -41,10 +41,7 @@ def files(tmp_path: Path, rng: np.random.Generator) -> Files:
         "conv": [rng.standard_normal((6, 3, 1, 3)), rng.standard_normal(6)],
         "a/b": [rng.standard_normal((6, 3))],
     }
-    net, weights = tmp_path / "net.prototxt", tmp_path / "net.caffemodel"
-    net.write_text(NET)
-    weights.write_bytes(caffemodel(blobs))
-    return net, weights, blobs
+    return write_prototxt(tmp_path, NET), write_caffemodel(tmp_path, blobs), blobs
 
 
 SHAPES = {"mix": (2, 6, 4, 5), "rest": (2, 6)}
@@ -116,8 +113,7 @@ def test_a_foreign_file_is_not_overwritten(files: Files, tmp_path: Path) -> None
 
 
 def test_a_top_without_a_shape_takes_the_shape_of_its_bottom(tmp_path: Path) -> None:
-    net = tmp_path / "net.prototxt"
-    net.write_text(NET.replace('type: "ReLU"', 'type: "class"'))
+    net = write_prototxt(tmp_path, NET.replace('type: "ReLU"', 'type: "class"'))
     done = convert(net, None, tmp_path / "out", shapes={"rest": (7,)})
     assert done.outputs == {"rest": (7,), "relu": (2, 6, 4, 5)}
     assert sum("taken to have the shape of its bottom" in str(note) for note in done.notes) == 2
@@ -126,10 +122,10 @@ def test_a_top_without_a_shape_takes_the_shape_of_its_bottom(tmp_path: Path) -> 
 
 
 def test_an_unknown_layer_without_bottoms_becomes_an_input(tmp_path: Path) -> None:
-    net = tmp_path / "net.prototxt"
-    net.write_text(
+    net = write_prototxt(
+        tmp_path,
         'layer { name: "d" type: "TapeReader" top: "x" tape_param { speed: 3 } }\n'
-        'layer { name: "r" type: "ReLU" bottom: "x" top: "y" }\n'
+        'layer { name: "r" type: "ReLU" bottom: "x" top: "y" }\n',
     )
     done = convert(net, None, tmp_path / "out", shapes={"x": (2, 3)})
     assert (done.inputs, done.stubs) == ({"x": (2, 3)}, None)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.builders import caffemodel
+from tests.builders import write_caffemodel, write_prototxt
 from tests.cli.command import Outcome, caffe2tf
 
 
@@ -90,17 +90,17 @@ def test_json_of_a_difference_without_a_number(digits: Path, tmp_path: Path, blo
 
 
 def test_a_blob_without_finite_values(tmp_path: Path) -> None:
-    net = tmp_path / "net.prototxt"
-    net.write_text(
+    net = write_prototxt(
+        tmp_path,
         'input: "x" input_shape { dim: 2 dim: 3 }'
-        'layer { name: "p" type: "Power" bottom: "x" top: "y" power_param { scale: -1 } }'
+        'layer { name: "p" type: "Power" bottom: "x" top: "y" power_param { scale: -1 } }',
     )
-    (tmp_path / "none.caffemodel").write_bytes(caffemodel({"none": [[1.0]]}))
+    weights = write_caffemodel(tmp_path, {"none": [[1.0]]})
     reference = tmp_path / "blobs.npz"
 
     def outcome(y: float) -> Outcome:
         np.savez(reference, x=np.full((2, 3), np.inf), y=np.full((2, 3), y))
-        return caffe2tf("verify", net, tmp_path / "none.caffemodel", "--reference", reference)
+        return caffe2tf("verify", net, weights, "--reference", reference)
 
     done = outcome(-np.inf)
     assert done.code == 0, done.out + done.err
@@ -168,8 +168,7 @@ def test_references_that_do_not_match_the_network(digits: Path, tmp_path: Path, 
 
 
 def test_an_unsupported_network(digits: Path, tmp_path: Path, blobs: dict[str, np.ndarray]) -> None:
-    net = tmp_path / "net.prototxt"
-    net.write_text((digits / "deploy.prototxt").read_text().replace('"LRN"', '"LRM"'))
+    net = write_prototxt(tmp_path, (digits / "deploy.prototxt").read_text().replace('"LRN"', '"LRM"'))
     np.savez(tmp_path / "b.npz", **blobs)  # type: ignore[arg-type]
     done = caffe2tf("verify", net, digits / "digits.caffemodel", "--reference", tmp_path / "b.npz")
     assert done.code == 3
@@ -206,8 +205,9 @@ def test_run_does_not_overwrite_its_inputs(digits: Path, tmp_path: Path, blobs: 
 
 def test_run_prints_values_without_a_mean(tmp_path: Path) -> None:
     """Also values whose sum overflows float32. A warning would fail the test."""
-    net = tmp_path / "net.prototxt"
-    net.write_text('input: "x" input_shape { dim: 2 } layer { name: "r" type: "ReLU" bottom: "x" top: "y" }')
+    net = write_prototxt(
+        tmp_path, 'input: "x" input_shape { dim: 2 } layer { name: "r" type: "ReLU" bottom: "x" top: "y" }'
+    )
     for x, mean in (([np.inf, -np.inf], "nan"), ([3e38, 2e38], "2.5e+38")):
         np.savez(tmp_path / "in.npz", x=np.array(x))
         done = caffe2tf("run", net, "--input", tmp_path / "in.npz", "-o", tmp_path / "out.npz")
@@ -216,9 +216,9 @@ def test_run_prints_values_without_a_mean(tmp_path: Path) -> None:
 
 
 def test_run_with_a_blob_name_that_npz_cannot_hold(tmp_path: Path) -> None:
-    net = tmp_path / "net.prototxt"
-    net.write_text(
-        f'input: "x" input_shape {{ dim: 2 }} layer {{ name: "r" type: "ReLU" bottom: "x" top: "{"y" * 65536}" }}'
+    net = write_prototxt(
+        tmp_path,
+        f'input: "x" input_shape {{ dim: 2 }} layer {{ name: "r" type: "ReLU" bottom: "x" top: "{"y" * 65536}" }}',
     )
     np.savez(tmp_path / "in.npz", x=np.ones(2))
     done = caffe2tf("run", net, "--input", tmp_path / "in.npz", "-o", tmp_path / "out.npz")
@@ -229,10 +229,10 @@ def test_run_with_a_blob_name_that_npz_cannot_hold(tmp_path: Path) -> None:
 
 def test_run_of_a_network_without_selected_layers(tmp_path: Path) -> None:
     """An empty blob has no minimum."""
-    net = tmp_path / "net.prototxt"
-    net.write_text(
+    net = write_prototxt(
+        tmp_path,
         'input: "x" input_shape { dim: 3 dim: 2 dim: 1 dim: 1 } input: "s" input_shape { dim: 3 }'
-        'layer { name: "f" type: "Filter" bottom: "x" bottom: "s" top: "y" }'
+        'layer { name: "f" type: "Filter" bottom: "x" bottom: "s" top: "y" }',
     )
     np.savez(tmp_path / "in.npz", x=np.ones((3, 2, 1, 1)), s=np.zeros(3))
     done = caffe2tf("run", net, "--input", tmp_path / "in.npz", "-o", tmp_path / "out.npz")

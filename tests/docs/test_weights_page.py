@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import caffe2tf
-from tests.builders import caffemodel, input_layers, layer
+from tests.builders import input_layers, layer, write_caffemodel, write_prototxt
 from tests.conftest import ROOT
 from tests.docs.running import check_page
 
@@ -34,8 +34,8 @@ def converted(
     folder: Path, text: str, inputs: Mapping[str, Sequence[int]], blobs: Mapping[str, Sequence[Array]]
 ) -> dict[str, Array]:
     """The weights of a small network, by ``layer/weight``."""
-    (folder / "net.prototxt").write_text(input_layers(inputs) + text, encoding="utf-8")
-    (folder / "net.caffemodel").write_bytes(caffemodel(blobs))
+    write_prototxt(folder, input_layers(inputs) + text)
+    write_caffemodel(folder, blobs)
     done = caffe2tf.convert(folder / "net.prototxt", folder / "net.caffemodel", folder / "out", weights_format="npz")
     assert done.weights is not None
     with np.load(done.weights) as archive:
@@ -165,9 +165,9 @@ def test_long_lists_of_names_are_split(tmp_path: Path) -> None:
     count = 1100
     names = [f"{'x' * 55}{i:04}" for i in range(count)]
     text = "".join(layer("Bias", name, ["data"]) for name in names)
-    (tmp_path / "net.prototxt").write_text(input_layers({"data": (1, 2)}) + text, encoding="utf-8")
+    write_prototxt(tmp_path, input_layers({"data": (1, 2)}) + text)
     blobs = {name: [np.ones(2, np.float32)] for name in names}
-    (tmp_path / "net.caffemodel").write_bytes(caffemodel(blobs))
+    write_caffemodel(tmp_path, blobs)
     done = caffe2tf.convert(tmp_path / "net.prototxt", tmp_path / "net.caffemodel", tmp_path / "out")
     assert done.weights is not None
     with h5py.File(done.weights) as file:

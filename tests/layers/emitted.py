@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 import caffe2tf
-from tests.builders import input_layers
+from tests.builders import input_layers, write_prototxt
 from tests.layers.oracle import Array, assert_matches
 
 if TYPE_CHECKING:
@@ -24,8 +24,7 @@ Shapes = Mapping[str, Sequence[int]]
 
 
 def _convert(folder: str, text: str, shapes: Shapes, *, keep_losses: bool = False) -> caffe2tf.Conversion:
-    prototxt = Path(folder) / "net.prototxt"
-    prototxt.write_text(input_layers(shapes) + text, encoding="utf-8")
+    prototxt = write_prototxt(Path(folder), input_layers(shapes) + text)
     return caffe2tf.convert(prototxt, None, Path(folder) / "out", keep_losses=keep_losses)
 
 

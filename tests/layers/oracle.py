@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 import caffe2tf
-from tests.builders import caffemodel, input_layers
+from tests.builders import input_layers, write_caffemodel, write_prototxt
 
 Array = npt.NDArray[np.float32]
 
@@ -20,20 +20,17 @@ RECORDED = Path(__file__).resolve().parent.parent / "data" / "layers"
 def run_layer(
     text: str, inputs: Mapping[str, npt.ArrayLike], blobs: Mapping[str, Sequence[npt.ArrayLike]] | None = None
 ) -> dict[str, Array]:
-    """All blobs of a network after one forward pass.
+    """Return all blobs of a network after one forward pass.
 
     Args:
-        text: its ``layer { ... }`` texts, without those of the inputs.
+        text: the `layer { ... }` texts, without those of the inputs.
         inputs: an array for each input blob, in Caffe's axis order.
-        blobs: trained blobs by layer name; None where the fillers give them.
+        blobs: trained blobs by layer name; None to use the fillers.
     """
     arrays = {name: np.asarray(a, np.float32) for name, a in inputs.items()}
     with tempfile.TemporaryDirectory() as folder:
-        prototxt = Path(folder) / "net.prototxt"
-        prototxt.write_text(input_layers({n: a.shape for n, a in arrays.items()}) + text, encoding="utf-8")
-        weights = None if blobs is None else Path(folder) / "net.caffemodel"
-        if weights is not None and blobs is not None:
-            weights.write_bytes(caffemodel(blobs))
+        prototxt = write_prototxt(Path(folder), input_layers({n: a.shape for n, a in arrays.items()}) + text)
+        weights = None if blobs is None else write_caffemodel(Path(folder), blobs)
         return caffe2tf.run(prototxt, weights, arrays)
 
 

@@ -12,7 +12,7 @@ import caffe2tf
 from caffe2tf.errors import Caffe2TFError, UnsupportedError
 from caffe2tf.layers.registry import registered
 from caffe2tf.parse import Parameters
-from tests.builders import input_layers
+from tests.builders import input_layers, write_prototxt
 
 NEVER = ("inf", "-inf", "nan", "1e39", "SOME_WORD", "{{ a: 1 }}")  # 1e39: beyond float32
 VALUES = (*NEVER, "-1", "2.5", "3 {0}: 4")
@@ -144,8 +144,7 @@ each_sample = pytest.mark.parametrize("sample", SAMPLES, ids=lambda s: f"{s.type
 
 def convert(text: str, folder: Path) -> None:
     """Converts a network."""
-    net = folder / "net.prototxt"
-    net.write_text(text, encoding="utf-8")
+    net = write_prototxt(folder, text)
     compile(caffe2tf.convert(net, None, folder).module.read_text(encoding="utf-8"), "module", "exec")
 
 

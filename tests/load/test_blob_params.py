@@ -11,7 +11,7 @@ from caffe2tf.ir import Graph, check
 from caffe2tf.load import load_graph
 from caffe2tf.parse import ParamSpec, ShareMode, open_weights, read_network
 from caffe2tf.passes.fuse_scale import fuse_scale
-from tests.builders import caffemodel, input_layers
+from tests.builders import input_layers, write_caffemodel, write_prototxt
 
 V1 = """input: "x" input_dim: 2 input_dim: 3 input_dim: 1 input_dim: 1
 layers { name: "fc" type: INNER_PRODUCT bottom: "x" top: "fc" param: "w" blob_share_mode: PERMISSIVE
@@ -28,8 +28,7 @@ DEFAULT = ParamSpec(name="", share_mode=ShareMode.STRICT, lr_mult=1, decay_mult=
 
 
 def loaded(folder: Path, text: str) -> Graph:
-    (folder / "net.prototxt").write_text(text)
-    return load_graph(read_network(folder / "net.prototxt"))
+    return load_graph(read_network(write_prototxt(folder, text)))
 
 
 @pytest.mark.parametrize("text", [V1, V2], ids=["V1", "V2"])
@@ -49,11 +48,10 @@ def test_a_fused_node_keeps_the_specifications_of_both_layers(tmp_path: Path, rn
         'layer { name: "scale" type: "Scale" bottom: "bn" top: "bn" scale_param { bias_term: true }\n'
         "  param { lr_mult: 7 decay_mult: 0 } }\n"
     )
-    file, weights = tmp_path / "net.prototxt", tmp_path / "net.caffemodel"
-    file.write_text(text)
+    file = write_prototxt(tmp_path, text)
     vectors = [rng.uniform(1, 2, 3).astype(np.float32) for _ in range(4)]
     one = np.array([1], np.float32)
-    weights.write_bytes(caffemodel({"bn": [*vectors[:2], one], "scale": vectors[2:]}))
+    weights = write_caffemodel(tmp_path, {"bn": [*vectors[:2], one], "scale": vectors[2:]})
     with open_weights(weights) as trained:
         graph = fuse_scale(load_graph(read_network(file), trained))
         check.check_graph(graph)

@@ -12,13 +12,13 @@ from caffe2tf.errors import NetworkError, UnsupportedError
 from caffe2tf.ir import Graph
 from caffe2tf.load import load_graph
 from caffe2tf.parse import read_network
+from tests.builders import input_layer, write_prototxt
 
-DATA = 'layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 2 dim: 3 dim: 4 dim: 5 } } }\n'
+DATA = input_layer("data", (2, 3, 4, 5))
 
 
 def load(tmp_path: Path, text: str, **options: object) -> Graph:
-    file = tmp_path / "net.prototxt"
-    file.write_text(text)
+    file = write_prototxt(tmp_path, text)
     return load_graph(read_network(file), **options)  # type: ignore[arg-type]
 
 
@@ -71,13 +71,13 @@ MEMORY = {
 @pytest.mark.parametrize("kind", MEMORY)
 def test_a_write_in_place_changes_all_aliases(tmp_path: Path, kind: str, rng: np.random.Generator) -> None:
     """In Caffe these tops are the bottom's memory, so a recording of the bottom shows the later write."""
-    file = tmp_path / "net.prototxt"
-    file.write_text(
+    file = write_prototxt(
+        tmp_path,
         DATA
         + 'layer { name: "t" type: "TanH" bottom: "data" top: "a" }\n'
         + MEMORY[kind]
         + 'layer { name: "r" type: "ReLU" bottom: "b" top: "b" }\n'
-        + 'layer { name: "out" type: "AbsVal" bottom: "b" top: "out" }\n'
+        + 'layer { name: "out" type: "AbsVal" bottom: "b" top: "out" }\n',
     )
     data = rng.standard_normal((2, 3, 4, 5)).astype("f4")
     blobs = caffe2tf.run(file, None, {"data": data})
@@ -90,12 +90,12 @@ def test_a_write_in_place_changes_all_aliases(tmp_path: Path, kind: str, rng: np
 
 
 def test_a_copy_is_not_an_alias(tmp_path: Path, rng: np.random.Generator) -> None:
-    file = tmp_path / "net.prototxt"
-    file.write_text(
+    file = write_prototxt(
+        tmp_path,
         DATA
         + 'layer { name: "t" type: "TanH" bottom: "data" top: "a" }\n'
         + 'layer { name: "s" type: "Slice" bottom: "a" top: "b" top: "c" slice_param { slice_point: 1 } }\n'
-        + 'layer { name: "r" type: "ReLU" bottom: "b" top: "b" }\n'
+        + 'layer { name: "r" type: "ReLU" bottom: "b" top: "b" }\n',
     )
     data = rng.standard_normal((2, 3, 4, 5)).astype("f4")
     blobs = caffe2tf.run(file, None, {"data": data})
@@ -103,12 +103,12 @@ def test_a_copy_is_not_an_alias(tmp_path: Path, rng: np.random.Generator) -> Non
 
 
 def test_an_echo_is_not_an_output_of_the_converted_network(tmp_path: Path) -> None:
-    file = tmp_path / "net.prototxt"
-    file.write_text(
+    file = write_prototxt(
+        tmp_path,
         DATA
         + 'layer { name: "t" type: "TanH" bottom: "data" top: "a" }\n'
         + 'layer { name: "s" type: "Flatten" bottom: "a" top: "b" }\n'
-        + 'layer { name: "r" type: "ReLU" bottom: "b" top: "b" }\n'
+        + 'layer { name: "r" type: "ReLU" bottom: "b" top: "b" }\n',
     )
     done = caffe2tf.convert(file, None, tmp_path / "out")
     assert list(done.outputs) == ["b"]
@@ -116,12 +116,12 @@ def test_an_echo_is_not_an_output_of_the_converted_network(tmp_path: Path) -> No
 
 
 def test_an_output_shows_a_write_to_its_alias(tmp_path: Path, rng: np.random.Generator) -> None:
-    file = tmp_path / "net.prototxt"
-    file.write_text(
+    file = write_prototxt(
+        tmp_path,
         DATA
         + 'layer { name: "s" type: "Split" bottom: "data" top: "a" top: "b" top: "c" }\n'
         + 'layer { name: "r" type: "ReLU" bottom: "a" top: "a" }\n'
-        + 'layer { name: "t" type: "TanH" bottom: "b" top: "d" }\n'
+        + 'layer { name: "t" type: "TanH" bottom: "b" top: "d" }\n',
     )
     done = caffe2tf.convert(file, None, tmp_path / "out")
     assert set(done.outputs) == {"a", "c", "d"}
@@ -174,11 +174,11 @@ def test_layers_of_the_same_name_get_unique_node_names(tmp_path: Path) -> None:
 
 
 def test_a_loss_without_tops_has_the_automatic_top_of_caffe(tmp_path: Path) -> None:
-    file = tmp_path / "net.prototxt"
-    file.write_text(
+    file = write_prototxt(
+        tmp_path,
         'layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 2 dim: 3 } } }\n'
         'layer { name: "l" type: "Input" top: "l" input_param { shape { dim: 2 } } }\n'
-        'layer { name: "loss" type: "SoftmaxWithLoss" bottom: "x" bottom: "l" }\n'
+        'layer { name: "loss" type: "SoftmaxWithLoss" bottom: "x" bottom: "l" }\n',
     )
     assert caffe2tf.infer_shapes(file) == {"x": (2, 3), "l": (2,), "(automatic)": ()}
 
@@ -259,7 +259,6 @@ def test_no_layer_in_the_phase(tmp_path: Path) -> None:
     ],
 )
 def test_blobs_larger_than_caffe_allows_are_refused(tmp_path: Path, text: str, message: str) -> None:
-    file = tmp_path / "net.prototxt"
-    file.write_text(text + " layer { name: 'n' type: 'TanH' bottom: 'x' top: 'n' }")
+    file = write_prototxt(tmp_path, text + " layer { name: 'n' type: 'TanH' bottom: 'x' top: 'n' }")
     with pytest.raises(NetworkError, match=message):
         load_graph(read_network(file))

@@ -57,9 +57,7 @@ class Chain:
     """A random network with many aliases of few memories, and its NumPy counterpart, where aliases are views."""
 
     rng: np.random.Generator
-    text: str = (
-        'layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 2 dim: 6 dim: 4 dim: 5 } } }\n'
-    )
+    text: str = input_layer("data", (2, 6, 4, 5))
     blobs: dict[str, Floats] = field(default_factory=dict)
     free: set[str] = field(default_factory=set)  # blobs that no layer reads: only these are written in place in Caffe
     written: int = 0
@@ -129,8 +127,7 @@ def test_a_write_in_place_shows_in_all_aliases(seed: int, tmp_path: Path) -> Non
     data = chain.blobs["data"].copy()
     while chain.written < 4 or len(chain.blobs) < 6:
         chain.extend()
-    file = tmp_path / "net.prototxt"
-    file.write_text(chain.text)
+    file = write_prototxt(tmp_path, chain.text)
     have = caffe2tf.run(file, None, {"data": data})
     assert have.keys() == chain.blobs.keys()
     for blob, want in chain.blobs.items():

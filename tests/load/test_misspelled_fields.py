@@ -11,13 +11,13 @@ from caffe2tf.errors import NetworkError, UnsupportedError
 from caffe2tf.load import load_graph
 from caffe2tf.load.unknown import judge_network, judge_unknown
 from caffe2tf.parse import NetworkDefinition, read_network
+from tests.builders import input_layer, write_prototxt
 
-DATA = 'layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 2 dim: 3 dim: 4 dim: 5 } } }\n'
+DATA = input_layer("data", (2, 3, 4, 5))
 
 
 def definition(folder: Path, text: str) -> NetworkDefinition:
-    file = folder / "net.prototxt"
-    file.write_text(text)
+    file = write_prototxt(folder, text)
     return read_network(file)
 
 

@@ -21,7 +21,7 @@ from caffe2tf.layers import Context, Elementwise
 from caffe2tf.layers.data.data import Data
 from caffe2tf.layers.data.hdf5_data import HDF5Data
 from caffe2tf.load.named_files import read_images, settle_shapes
-from caffe2tf.proto import caffe_pb2
+from tests.builders import write_mean_image
 
 Floats = npt.NDArray[np.float32]
 
@@ -45,13 +45,6 @@ class Subtraction(Elementwise, ReadsImages):
         return replace(self, images=tuple(images))
 
 
-def write_mean(path: Path, values: Floats = MEAN) -> None:
-    channels, height, width = values.shape
-    blob = caffe_pb2.BlobProto(num=1, channels=channels, height=height, width=width, data=values.reshape(-1).tolist())
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(blob.SerializeToString())
-
-
 def images(names: Sequence[str], beside: Path) -> list[Floats]:
     layer = read_images(Subtraction(names=tuple(names)), beside=str(beside))
     assert isinstance(layer, Subtraction)
@@ -66,10 +59,10 @@ def test_a_file_is_searched_next_to_the_definition_then_here_then_by_its_bare_na
     definition, name = tmp_path / "nets" / "net.prototxt", "data/mean.binaryproto"
     places = (tmp_path / "nets" / "mean.binaryproto", tmp_path / "work" / name, tmp_path / "nets" / name)
     for place, factor in zip(places, (1, 2, 3), strict=True):  # the later ones come before those that were there
-        write_mean(place, MEAN * np.float32(factor))
+        write_mean_image(place, MEAN * np.float32(factor))
         (image,) = images([name], definition)
         np.testing.assert_array_equal(image, MEAN * factor)
-    write_mean(tmp_path / "away" / "other.binaryproto", -MEAN)
+    write_mean_image(tmp_path / "away" / "other.binaryproto", -MEAN)
     one, two = images([name, str(tmp_path / "away" / "other.binaryproto")], definition)
     np.testing.assert_array_equal(one, 3 * MEAN)
     np.testing.assert_array_equal(two, -MEAN)
@@ -99,7 +92,7 @@ def hdf5_layer(listing: str, *names: str) -> HDF5Data:
 
 
 def test_a_mean_image_implies_the_shape_unless_it_is_given(tmp_path: Path) -> None:
-    write_mean(tmp_path / "mean")
+    write_mean_image(tmp_path / "mean", MEAN)
     beside = str(tmp_path / "net.prototxt")
     assert settle_shapes(data_layer("mean"), [None, None], beside=beside).shapes == ((7, 2, 3, 4), (7,))
     assert settle_shapes(data_layer("mean"), [(1, 3, 9, 8), None], beside=beside).shapes == ((1, 3, 9, 8), (1,))

@@ -12,11 +12,12 @@ from caffe2tf.ir import Layout, Value
 from caffe2tf.load.names import Blobs, NodeNames
 from caffe2tf.load.survey import survey
 from caffe2tf.parse import NetworkDefinition, read_network
+from tests.builders import input_layer, write_prototxt
 
 if TYPE_CHECKING:
     import pytest
 
-DATA = 'layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 2 dim: 3 } } }\n'
+DATA = input_layer("data", (2, 3))
 RELU = 'layer {{ name: "{0}" type: "ReLU" bottom: "{1}" top: "{2}" }}\n'
 
 
@@ -31,8 +32,7 @@ class Searched(dict[str, Value]):
 
 
 def definition(folder: Path, text: str) -> NetworkDefinition:
-    file = folder / "net.prototxt"
-    file.write_text(DATA + text)
+    file = write_prototxt(folder, DATA + text)
     return read_network(file)
 
 

@@ -12,7 +12,7 @@ from caffe2tf.errors import NetworkError
 from caffe2tf.ir import Member
 from caffe2tf.load import load_graph
 from caffe2tf.parse import read_network
-from tests.builders import caffemodel, input_layers
+from tests.builders import input_layers, write_caffemodel, write_prototxt
 
 GAUSS = 'weight_filler { type: "gaussian" }'
 
@@ -26,8 +26,7 @@ def dense(name: str, bottom: str, outputs: int, *params: str) -> str:
 
 
 def problems(folder: Path, text: str) -> list[str]:
-    file = folder / "net.prototxt"
-    file.write_text(text)
+    file = write_prototxt(folder, text)
     with pytest.raises(NetworkError) as caught:
         load_graph(read_network(file))
     return [p.message for p in caught.value.problems]
@@ -51,8 +50,7 @@ def test_shapes(tmp_path: Path, owner: str, sharer: str, outputs: int, refused: 
         (found,) = problems(tmp_path, text)
         assert found.startswith(f"parameter 'w' is shared with layer 'a', but is {refused}")
     else:
-        (tmp_path / "net.prototxt").write_text(text)
-        assert caffe2tf.infer_shapes(tmp_path / "net.prototxt")["b"] == (2, outputs)
+        assert caffe2tf.infer_shapes(write_prototxt(tmp_path, text))["b"] == (2, outputs)
 
 
 def test_every_mismatch_is_reported(tmp_path: Path) -> None:
@@ -68,8 +66,7 @@ def test_the_owner_of_each_parameter(tmp_path: Path) -> None:
     text = input_layers({"x": (2, 3)}) + dense("a", "x", 3, 'name: "w"', 'name: "b"')
     text += dense("b", "a", 3, 'name: "w"', "lr_mult: 2") + dense("c", "b", 3, 'name: "w"', 'name: "b"')
     text += dense("d", "c", 3)
-    (tmp_path / "net.prototxt").write_text(text)
-    graph = load_graph(read_network(tmp_path / "net.prototxt"))
+    graph = load_graph(read_network(write_prototxt(tmp_path, text)))
     assert graph.shared == {"c": "a"}
     owners = {name: [(p.name, p.owner) for p in own] for name, own in graph.parameters.items()}
     w, b = Member("a", 0), Member("a", 1)
@@ -88,11 +85,10 @@ def test_layers_that_share_parameters_in_another_order_stay_two_layers(tmp_path:
         f'  param {{ name: "{p}" }} param {{ name: "{q}" }} }}\n'
         for n, bottom, p, q in (("a", "x", "s", "t"), ("b", "a", "t", "s"))
     )
-    file, weights = tmp_path / "net.prototxt", tmp_path / "net.caffemodel"
-    file.write_text(text)
+    file = write_prototxt(tmp_path, text)
     assert load_graph(read_network(file)).shared == {}
     s, t = np.array([1, -2, 3], np.float32), np.array([-4, 5, 0.5], np.float32)
-    weights.write_bytes(caffemodel({"a": [s, t], "b": [t, s]}))
+    weights = write_caffemodel(tmp_path, {"a": [s, t], "b": [t, s]})
     x = np.array([[1, 2, -3], [0.5, -1, 4]], np.float32)
     found = caffe2tf.run(file, weights, {"x": x})
     np.testing.assert_allclose(found["b"], (x * s + t) * t + s, rtol=1e-6)
@@ -106,12 +102,11 @@ def test_permissive_blobs_are_read_in_the_shape_of_each_layer(tmp_path: Path, rn
         + dense("b", "a", 6, PERMISSIVE)
         + dense("c", "b", 4, PERMISSIVE)
     )
-    file, weights = tmp_path / "net.prototxt", tmp_path / "net.caffemodel"
-    file.write_text(text)
+    file = write_prototxt(tmp_path, text)
     w = rng.normal(size=24).astype(np.float32)
     biases = [rng.normal(size=n).astype(np.float32) for n in (4, 6, 4)]
     blobs = {n: [w.reshape(s), b] for n, s, b in zip("abc", [(4, 3, 1, 2), (6, 4), (4, 6)], biases, strict=True)}
-    weights.write_bytes(caffemodel(blobs))
+    weights = write_caffemodel(tmp_path, blobs)
     x = rng.normal(size=(2, 3, 1, 2)).astype(np.float32)
     found = caffe2tf.run(file, weights, {"x": x})
     a = x.reshape(2, 6) @ w.reshape(4, 6).T + biases[0]
@@ -121,7 +116,8 @@ def test_permissive_blobs_are_read_in_the_shape_of_each_layer(tmp_path: Path, rn
 
 
 def test_a_network_without_sharing_has_no_parameters_to_tie(tmp_path: Path) -> None:
-    file = tmp_path / "net.prototxt"
-    file.write_text(input_layers({"x": (2, 3)}) + dense("a", "x", 3, 'name: "w"') + dense("b", "a", 3, 'name: "v"'))
+    file = write_prototxt(
+        tmp_path, input_layers({"x": (2, 3)}) + dense("a", "x", 3, 'name: "w"') + dense("b", "a", 3, 'name: "v"')
+    )
     graph = load_graph(read_network(file))
     assert (graph.shared, graph.parameters) == ({}, {})

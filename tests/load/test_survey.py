@@ -11,7 +11,7 @@ from caffe2tf.diagnostics import Hint, Severity
 from caffe2tf.load import open_trained
 from caffe2tf.load.survey import Survey, survey
 from caffe2tf.parse import read_network
-from tests.builders import caffemodel, input_layers
+from tests.builders import input_layers, write_caffemodel, write_prototxt
 
 CONV = """layer { name: "conv" type: "Convolution" bottom: "data" top: "conv"
   convolution_param { num_output: 6 kernel_h: 2 kernel_w: 3 group: 3 } }
@@ -24,12 +24,10 @@ INPUT = input_layers({"data": (2, 3, 5, 7)})
 
 
 def surveyed(folder: Path, text: str, blobs: dict[str, list[tuple[int, ...]]] | None = None) -> Survey:
-    file = folder / "net.prototxt"
-    file.write_text('name: "tiny"\n' + text, encoding="utf-8")
+    file = write_prototxt(folder, 'name: "tiny"\n' + text)
     weights = None
     if blobs is not None:
-        weights = folder / "net.caffemodel"
-        weights.write_bytes(caffemodel({name: [np.ones(s) for s in shapes] for name, shapes in blobs.items()}))
+        weights = write_caffemodel(folder, {name: [np.ones(s) for s in shapes] for name, shapes in blobs.items()})
     definition = read_network(file)
     with open_trained(definition, weights) as source:
         return survey(definition, source)
@@ -88,8 +86,7 @@ def test_weights_that_do_not_fit(tmp_path: Path, blobs: dict[str, list[tuple[int
 
 
 def test_only_the_layers_of_the_phase(tmp_path: Path) -> None:
-    file = tmp_path / "net.prototxt"
-    file.write_text(INPUT + CONV.replace("bottom", "include { phase: TRAIN } bottom"))
+    file = write_prototxt(tmp_path, INPUT + CONV.replace("bottom", "include { phase: TRAIN } bottom"))
     definition = read_network(file)
     assert [r.name for r in survey(definition).rows] == ["data"]
     assert [r.name for r in survey(definition, phase="TRAIN").rows] == ["data", "conv"]

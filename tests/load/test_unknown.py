@@ -14,13 +14,13 @@ from caffe2tf.ir.expr import Expr
 from caffe2tf.layers import Context, Elementwise, register, registry
 from caffe2tf.load.unknown import judge_unknown
 from caffe2tf.parse import LayerDefinition, read_network
+from tests.builders import write_prototxt
 
 REFUSED = "is not known, and may change what the layer computes"
 
 
 def judge(folder: Path, type_: str, fields: str) -> list[Diagnostic]:
-    file = folder / "net.prototxt"
-    file.write_text(f'layer {{\n  name: "one"\n  type: "{type_}"\n{fields}\n}}\n', encoding="utf-8")
+    file = write_prototxt(folder, f'layer {{\n  name: "one"\n  type: "{type_}"\n{fields}\n}}\n')
     (definition,) = read_network(file).layers
     return judge_unknown(definition)
 

@@ -18,10 +18,9 @@ from caffe2tf.load import WeightFiles, load_graph
 from caffe2tf.load.survey import survey
 from caffe2tf.parse import open_weights, read_network
 from caffe2tf.proto import caffe_pb2
+from tests.builders import input_layer, write_caffemodel, write_hdf5, write_prototxt
 
-Blobs = Sequence[tuple[str, Sequence[npt.ArrayLike]]]
-
-X = 'layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 2 dim: 3 } } }\n'
+X = input_layer("x", (2, 3))
 
 
 def dense(name: str, bottom: str, outputs: int, extra: str = "", param: str = "") -> str:
@@ -40,35 +39,8 @@ def of(rng: np.random.Generator) -> Mapping[str, npt.NDArray[np.float64]]:
     return {name: rng.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
 
 
-def save(path: Path, layers: Blobs, *, legacy: bool = False) -> Path:
-    net = caffe_pb2.NetParameter()
-    for name, arrays in layers:
-        layer = net.layer.add(name=name)
-        for given in arrays:
-            array = np.asarray(given, np.float32)
-            blob = layer.blobs.add(data=array.ravel().tolist())
-            if legacy:
-                shape = (1,) * (4 - array.ndim) + array.shape
-                blob.num, blob.channels, blob.height, blob.width = shape
-            else:
-                blob.shape.dim.extend(array.shape)
-    path.write_bytes(net.SerializeToString())
-    return path
-
-
-def save_h5(path: Path, layers: Mapping[str, Mapping[int, npt.ArrayLike]]) -> Path:
-    """Save as Caffe does: a group for each layer, which holds only the blobs that the layer owns."""
-    with h5py.File(path, "w") as file:
-        for name, arrays in layers.items():
-            group = file.create_group(f"data/{name}")
-            for number, array in arrays.items():
-                group[str(number)] = np.asarray(array, np.float32)
-    return path
-
-
 def load(folder: Path, text: str, weights: WeightFiles | None, *, fill: bool = False) -> Graph:
-    file = folder / "net.prototxt"
-    file.write_text(text)
+    file = write_prototxt(folder, text)
     definition = read_network(file)
     if weights is None:
         return load_graph(definition, None, fill=fill)
@@ -104,7 +76,7 @@ Arrays = Mapping[str, npt.NDArray[np.float64]]
 @pytest.mark.parametrize("legacy", [False, True])
 def test_by_name_in_any_order(tmp_path: Path, of: Arrays, legacy: bool) -> None:
     layers = [("b", [of["bw"], of["bb"]]), ("zoo", [of["c"]]), ("a", [of["aw"], of["ab"]]), ("empty", [])]
-    graph = load(tmp_path, TWO, save(tmp_path / "n.caffemodel", layers, legacy=legacy))
+    graph = load(tmp_path, TWO, write_caffemodel(tmp_path, layers, legacy=legacy))
     check(graph, {"a": [of["aw"], of["ab"]], "b": [of["bw"], of["bb"]]})
     assert [n.message for n in graph.notes if "weight file" in n.message] == [
         "the weight file's layer 'zoo' is not in this network; it is ignored, as in Caffe"
@@ -113,8 +85,8 @@ def test_by_name_in_any_order(tmp_path: Path, of: Arrays, legacy: bool) -> None:
 
 def test_all_blobs_that_do_not_fit_are_listed_with_both_shapes(tmp_path: Path, of: Arrays) -> None:
     text = TWO + dense("c", "xab", 2) + dense("d", "xabc", 2) + dense("e", "xabcd", 2)
-    weights = save(
-        tmp_path / "n.caffemodel",
+    weights = write_caffemodel(
+        tmp_path,
         [
             ("a", [of["aw"].T, np.zeros(7)]),
             ("b", [of["bw"], of["bb"]]),
@@ -135,14 +107,13 @@ def test_all_blobs_that_do_not_fit_are_listed_with_both_shapes(tmp_path: Path, o
 
 def test_weights_of_another_network(tmp_path: Path, of: Arrays) -> None:
     for layers in ([("conv1", [of["aw"]])], [("a", [of["bw"], of["bb"]]), ("conv1", [of["aw"]])]):
-        head = refused(tmp_path, TWO, save(tmp_path / "n.caffemodel", layers))[0]
+        head = refused(tmp_path, TWO, write_caffemodel(tmp_path, layers))[0]
         assert head.endswith("No layer matches. Are these the weights of another network?")
 
 
 def test_a_survey_has_the_same_error(tmp_path: Path, of: Arrays) -> None:
-    file = tmp_path / "net.prototxt"
-    file.write_text(TWO)
-    weights = save(tmp_path / "n.caffemodel", [("a", [of["aw"], of["c"]])])
+    file = write_prototxt(tmp_path, TWO)
+    weights = write_caffemodel(tmp_path, [("a", [of["aw"], of["c"]])])
     with open_weights(weights) as source:
         found = survey(read_network(file), source)
     assert found.exit_code == 2
@@ -157,7 +128,7 @@ def test_a_survey_has_the_same_error(tmp_path: Path, of: Arrays) -> None:
     [((1, 1, 4, 3), True), ((1, 1, 3, 4), False), ((4, 3, 1, 1), False), ((1, 4, 1, 3), False)],
 )
 def test_old_shapes_have_ones_in_front(tmp_path: Path, of: Arrays, shape: tuple[int, ...], fits: bool) -> None:
-    weights = save(tmp_path / "n.caffemodel", [("a", [of["aw"].reshape(shape), of["ab"]])], legacy=True)
+    weights = write_caffemodel(tmp_path, [("a", [of["aw"].reshape(shape), of["ab"]])], legacy=True)
     if fits:
         check(load(tmp_path, X + dense("a", "x", 4), weights), {"a": [of["aw"], of["ab"]]})
     else:
@@ -165,7 +136,7 @@ def test_old_shapes_have_ones_in_front(tmp_path: Path, of: Arrays, shape: tuple[
 
 
 def test_ones_in_front_of_a_modern_shape_are_not_ignored(tmp_path: Path, of: Arrays) -> None:
-    weights = save(tmp_path / "n.caffemodel", [("a", [of["aw"].reshape(1, 1, 4, 3), of["ab"]])])
+    weights = write_caffemodel(tmp_path, [("a", [of["aw"].reshape(1, 1, 4, 3), of["ab"]])])
     assert "4x3 in the network, 1x1x4x3 in the file" in refused(tmp_path, X + dense("a", "x", 4), weights)[1]
 
 
@@ -174,7 +145,7 @@ def test_ones_in_front_of_a_modern_shape_are_not_ignored(tmp_path: Path, of: Arr
 
 def test_the_last_of_two_layers_of_a_name_in_a_file_counts(tmp_path: Path, of: Arrays) -> None:
     layers = [("a", [of["aw"], of["ab"]]), ("a", [-of["aw"], of["ab"]]), ("a", [])]
-    graph = load(tmp_path, X + dense("a", "x", 4), save(tmp_path / "n.caffemodel", layers))
+    graph = load(tmp_path, X + dense("a", "x", 4), write_caffemodel(tmp_path, layers))
     check(graph, {"a": [-of["aw"], of["ab"]]})
 
 
@@ -182,9 +153,9 @@ def test_the_last_of_two_layers_of_a_name_in_a_file_counts(tmp_path: Path, of: A
 def test_the_last_of_several_files_counts(tmp_path: Path, of: Arrays, as_text: bool) -> None:
     """Blobs of the same layer in an earlier file do not matter, even if they do not fit."""
     files = [
-        save(tmp_path / "1.caffemodel", [("a", [of["bw"]]), ("b", [of["bw"], of["bb"]])]),
-        save_h5(tmp_path / "2.caffemodel.h5", {"a": {0: of["aw"], 1: of["ab"]}}),
-        save(tmp_path / "3.caffemodel", [("b", [2 * of["bw"], of["bb"]])]),
+        write_caffemodel(tmp_path, [("a", [of["bw"]]), ("b", [of["bw"], of["bb"]])], "1.caffemodel"),
+        write_hdf5(tmp_path / "2.caffemodel.h5", {"a": {0: of["aw"], 1: of["ab"]}}),
+        write_caffemodel(tmp_path, [("b", [2 * of["bw"], of["bb"]])], "3.caffemodel"),
     ]
     given: WeightFiles = ",".join(map(str, files)) if as_text else files
     check(load(tmp_path, TWO, given), {"a": [of["aw"], of["ab"]], "b": [2 * of["bw"], of["bb"]]})
@@ -197,9 +168,9 @@ def test_two_layers_of_a_name_in_the_network(tmp_path: Path, of: Arrays, form: s
     text = X + dense("a", "x", 3) + dense("a", "xa", 3, 'weight_filler { type: "constant" } bias_filler { }')
     text = text.replace("num_output: 3  }", 'num_output: 3 weight_filler { type: "constant" } bias_filler { } }')
     if form == "h5":
-        weights = save_h5(tmp_path / "n.h5", {"a": {0: of["w"], 1: of["c"]}})
+        weights = write_hdf5(tmp_path / "n.h5", {"a": {0: of["w"], 1: of["c"]}})
     else:
-        weights = save(tmp_path / "n.caffemodel", [("a", [of["w"], of["c"]])])
+        weights = write_caffemodel(tmp_path, [("a", [of["w"], of["c"]])])
     zeros = [np.zeros((3, 3)), np.zeros(3)]
     trained = [of["w"], of["c"]]
     pair = (zeros, trained) if form == "h5" else (trained, zeros)
@@ -213,17 +184,17 @@ SHARED = X + dense("a", "x", 3, "", W) + dense("b", "xa", 3, "", 'param { name: 
 
 
 def test_blobs_that_the_file_omits_are_those_of_the_owner(tmp_path: Path, of: Arrays) -> None:
-    weights = save_h5(tmp_path / "n.h5", {"a": {0: of["w"], 1: of["c"]}, "b": {1: of["d"]}})
+    weights = write_hdf5(tmp_path / "n.h5", {"a": {0: of["w"], 1: of["c"]}, "b": {1: of["d"]}})
     check(load(tmp_path, SHARED, weights), {"a": [of["w"], of["c"]], "b": [of["w"], of["d"]]})
 
 
 def test_the_owner_may_be_absent_if_a_layer_that_shares_with_it_is_present(tmp_path: Path, of: Arrays) -> None:
     text = SHARED.replace('"d"', '"c"')
-    check(load(tmp_path, text, save_h5(tmp_path / "n.h5", {"b": {0: of["w"], 1: of["c"]}})), {
+    check(load(tmp_path, text, write_hdf5(tmp_path / "n.h5", {"b": {0: of["w"], 1: of["c"]}})), {
         "a": [of["w"], of["c"]],
         "b": [of["w"], of["c"]],
     })  # fmt: skip
-    check(load(tmp_path, text, save(tmp_path / "n.caffemodel", [("b", [of["w"], of["c"]])])), {
+    check(load(tmp_path, text, write_caffemodel(tmp_path, [("b", [of["w"], of["c"]])])), {
         "a": [of["w"], of["c"]],
         "b": [of["w"], of["c"]],
     })  # fmt: skip
@@ -231,7 +202,7 @@ def test_the_owner_may_be_absent_if_a_layer_that_shares_with_it_is_present(tmp_p
 
 def test_a_blob_that_is_not_shared_may_not_be_omitted(tmp_path: Path, of: Arrays) -> None:
     text = X + dense("a", "x", 3) + dense("b", "xa", 3, "", 'param { name: "w" }')
-    lines = refused(tmp_path, text, save_h5(tmp_path / "n.h5", {"a": {1: of["c"]}, "b": {0: of["v"]}}))
+    lines = refused(tmp_path, text, write_hdf5(tmp_path / "n.h5", {"a": {1: of["c"]}, "b": {0: of["v"]}}))
     assert lines[1:] == [
         "  layer 'a': needs 2 blobs (weight 3x3, bias 3), but the file has 1 (3)",
         "  layer 'b': needs 2 blobs (weight 3x3, bias 3), but the file has 1 (3x3)",
@@ -244,16 +215,16 @@ def test_layers_that_share_a_blob_but_differ_follow_the_order_of_the_file(
 ) -> None:
     """Caffe copies the layers in the order of the file into the same blob, so the last one stays."""
     layers = {"a": [of["w"], of["c"]], "b": [of["v"], of["d"]]}
-    graph = load(tmp_path, SHARED, save(tmp_path / "n.caffemodel", [(name, layers[name]) for name in order]))
+    graph = load(tmp_path, SHARED, write_caffemodel(tmp_path, [(name, layers[name]) for name in order]))
     last = layers[order[-1]][0]
     check(graph, {"a": [last, of["c"]], "b": [last, of["d"]]})
 
 
 def test_a_later_file_that_omits_a_blob_leaves_it_unchanged(tmp_path: Path, of: Arrays) -> None:
-    first = save(tmp_path / "1.caffemodel", [("a", [of["w"], of["c"]]), ("b", [of["v"], of["d"]])])
-    second = save_h5(tmp_path / "2.h5", {"b": {1: -of["d"]}})
+    first = write_caffemodel(tmp_path, [("a", [of["w"], of["c"]]), ("b", [of["v"], of["d"]])], "1.caffemodel")
+    second = write_hdf5(tmp_path / "2.h5", {"b": {1: -of["d"]}})
     check(load(tmp_path, SHARED, [first, second]), {"a": [of["v"], of["c"]], "b": [of["v"], -of["d"]]})
-    third = save_h5(tmp_path / "3.h5", {"a": {0: -of["w"], 1: of["c"]}, "b": {1: of["d"]}})
+    third = write_hdf5(tmp_path / "3.h5", {"a": {0: -of["w"], 1: of["c"]}, "b": {1: of["d"]}})
     check(load(tmp_path, SHARED, [first, third]), {"a": [-of["w"], of["c"]], "b": [-of["w"], of["d"]]})
 
 
@@ -263,7 +234,7 @@ GIVEN = 'weight_filler { type: "constant" value: 2 } bias_filler { value: -1 }'
 
 
 def test_blobs_that_no_file_holds(tmp_path: Path, of: Arrays) -> None:
-    weights = save(tmp_path / "n.caffemodel", [("a", [of["aw"], of["ab"]])])
+    weights = write_caffemodel(tmp_path, [("a", [of["aw"], of["ab"]])])
     stated = X + dense("a", "x", 4) + dense("b", "xa", 5, GIVEN)
     check(load(tmp_path, stated, weights), {"a": [of["aw"], of["ab"]], "b": [np.full((5, 4), 2), np.full(5, -1)]})
     drawn = X + dense("a", "x", 4) + dense("b", "xa", 5, 'weight_filler { type: "xavier" } bias_filler { }')
@@ -283,10 +254,10 @@ FORK = 'weight_filler { type: "spiral" } bias_filler { type: "constant" }'
 
 def test_a_filler_of_a_fork(tmp_path: Path, of: Arrays) -> None:
     text = X + dense("a", "x", 4, FORK)
-    weights = save(tmp_path / "n.caffemodel", [("a", [of["aw"], of["ab"]])])
+    weights = write_caffemodel(tmp_path, [("a", [of["aw"], of["ab"]])])
     check(load(tmp_path, text, weights), {"a": [of["aw"], of["ab"]]})
     assert caffe2tf.infer_shapes(tmp_path / "net.prototxt") == {"x": (2, 3), "xa": (2, 4)}
-    other = save(tmp_path / "o.caffemodel", [("b", [of["aw"], of["ab"]])])
+    other = write_caffemodel(tmp_path, [("b", [of["aw"], of["ab"]])], "o.caffemodel")
     assert "needs weight 4x3, bias 4" in refused(tmp_path, text, other)[1]
     head, line = refused(tmp_path, text, None, fill=True)
     assert head == "the weights (no weight file) do not fit the network."
@@ -312,7 +283,7 @@ def test_a_solver_state_is_refused_with_the_name_of_its_weight_file(tmp_path: Pa
 
 def test_parameters_that_cannot_be_shared_are_reported_before_the_weights(tmp_path: Path, of: Arrays) -> None:
     text = X + dense("a", "x", 4, "", 'param { name: "w" }') + dense("b", "xa", 3, "", 'param { name: "w" }')
-    weights = save(tmp_path / "n.caffemodel", [("a", [of["aw"], of["ab"]])])
+    weights = write_caffemodel(tmp_path, [("a", [of["aw"], of["ab"]])])
     with pytest.raises(NetworkError) as caught:
         load(tmp_path, text, weights)
     (problem,) = caught.value.problems

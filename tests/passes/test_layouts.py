@@ -13,6 +13,7 @@ from caffe2tf.load import load_graph
 from caffe2tf.parse import read_network
 from caffe2tf.passes import prepare
 from caffe2tf.passes.reorder import Reorder
+from tests.builders import write_prototxt
 
 CONV = "convolution_param { num_output: 4 kernel_size: 1 }"
 INPUT = 'layer {{ name: "{0}" type: "Input" top: "{0}" input_param {{ shape {{ {1} }} }} }}\n'
@@ -20,8 +21,7 @@ IMAGE = INPUT.format("data", "dim: 2 dim: 3 dim: 4 dim: 5")
 
 
 def prepared(tmp_path: Path, text: str) -> Graph:
-    file = tmp_path / "net.prototxt"
-    file.write_text(text)
+    file = write_prototxt(tmp_path, text)
     return prepare(load_graph(read_network(file)))
 
 
@@ -69,8 +69,7 @@ def test_a_blob_named_like_a_reordered_one(tmp_path: Path, rng: np.random.Genera
         + f'layer {{ name: "r" type: "Reshape" bottom: "c" top: "r" {shape} }}\n'
         + 'layer { name: "p" type: "TanH" bottom: "data" top: "c@plain" }\n'
     )
-    file = tmp_path / "net.prototxt"
-    file.write_text(text)
+    file = write_prototxt(tmp_path, text)
     data = rng.standard_normal((2, 3, 4, 5)).astype("f4")
     blobs = caffe2tf.run(file, None, {"data": data})
     np.testing.assert_allclose(blobs["c@plain"], np.tanh(data), atol=1e-6)

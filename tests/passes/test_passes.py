@@ -13,7 +13,7 @@ from caffe2tf.ir import Graph
 from caffe2tf.load import load_graph
 from caffe2tf.parse import read_network
 from caffe2tf.passes import prepare
-from tests.builders import input_layers
+from tests.builders import input_layer, input_layers, write_prototxt
 from tests.layers.oracle import run_layer
 
 X = np.random.default_rng(3).normal(size=(2, 3, 5, 7)).astype("f4")
@@ -25,8 +25,7 @@ RELU = 'layer {{ name: "{0}" type: "ReLU" bottom: "{1}" top: "{2}" }}\n'
 
 
 def prepared(text: str, folder: Path, **options: bool) -> Graph:
-    file = folder / "net.prototxt"
-    file.write_text(input_layers({"d": X.shape}) + text)
+    file = write_prototxt(folder, input_layers({"d": X.shape}) + text)
     return prepare(load_graph(read_network(file), None, fill=True), **options)
 
 
@@ -116,7 +115,7 @@ def test_losses_and_labels_are_left_out(tmp_path: Path) -> None:
 
 def test_of_several_losses_the_last_gives_prob(tmp_path: Path) -> None:
     """As in GoogLeNet, whose first two classifiers only help in training."""
-    label = 'layer { name: "label" type: "Input" top: "label" input_param { shape { dim: 2 } } }\n'
+    label = input_layer("label", (2,))
     text = label + "".join(
         f'layer {{ name: "{n}" type: "InnerProduct" bottom: "d" top: "{n}" inner_product_param {{ num_output: 4 }} }}\n'
         f'layer {{ name: "{n}/loss" type: "SoftmaxWithLoss" bottom: "{n}" bottom: "label" top: "{n}/loss" }}\n'
@@ -204,8 +203,9 @@ def test_shared_parameters_make_one_layer(tmp_path: Path) -> None:
 
 
 def test_a_pass_leaves_its_graph_as_it_was(tmp_path: Path) -> None:
-    file = tmp_path / "net.prototxt"
-    file.write_text(input_layers({"d": X.shape}) + CONV.format("c", "d", "c", "") + RELU.format("r", "c", "c"))
+    file = write_prototxt(
+        tmp_path, input_layers({"d": X.shape}) + CONV.format("c", "d", "c", "") + RELU.format("r", "c", "c")
+    )
     graph = load_graph(read_network(file), None, fill=True)
     before = names(graph), dict(graph.values), graph.outputs
     prepare(graph)
@@ -214,9 +214,9 @@ def test_a_pass_leaves_its_graph_as_it_was(tmp_path: Path) -> None:
 
 def test_a_network_whose_every_blob_is_silenced_has_no_output(tmp_path: Path) -> None:
     text = RELU.format("r", "d", "r") + 'layer { name: "q" type: "Silence" bottom: "r" }\n'
-    (tmp_path / "net.prototxt").write_text(input_layers({"d": X.shape}) + text)
+    net = write_prototxt(tmp_path, input_layers({"d": X.shape}) + text)
     with pytest.raises(Caffe2TFError, match="the network has no output"):
-        caffe2tf.convert(tmp_path / "net.prototxt", None, tmp_path / "out")
+        caffe2tf.convert(net, None, tmp_path / "out")
 
 
 @pytest.mark.parametrize("bottoms", ["out data", "data out"])
@@ -228,8 +228,7 @@ def test_a_prediction_stays_on_either_side_of_its_loss(bottoms: str, tmp_path: P
         'layer { name: "out" type: "Power" bottom: "data" top: "out" power_param { shift: 1 } }\n'
         f'layer {{ name: "loss" type: "EuclideanLoss" bottom: "{first}" bottom: "{second}" top: "loss" }}\n'
     )
-    net = tmp_path / "net.prototxt"
-    net.write_text(text)
+    net = write_prototxt(tmp_path, text)
     assert set(caffe2tf.convert(net, None, tmp_path / "out").outputs) == {"out"}
 
 
@@ -241,7 +240,6 @@ def test_a_prediction_that_also_resizes_its_target_stays(tmp_path: Path) -> None
         'layer { name: "small" type: "Downsample" bottom: "truth" bottom: "flow" top: "small" }\n'
         'layer { name: "loss" type: "L1Loss" bottom: "flow" bottom: "small" top: "loss" }\n'
     )
-    net = tmp_path / "net.prototxt"
-    net.write_text(text)
+    net = write_prototxt(tmp_path, text)
     done = caffe2tf.convert(net, None, tmp_path / "out")
     assert (set(done.inputs), set(done.outputs)) == ({"a"}, {"flow"})

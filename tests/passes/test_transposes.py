@@ -11,6 +11,7 @@ from caffe2tf.load import load_graph
 from caffe2tf.parse import read_network
 from caffe2tf.passes import prepare
 from caffe2tf.passes.reorder import Reorder
+from tests.builders import write_prototxt
 from tests.published.definitions import NETWORKS
 
 FLATTEN_CONCAT = """
@@ -62,8 +63,7 @@ def transpositions(graph: Graph) -> list[str]:
 
 @pytest.mark.parametrize("text", [FLATTEN_CONCAT, FCN], ids=["flatten_concat_ip", "fcn"])
 def test_none_in_our_networks(tmp_path: Path, text: str) -> None:
-    file = tmp_path / "net.prototxt"
-    file.write_text(text)
+    file = write_prototxt(tmp_path, text)
     graph = prepared(file)
     assert len(graph.nodes) > 8
     assert transpositions(graph) == []
@@ -71,8 +71,7 @@ def test_none_in_our_networks(tmp_path: Path, text: str) -> None:
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_none_in_published_networks(tmp_path: Path, name: str) -> None:
-    file = tmp_path / "net.prototxt"
-    file.write_text(NETWORKS[name]().prototxt)
+    file = write_prototxt(tmp_path, NETWORKS[name]().prototxt)
     graph = prepared(file)
     assert len(graph.nodes) > 8
     assert transpositions(graph) == []
@@ -84,6 +83,5 @@ def test_none_in_alexnet(data: Path) -> None:
 
 def test_one_where_the_order_is_observable(tmp_path: Path) -> None:
     """A flattened blob that leaves the network must be in Caffe's order: the check above can fail."""
-    file = tmp_path / "net.prototxt"
-    file.write_text(FLATTEN_CONCAT.partition('layer { name: "cat"')[0])
+    file = write_prototxt(tmp_path, FLATTEN_CONCAT.partition('layer { name: "cat"')[0])
     assert sorted(transpositions(prepared(file))) == ["f1-2-plain", "f2-plain"]

@@ -11,20 +11,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.builders import caffemodel
+from tests.builders import input_layer, write_caffemodel, write_prototxt
 from tests.cli.command import caffe2tf
 from tests.conftest import ROOT
 
-INPUT = 'layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 2 dim: 3 dim: 5 dim: 7 } } }\n'
+INPUT = input_layer("data", (2, 3, 5, 7))
 CONV = (
     'layer { name: "conv" type: "Convolution" bottom: "data" top: "conv" '
     "convolution_param { num_output: 4 kernel_size: 3 } }\n"
 )
-
-
-@pytest.fixture
-def net(tmp_path: Path) -> Path:
-    return tmp_path / "net.prototxt"
 
 
 def refused(code: int, *arguments: object, out: Path) -> str:
@@ -39,9 +34,8 @@ def refused(code: int, *arguments: object, out: Path) -> str:
     return done.err
 
 
-def refused_text(code: int, text: str, net: Path, *arguments: object) -> str:
-    net.write_text(text, encoding="utf-8")
-    return refused(code, net, *arguments, out=net.parent / "out")
+def refused_text(code: int, text: str, folder: Path, *arguments: object) -> str:
+    return refused(code, write_prototxt(folder, text), *arguments, out=folder / "out")
 
 
 @pytest.mark.parametrize("place", ["definition", "weights"])
@@ -84,16 +78,16 @@ def test_a_solver_and_a_mean_image_are_recognised(tmp_path: Path, digits: Path) 
     assert "mean" in refused(2, digits / "deploy.prototxt", digits / "mean.binaryproto", out=tmp_path / "out")
 
 
-def test_weights_of_another_network_list_every_layer_with_both_shapes(net: Path) -> None:
+def test_weights_of_another_network_list_every_layer_with_both_shapes(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     other = {
         "conv": [rng.normal(size=(6, 3, 5, 5)), rng.normal(size=6)],
         "ip": [rng.normal(size=(2, 9)), rng.normal(size=2)],
     }
-    (net.parent / "w.caffemodel").write_bytes(caffemodel(other))
+    weights = write_caffemodel(tmp_path, other)
     ip = 'layer { name: "ip" type: "InnerProduct" bottom: "conv" top: "ip" inner_product_param { num_output: 5 } }'
     third = 'layer { name: "more" type: "InnerProduct" bottom: "ip" top: "o" inner_product_param { num_output: 5 } }'
-    message = refused_text(2, INPUT + CONV + ip + third, net, net.parent / "w.caffemodel")
+    message = refused_text(2, INPUT + CONV + ip + third, tmp_path, weights)
     for said in ("'conv'", "4x3x3x3", "6x3x5x5", "'ip'", "5x60", "2x9", "'more'", "another network"):
         assert said in message, said
 
@@ -113,12 +107,12 @@ def test_a_caffemodel_truncated_at_any_byte(tmp_path: Path, digits: Path) -> Non
     assert "cut.caffemodel" in message
 
 
-def test_every_unknown_type_with_its_line_and_the_nearest_known(net: Path) -> None:
+def test_every_unknown_type_with_its_line_and_the_nearest_known(tmp_path: Path) -> None:
     text = INPUT + "".join(
         f'layer {{ name: "l{i}" type: "{t}" bottom: "data" top: "t{i}" }}\n'
         for i, t in enumerate(["Convolutoin", "relu", "Xyzzy", ""])
     )
-    message = refused_text(3, text, net)
+    message = refused_text(3, text, tmp_path)
     assert "4 problems" in message
     known = "is not supported; the nearest known type is"
     assert f"net.prototxt:2:1: layer 'l0': layer type 'Convolutoin' {known} 'Convolution'\n" in message
@@ -160,20 +154,20 @@ RELU = 'layer {{ name: "{0}" type: "ReLU" bottom: "{1}" top: "{2}" }}\n'
         ),
     ],
 )
-def test_invalid_networks(net: Path, text: str, said: list[str]) -> None:
-    message = refused_text(2, INPUT + text, net)
+def test_invalid_networks(tmp_path: Path, text: str, said: list[str]) -> None:
+    message = refused_text(2, INPUT + text, tmp_path)
     assert [s for s in said if s not in message] == []
 
 
 @pytest.mark.parametrize("extent", ["0", "-3"])
-def test_invalid_extents(net: Path, extent: str) -> None:
-    message = refused_text(2, INPUT.replace("dim: 5", f"dim: {extent}") + CONV, net)
+def test_invalid_extents(tmp_path: Path, extent: str) -> None:
+    message = refused_text(2, INPUT.replace("dim: 5", f"dim: {extent}") + CONV, tmp_path)
     assert "'data'" in message
     assert extent in message
 
 
-def test_an_unsupported_layer_and_an_error_are_reported_at_once(net: Path) -> None:
-    message = refused_text(3, INPUT + RELU.format("a", "nowhere", "t") + CONV.replace("Convolution", "Odd"), net)
+def test_an_unsupported_layer_and_an_error_are_reported_at_once(tmp_path: Path) -> None:
+    message = refused_text(3, INPUT + RELU.format("a", "nowhere", "t") + CONV.replace("Convolution", "Odd"), tmp_path)
     assert "'nowhere'" in message
     assert "'Odd'" in message
 
@@ -181,13 +175,13 @@ def test_an_unsupported_layer_and_an_error_are_reported_at_once(net: Path) -> No
 @pytest.mark.parametrize(
     "given", ["data", "data=", "=1,2", "data=1,2,x", "data=1,0,5,7", "data=1,-1", "data=1.5", "other=1,2", "conv=1,2"]
 )
-def test_invalid_input_shapes(net: Path, given: str) -> None:
-    message = refused_text(2, INPUT + CONV, net, "--input-shape", given)
+def test_invalid_input_shapes(tmp_path: Path, given: str) -> None:
+    message = refused_text(2, INPUT + CONV, tmp_path, "--input-shape", given)
     assert "data" in message or "NAME=1,3,227,227" in message
 
 
-def test_an_input_of_unknown_shape(net: Path) -> None:
-    message = refused_text(2, INPUT.partition("input_param")[0] + "}" + CONV, net)
+def test_an_input_of_unknown_shape(tmp_path: Path) -> None:
+    message = refused_text(2, INPUT.partition("input_param")[0] + "}" + CONV, tmp_path)
     assert "--input-shape data=" in message
 
 
@@ -200,13 +194,13 @@ def test_an_input_of_unknown_shape(net: Path) -> None:
         (["--weights-format", "pickle"], "h5, npz, npy, weights.h5"),
     ],
 )
-def test_invalid_choices(net: Path, arguments: list[str], said: str) -> None:
-    assert said in refused_text(2, INPUT + CONV, net, *arguments)
+def test_invalid_choices(tmp_path: Path, arguments: list[str], said: str) -> None:
+    assert said in refused_text(2, INPUT + CONV, tmp_path, *arguments)
 
 
-def test_a_phase_without_layers(net: Path) -> None:
+def test_a_phase_without_layers(tmp_path: Path) -> None:
     text = INPUT.replace("top:", "include { phase: TRAIN } top:")
-    assert "TEST" in refused_text(2, text, net)
+    assert "TEST" in refused_text(2, text, tmp_path)
 
 
 def test_an_output_that_cannot_be_written(tmp_path: Path, digits: Path) -> None:
@@ -311,9 +305,9 @@ def test_an_upgrade_that_fails(tmp_path: Path, digits: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_inspect_shows_the_valid_layers_and_all_problems(net: Path) -> None:
-    net.write_text(
-        INPUT + CONV + RELU.format("r", "nowhere", "r") + RELU.replace("ReLU", "Odd").format("o", "conv", "o")
+def test_inspect_shows_the_valid_layers_and_all_problems(tmp_path: Path) -> None:
+    net = write_prototxt(
+        tmp_path, INPUT + CONV + RELU.format("r", "nowhere", "r") + RELU.replace("ReLU", "Odd").format("o", "conv", "o")
     )
     done = caffe2tf("inspect", net)
     assert done.code == 3
@@ -322,5 +316,5 @@ def test_inspect_shows_the_valid_layers_and_all_problems(net: Path) -> None:
     assert rows["r"].split()[-3] == "?"
     assert "'nowhere'" in done.err
     assert "'Odd'" in done.err
-    net.write_text(INPUT + CONV + RELU.format("r", "nowhere", "r"))
+    net = write_prototxt(tmp_path, INPUT + CONV + RELU.format("r", "nowhere", "r"))
     assert caffe2tf("inspect", net).code == 2

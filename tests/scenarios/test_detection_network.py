@@ -10,6 +10,7 @@ import pytest
 
 import caffe2tf
 from caffe2tf.errors import NetworkError
+from tests.builders import write_prototxt
 
 CLASSES, PRIORS = 3, 4
 
@@ -69,9 +70,7 @@ layer {{ name: "found" type: "DetectionOutput" bottom: "loc" bottom: "prob_flat"
 
 @pytest.fixture
 def net(tmp_path: Path) -> Path:
-    file = tmp_path / "net.prototxt"
-    file.write_text(NET)
-    return file
+    return write_prototxt(tmp_path, NET)
 
 
 def images(rng: np.random.Generator, count: int) -> np.ndarray[Any, Any]:
@@ -116,7 +115,7 @@ def test_a_fixed_number_of_rows(net: Path, tmp_path: Path, rng: np.random.Genera
     assert (all_[all_[:, 0] < 0] == -1).all()
 
 
-def test_without_a_limit_no_number_can_be_fixed(net: Path, tmp_path: Path) -> None:
-    net.write_text(NET.replace("keep_top_k: 12 ", ""))
+def test_without_a_limit_no_number_can_be_fixed(tmp_path: Path) -> None:
+    net = write_prototxt(tmp_path, NET.replace("keep_top_k: 12 ", ""))
     with pytest.raises(NetworkError, match=r"net.prototxt:\d+:1: layer 'found': .*keep_top_k of 0 or more"):
         caffe2tf.convert(net, None, tmp_path / "out", fixed_rows=True)

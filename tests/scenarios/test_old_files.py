@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ import caffe2tf
 from caffe2tf.errors import NetworkError, WeightsError
 from caffe2tf.parse import read_network
 from caffe2tf.proto import caffe_pb2
+from tests.builders import blob, input_layer, write_caffemodel, write_mean_image, write_prototxt
 
 AGES = ("v0", "v1", "v2")
 INPUT = 'name: "old"\ninput: "x" input_dim: 2 input_dim: 3 input_dim: 9 input_dim: 8\n'
@@ -102,22 +102,13 @@ def x() -> Array:
     return np.random.default_rng(12).normal(0, 2, (2, 3, 9, 8)).astype(np.float32)
 
 
-def legacy(array: Array) -> caffe_pb2.BlobProto:
-    num, channels, height, width = (1,) * (4 - array.ndim) + array.shape
-    return caffe_pb2.BlobProto(num=num, channels=channels, height=height, width=width, data=array.ravel().tolist())
-
-
-def modern(array: Array) -> caffe_pb2.BlobProto:
-    return caffe_pb2.BlobProto(shape=caffe_pb2.BlobShape(dim=array.shape), data=array.ravel().tolist())
-
-
 def whole(age: str, trained: dict[str, list[Array]]) -> caffe_pb2.NetParameter:
     """Return definition and blobs in one message, in the format of that time."""
     net = text_format.Parse(TEXTS[age], caffe_pb2.NetParameter())
     holders: list[Any] = [layer.layer if age == "v0" else layer for layer in net.layers] + list(net.layer)
     for holder in holders:
         for array in trained.get(holder.name, ()):
-            holder.blobs.append(modern(array) if age == "v2" else legacy(array))
+            holder.blobs.append(blob(array, legacy=age != "v2"))
     return net
 
 
@@ -125,7 +116,7 @@ def whole(age: str, trained: dict[str, list[Array]]) -> caffe_pb2.NetParameter:
 def files(tmp_path_factory: pytest.TempPathFactory, trained: dict[str, list[Array]]) -> Path:
     folder = tmp_path_factory.mktemp("ages")
     for age in AGES:
-        (folder / f"{age}.prototxt").write_text(TEXTS[age])
+        write_prototxt(folder, TEXTS[age], f"{age}.prototxt")
         (folder / f"{age}.caffemodel").write_bytes(whole(age, trained).SerializeToString())
     return folder
 
@@ -137,8 +128,8 @@ def expected(files: Path, x: Array) -> dict[str, Array]:
 
 def same(found: dict[str, Array], expected: dict[str, Array]) -> None:
     assert list(found) == list(expected)
-    for blob, values in expected.items():
-        np.testing.assert_array_equal(found[blob], values, strict=True, err_msg=blob)
+    for name, values in expected.items():
+        np.testing.assert_array_equal(found[name], values, strict=True, err_msg=name)
 
 
 def test_the_modern_network_computes_what_the_definition_says(
@@ -185,8 +176,11 @@ def test_both_generations_in_one_definition(
 ) -> None:
     """Caffe refuses such files, but forks wrote them. A text keeps its order; binary files have old layers first."""
     old, new = V1.strip().split("\nlayers"), V2.strip().split("\nlayer ")
-    text = tmp_path / "mixed.prototxt"
-    text.write_text(INPUT + "\nlayers".join(old[:10]) + "\n" + "".join(f"layer {layer}\n" for layer in new[8:]))
+    text = write_prototxt(
+        tmp_path,
+        INPUT + "\nlayers".join(old[:10]) + "\n" + "".join(f"layer {layer}\n" for layer in new[8:]),
+        "mixed.prototxt",
+    )
     definition = read_network(text)
     assert any("both `layers` and `layer`" in str(note) for note in definition.notes)
     same(caffe2tf.run(text, files / "v1.caffemodel", {"x": x}), expected)
@@ -204,17 +198,14 @@ def test_weights_of_one_layer_in_two_generations(
 ) -> None:
     """A weight file may mix the formats; layers are found by name."""
     net = caffe_pb2.NetParameter()
-    net.layers.add(name="c2").blobs.append(legacy(trained["c2"][0]))
-    net.layers.add().layer.CopyFrom(caffe_pb2.V0LayerParameter(name="c1", blobs=map(legacy, trained["c1"])))
-    net.layer.add(name="ip", blobs=map(modern, trained["ip"]))
+    net.layers.add(name="c2").blobs.append(blob(trained["c2"][0], legacy=True))
+    oldest = net.layers.add().layer
+    oldest.name = "c1"
+    oldest.blobs.extend(blob(array, legacy=True) for array in trained["c1"])
+    net.layer.add(name="ip", blobs=map(blob, trained["ip"]))
     weights = tmp_path / "mixed.caffemodel"
     weights.write_bytes(net.SerializeToString())
     same(caffe2tf.run(files / "v0.prototxt", weights, {"x": x}), expected)
-
-
-def mean_file(folder: Path, shape: Sequence[int]) -> None:
-    values = np.random.default_rng(3).normal(0, 9, (1, *shape)).astype(np.float32)
-    (folder / "mean.binaryproto").write_bytes(legacy(values).SerializeToString())
 
 
 DATA = {
@@ -226,13 +217,12 @@ DATA = {
 
 
 @pytest.mark.parametrize("age", AGES)
-def test_the_transformation_of_old_data_layers(tmp_path: Path, age: str) -> None:
-    mean_file(tmp_path, (3, 11, 13))
+def test_the_transformation_of_old_data_layers(tmp_path: Path, age: str, rng: np.random.Generator) -> None:
+    write_mean_image(tmp_path / "mean.binaryproto", rng.normal(0, 9, (3, 11, 13)))
     fields = 'scale: 0.5 mean_file: "mean.binaryproto" crop_size: 5 mirror: true'
     if age == "v0":
         fields = fields.replace("mean_file", "meanfile").replace("crop_size", "cropsize")
-    file = tmp_path / "net.prototxt"
-    file.write_text(DATA[age].format(fields=fields))
+    file = write_prototxt(tmp_path, DATA[age].format(fields=fields))
     assert caffe2tf.infer_shapes(file) == {"x": (2, 3, 5, 5), "l": (2,)}
     transform = read_network(file).layers[0].message.transform_param
     assert (transform.scale, transform.mean_file, transform.crop_size, transform.mirror) == (
@@ -251,35 +241,29 @@ def batch_norm(params: str) -> str:
 
 
 def test_the_three_parameters_of_a_batch_norm(tmp_path: Path, rng: np.random.Generator) -> None:
-    file, weights = tmp_path / "net.prototxt", tmp_path / "net.caffemodel"
     mean, variance, factor = (np.array(a, np.float32) for a in ([1, -2, 4], [4, 9, 1], [2]))
-    net = caffe_pb2.NetParameter()
-    net.layer.add(name="bn", blobs=map(modern, (mean, variance, factor)))
-    weights.write_bytes(net.SerializeToString())
+    weights = write_caffemodel(tmp_path, {"bn": [mean, variance, factor]})
     x = rng.normal(size=(2, 3)).astype(np.float32)
     want = (x - mean / 2) / np.sqrt(variance / 2 + 1e-5)
     for params in ("", "param { lr_mult: 1 } " * 3, "param { } " * 3, "param { lr_mult: 0 }"):
-        file.write_text(batch_norm(params))
+        file = write_prototxt(tmp_path, batch_norm(params))
         np.testing.assert_allclose(caffe2tf.run(file, weights, {"x": x})["y"], want, rtol=1e-5, atol=1e-6)
-    file.write_text(batch_norm("param { lr_mult: 1 }"))
+    file = write_prototxt(tmp_path, batch_norm("param { lr_mult: 1 }"))
     with pytest.raises(NetworkError, match="lr_mult: 0"):
         caffe2tf.run(file, weights, {"x": x})
 
 
 def test_layers_of_the_same_name_in_two_phases(tmp_path: Path, rng: np.random.Generator) -> None:
     """Each phase has its own parameters of that name; the file holds those of the training phase."""
-    file, weights = tmp_path / "net.prototxt", tmp_path / "net.caffemodel"
-    text = 'layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 2 dim: 3 } } }\n'
+    text = input_layer("x", (2, 3))
     for phase, outputs in (("TRAIN", 4), ("TEST", 5)):
         text += (
             f'layer {{ name: "fc" type: "InnerProduct" bottom: "x" top: "y" include {{ phase: {phase} }} '
             f"inner_product_param {{ num_output: {outputs} }} }}\n"
         )
-    file.write_text(text)
+    file = write_prototxt(tmp_path, text)
     arrays = [rng.normal(size=(4, 3)).astype(np.float32), rng.normal(size=4).astype(np.float32)]
-    net = caffe_pb2.NetParameter()
-    net.layer.add(name="fc", blobs=map(modern, arrays))
-    weights.write_bytes(net.SerializeToString())
+    weights = write_caffemodel(tmp_path, {"fc": arrays})
     x = rng.normal(size=(2, 3)).astype(np.float32)
     found = caffe2tf.run(file, weights, {"x": x}, phase="TRAIN")["y"]
     np.testing.assert_allclose(found, x @ arrays[0].T + arrays[1], rtol=1e-5)

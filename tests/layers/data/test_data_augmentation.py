@@ -10,7 +10,7 @@ import pytest
 
 import caffe2tf
 from caffe2tf.errors import Caffe2TFError
-from tests.builders import caffemodel, input_layers
+from tests.builders import input_layers, write_caffemodel, write_prototxt
 from tests.layers.emitted import built, calls, reloaded
 from tests.layers.oracle import Array, assert_matches, run_layer
 
@@ -164,9 +164,8 @@ TRAINING = [
 
 @pytest.mark.parametrize("text", TRAINING)
 def test_what_serves_training_is_where_the_network_begins(tmp_path: Path, text: str) -> None:
-    net = tmp_path / "net.prototxt"
     head = 'layer { name: "abs" type: "AbsVal" bottom: "y" top: "z" }'
-    net.write_text(input_layers({"x": (2, 3, 6, 7)}) + text + head)
+    net = write_prototxt(tmp_path, input_layers({"x": (2, 3, 6, 7)}) + text + head)
     drawn = {"drawn": (2, 42, 1, 1)} if "drawn" in text else {}
     assert caffe2tf.infer_shapes(net) == {"x": (2, 3, 6, 7), "y": (2, 3, 3, 4), "z": (2, 3, 3, 4), **drawn}
     done = caffe2tf.convert(net, None, tmp_path / "out", input_shapes={"y": (1, 4, 2, 5)})
@@ -184,16 +183,14 @@ def test_what_serves_training_is_where_the_network_begins(tmp_path: Path, text: 
     ],
 )
 def test_remarks(tmp_path: Path, parameters: str, remark: str) -> None:
-    net = tmp_path / "net.prototxt"
-    net.write_text(input_layers({"x": (1, 3, 4, 5)}) + layer(parameters))
+    net = write_prototxt(tmp_path, input_layers({"x": (1, 3, 4, 5)}) + layer(parameters))
     assert any(remark in str(note) for note in caffe2tf.convert(net, None, tmp_path / "out").notes)
 
 
 def test_a_mean_that_is_not_finished_is_refused(tmp_path: Path) -> None:
-    net, trained = tmp_path / "net.prototxt", tmp_path / "net.caffemodel"
-    net.write_text(input_layers({"x": (1, 3, 4, 5)}) + layer("recompute_mean: 10"))
+    net = write_prototxt(tmp_path, input_layers({"x": (1, 3, 4, 5)}) + layer("recompute_mean: 10"))
     for count, message in ((9, "layer 'aug': .*over 9 batches of the 10 .* set it to 9"), (0, "no mean is stored")):
-        trained.write_bytes(caffemodel(blobs(count, draw(1, 3, 4, 5))))
+        trained = write_caffemodel(tmp_path, blobs(count, draw(1, 3, 4, 5)))
         with pytest.raises(Caffe2TFError, match=message):
             caffe2tf.convert(net, trained, tmp_path / "out")
 

@@ -11,16 +11,16 @@ import caffe2tf
 from caffe2tf.errors import Caffe2TFError
 from caffe2tf.layers.data.dummy_data import DummyData
 from caffe2tf.parse import read_network
+from tests.builders import write_prototxt
 
 OLD = "num: 2 channels: 3 height: 4 width: 5"
 
 
 def write(folder: Path, parameters: str, tops: str = "a b") -> Path:
-    path = folder / "net.prototxt"
     listed = " ".join(f'top: "{t}"' for t in tops.split())
-    text = f'layer {{ name: "in" type: "DummyData" {listed} dummy_data_param {{ {parameters} }} }}\n'
-    path.write_text(text, encoding="utf-8")
-    return path
+    return write_prototxt(
+        folder, f'layer {{ name: "in" type: "DummyData" {listed} dummy_data_param {{ {parameters} }} }}\n'
+    )
 
 
 @pytest.mark.parametrize(

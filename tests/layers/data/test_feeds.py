@@ -22,6 +22,7 @@ from caffe2tf.ir.preprocessing import (
 )
 from caffe2tf.load import load_graph
 from caffe2tf.parse import read_network
+from tests.builders import write_prototxt
 
 TRANSFORM = 'transform_param { crop_size: 9 mirror: true mean_file: "m" scale: 0.1 }'
 DONE = Preprocessing(crop=Crop(size=9), mean_file="m", scale=0.1, mirror=True)
@@ -53,8 +54,7 @@ def feeds(
     folder: Path, kind: str, parameters: str, tops: str = "data label", phase: str = "TEST"
 ) -> dict[str, Feed | None]:
     listed = " ".join(f'top: "{t}"' for t in tops.split())
-    path = folder / "net.prototxt"
-    path.write_text(f'layer {{ name: "in" type: "{kind}" {listed} {parameters} }}\n', encoding="utf-8")
+    path = write_prototxt(folder, f'layer {{ name: "in" type: "{kind}" {listed} {parameters} }}\n')
     first, *others = tops.split()
     shapes: dict[str, Shape] = {first: (7, 3, 9, 9), **dict.fromkeys(others, (7,))}
     return load_graph(read_network(path), input_shapes=shapes, phase=phase).feeds()
@@ -179,11 +179,11 @@ def test_inputs_of_which_nothing_is_known(kind: str, tmp_path: Path) -> None:
 
 def test_an_old_definition(tmp_path: Path) -> None:
     """The upgrade moves the transformation, so the scale of WindowData loses its effect, as in Caffe."""
-    path = tmp_path / "net.prototxt"
     old = "scale: 0.5 crop_size: 9 mirror: true"
-    path.write_text(
+    path = write_prototxt(
+        tmp_path,
         f'layers {{ name: "a" type: DATA top: "a" data_param {{ batch_size: 7 {old} }} }}\n'
-        f'layers {{ name: "b" type: WINDOW_DATA top: "b" top: "c" window_data_param {{ batch_size: 7 {old} }} }}\n'
+        f'layers {{ name: "b" type: WINDOW_DATA top: "b" top: "c" window_data_param {{ batch_size: 7 {old} }} }}\n',
     )
     a, b = (load_graph(read_network(path)).feeds()[name] for name in "ab")
     assert a is not None
@@ -203,10 +203,10 @@ def test_an_old_definition(tmp_path: Path) -> None:
     ],
 )
 def test_the_note_is_the_sentence_of_the_record(parameters: str, sentence: str | None, tmp_path: Path) -> None:
-    net = tmp_path / "net.prototxt"
-    net.write_text(
+    net = write_prototxt(
+        tmp_path,
         f'layer {{ name: "in" type: "Data" top: "data" top: "label" {parameters} }}\n'
-        'layer { name: "abs" type: "AbsVal" bottom: "data" top: "out" }\n'
+        'layer { name: "abs" type: "AbsVal" bottom: "data" top: "out" }\n',
     )
     notes = caffe2tf.convert(net, None, tmp_path / "out", input_shapes={"data": (7, 3, 8, 9)}).notes
     assert [n.message for n in notes if n.layer == "in"] == ([sentence] if sentence else [])

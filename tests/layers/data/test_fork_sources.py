@@ -9,6 +9,7 @@ import pytest
 
 import caffe2tf
 from caffe2tf.errors import Caffe2TFError
+from tests.builders import input_layer, write_prototxt
 from tests.layers.oracle import Array, assert_matches, run_layer
 
 ABS = 'layer { name: "out" type: "AbsVal" bottom: "c" top: "out" }\n'
@@ -21,8 +22,7 @@ def indicator(parameters: str, bottom: str = "") -> str:
 
 
 def run(tmp_path: Path, text: str, **fed: Array) -> dict[str, Array]:
-    net = tmp_path / "net.prototxt"
-    net.write_text(text, encoding="utf-8")
+    net = write_prototxt(tmp_path, text)
     return caffe2tf.run(net, None, fed)
 
 
@@ -56,14 +56,14 @@ def test_where_sequences_begin(tmp_path: Path) -> None:
 
 
 def test_what_is_read_is_not_said_to_be_left_out(tmp_path: Path) -> None:
-    (tmp_path / "net.prototxt").write_text(indicator("time_step: 4 batch_size: 3"), encoding="utf-8")
-    assert caffe2tf.convert(tmp_path / "net.prototxt", None, tmp_path / "out").notes == ()
+    net = write_prototxt(tmp_path, indicator("time_step: 4 batch_size: 3"))
+    assert caffe2tf.convert(net, None, tmp_path / "out").notes == ()
 
 
 def test_one_that_reads_is_fed(tmp_path: Path) -> None:
     x = np.ones((2, 3), np.float32)
     fed = np.arange(8, dtype=np.float32).reshape(4, 2)
-    data = 'layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 2 dim: 3 } } }\n'
+    data = input_layer("x", (2, 3))
     text = data + indicator("time_step: 4 axis: 1", "x")
     assert_matches(run(tmp_path, text, x=x, c=fed)["out"], fed)
     with pytest.raises(Caffe2TFError, match="no array is given for input 'c'"):

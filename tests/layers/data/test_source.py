@@ -16,6 +16,7 @@ from caffe2tf.layers.data.memory_data import MemoryData
 from caffe2tf.layers.data.source import Input, Source
 from caffe2tf.layers.data.window_data import WindowData
 from caffe2tf.parse import read_network
+from tests.builders import write_prototxt
 
 DATA = "data_param { batch_size: 7 }"
 IMAGES = "image_data_param { batch_size: 7 new_height: 30 new_width: 40"
@@ -24,10 +25,8 @@ MEMORY = "memory_data_param { batch_size: 7 channels: 2 height: 5 width: 6 }"
 
 
 def write(folder: Path, kind: str, parameters: str, tops: str = "data label") -> Path:
-    path = folder / "net.prototxt"
     listed = " ".join(f'top: "{t}"' for t in tops.split())
-    path.write_text(f'layer {{ name: "in" type: "{kind}" {listed} {parameters} }}\n', encoding="utf-8")
-    return path
+    return write_prototxt(folder, f'layer {{ name: "in" type: "{kind}" {listed} {parameters} }}\n')
 
 
 def read(folder: Path, cls: type[Source], parameters: str, tops: str = "data label") -> Source:
