@@ -1,4 +1,4 @@
-"""Random chains of layers, with what NumPy computes for them in Caffe's order of the values."""
+"""Random chains of layers, and their blobs as NumPy computes them in Caffe's axis order."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from tests.builders import layer
 from tests.layers.oracle import Array
 
 __all__ = ["CHAIN_SHAPES", "Chain"]
@@ -17,7 +18,18 @@ CHAIN_SHAPES = ((2, 6, 4, 5), (3, 4, 6), (2, 12), (2, 3, 2, 4, 3), (2, 6, 1, 1))
 
 @dataclass(slots=True)
 class Chain:
-    """A network that grows layer by layer; each reads the last blob, or cuts it and joins the pieces again."""
+    """A network that grows layer by layer.
+
+    Each layer reads the last blob, or a pair of layers splits the last blob and joins or crops the pieces.
+
+    Attributes:
+        seed: the seed of the random numbers.
+        shape: the shape of the input ``data``.
+        text: the layers so far, without the input.
+        values: all blobs so far.
+        blobs: trained blobs by layer name.
+        last: the name of the last blob.
+    """
 
     seed: int
     shape: tuple[int, ...]
@@ -32,10 +44,10 @@ class Chain:
         self.values["data"] = self._normal(self.shape)
 
     def extend(self, count: int) -> None:
-        """So many layers more, or twice as many where layers come in pairs."""
+        """Add this number of layers, where a pair of layers counts as one."""
         steps: tuple[Callable[[Array, str], None], ...] = (
             *(self._reshape, self._reshape, self._flatten, self._convolve),
-            *(self._tile, self._cut_and_join, self._crop, self._rectify),
+            *(self._tile, self._split_and_join, self._crop, self._rectify),
         )
         for i in range(count):
             x = self.values[self.last]
@@ -45,8 +57,7 @@ class Chain:
         return self.rng.standard_normal(shape).astype(np.float32)
 
     def _add(self, type_: str, name: str, parameters: str, value: Array, *, bottoms: tuple[str, ...] = ()) -> None:
-        read = " ".join(f'bottom: "{b}"' for b in bottoms or (self.last,))
-        self.text += f'layer {{ name: "{name}" type: "{type_}" {read} top: "{name}" {parameters} }}\n'
+        self.text += layer(type_, name, bottoms or (self.last,), parameters=parameters)
         self.values[name] = np.ascontiguousarray(value)
         self.last = name
 
@@ -55,8 +66,8 @@ class Chain:
         if self.rng.random() < 0.3:
             self.rng.shuffle(primes)
         count = int(self.rng.integers(1, 5))
-        cuts = sorted(int(c) for c in self.rng.integers(0, len(primes) + 1, count - 1))
-        dims = [math.prod(primes[a:b]) for a, b in zip([0, *cuts], [*cuts, len(primes)], strict=True)]
+        bounds = sorted(int(c) for c in self.rng.integers(0, len(primes) + 1, count - 1))
+        dims = [math.prod(primes[a:b]) for a, b in zip([0, *bounds], [*bounds, len(primes)], strict=True)]
         wanted = (x.shape[0], *dims)
         given = [0, *dims]
         if self.rng.random() < 0.5:
@@ -93,32 +104,30 @@ class Chain:
         if x.shape[axis] < 3:
             self._rectify(x, name)
             return
-        pieces = f"slice_param {{ axis: {axis} slice_point: 2 }}"
-        head, tail = np.split(x, [2], axis)
-        self.text += (
-            f'layer {{ name: "{name}s" type: "Slice" bottom: "{self.last}" top: "{name}a" top: "{name}b" {pieces} }}\n'
-        )
-        self.values |= {f"{name}a": head, f"{name}b": tail}
+        self._split(x, name, axis, 2)
         index = [slice(None)] * x.ndim
         index[axis] = slice(1, 3)
         parameters = f"crop_param {{ axis: {axis} offset: 1 {'offset: 0 ' * (x.ndim - axis - 1)}}}"
         self._add("Crop", name, parameters, x[tuple(index)], bottoms=(self.last, f"{name}a"))
 
-    def _cut_and_join(self, x: Array, name: str) -> None:
+    def _split_and_join(self, x: Array, name: str) -> None:
         axis = int(self.rng.integers(1, x.ndim))
         if x.shape[axis] < 2:
             self._flatten(x, name)
             return
         point = int(self.rng.integers(1, x.shape[axis]))
-        head, tail = np.split(x, [point], axis)
-        self.text += (
-            f'layer {{ name: "{name}s" type: "Slice" bottom: "{self.last}" top: "{name}a" top: "{name}b" '
-            f"slice_param {{ axis: {axis} slice_point: {point} }} }}\n"
-        )
-        self.values |= {f"{name}a": head, f"{name}b": tail}
+        head, tail = self._split(x, name, axis, point)
         joined = np.concatenate([tail, head], axis)
         parameters = f"concat_param {{ axis: {axis - x.ndim} }}"
         self._add("Concat", name, parameters, joined, bottoms=(f"{name}b", f"{name}a"))
+
+    def _split(self, x: Array, name: str, axis: int, point: int) -> tuple[Array, Array]:
+        tops = (f"{name}a", f"{name}b")
+        parameters = f"slice_param {{ axis: {axis} slice_point: {point} }}"
+        self.text += layer("Slice", f"{name}s", [self.last], tops, parameters)
+        head, tail = np.split(x, [point], axis)
+        self.values |= dict(zip(tops, (head, tail), strict=True))
+        return head, tail
 
 
 def _prime_factors(n: int) -> list[int]:

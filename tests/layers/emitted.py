@@ -1,4 +1,4 @@
-"""What a conversion emits for a small network, and what becomes of its layers when they are saved."""
+"""The source and the model that a conversion emits for a small network, and the saving and loading of models."""
 
 from __future__ import annotations
 
@@ -29,26 +29,31 @@ def _convert(folder: str, text: str, shapes: Shapes, *, keep_losses: bool = Fals
 
 
 def emitted(text: str, shapes: Shapes, *, keep_losses: bool = False) -> str:
-    """The source that a conversion writes for a network without weights, on one line."""
+    """Return the source that a conversion writes for a network without a weight file, on one line."""
     with TemporaryDirectory() as folder:
         source = _convert(folder, text, shapes, keep_losses=keep_losses).module.read_text(encoding="utf-8")
     return " ".join(source.split())
 
 
 def calls(text: str, shapes: Shapes) -> list[str]:
-    """The layers that the source calls, in order, without its inputs: ``["Flatten", "Slice"]``."""
+    """Return the names of the layers that the source calls, in order, without inputs: ``["Flatten", "Slice"]``."""
     body = emitted(text, shapes).partition("def build")[2].partition("keras.Model(")[0]
     return re.findall(r" = (?:layers\.)?([A-Z]\w*)\(", body)
 
 
 def built(text: str, shapes: Shapes) -> keras.Model:
-    """The model that the source builds."""
+    """Return the model that the source builds."""
     with TemporaryDirectory() as folder:
         return _convert(folder, text, shapes).build()
 
 
 def reloaded(model: keras.Model, inputs: Sequence[npt.ArrayLike]) -> list[Array]:
-    """The outputs of a model that was saved as ``.keras`` and loaded again, in a traced function; inputs in order."""
+    """Return the outputs of a model after it is saved as ``.keras``, loaded again and traced.
+
+    Args:
+        model: the model.
+        inputs: an array for each input, in the order of ``model.input``.
+    """
     import keras
     import tensorflow as tf
 
@@ -60,7 +65,10 @@ def reloaded(model: keras.Model, inputs: Sequence[npt.ArrayLike]) -> list[Array]
 
 
 def check_saved(layer: keras.layers.Layer, *arrays: Array) -> None:
-    """The layer gives the same called at once, traced, in a model of any batch size, and saved and loaded again."""
+    """Check that a layer returns the same values in four forms, and that its inferred shapes fit.
+
+    The forms are: called directly, traced, in a model of any batch size, and in this model saved and loaded again.
+    """
     import keras
     import tensorflow as tf
 

@@ -1,4 +1,4 @@
-"""Runs small networks through the source that a conversion emits, and reads recordings of what Caffe computed."""
+"""Run small networks with the source that a conversion emits, and compare with recordings of Caffe."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def run_layer(
     """Return all blobs of a network after one forward pass.
 
     Args:
-        text: the `layer { ... }` texts, without those of the inputs.
-        inputs: an array for each input blob, in Caffe's axis order.
+        text: the text of the layers, without the Input layers.
+        inputs: an array for each input, in Caffe's axis order.
         blobs: trained blobs by layer name; None to use the fillers.
     """
     arrays = {name: np.asarray(a, np.float32) for name, a in inputs.items()}
@@ -35,7 +35,11 @@ def run_layer(
 
 
 def recorded(*prefixes: str) -> list[str]:
-    """The names of the recorded cases that begin with one of ``prefixes``; none would be a mistake."""
+    """Return the names of the recorded cases that begin with one of the prefixes.
+
+    Raises:
+        AssertionError: there is no such case.
+    """
     found = sorted(p.name for p in RECORDED.iterdir() if p.name.startswith(prefixes))
     if not found:
         raise AssertionError(f"no recorded case begins with {' or '.join(prefixes)}")
@@ -43,7 +47,7 @@ def recorded(*prefixes: str) -> list[str]:
 
 
 def read_recorded(folder: Path) -> tuple[dict[str, Array], dict[str, Array]]:
-    """What Caffe was fed, and what it computed, without the copies that it makes of blobs that several layers read."""
+    """Return the inputs and the blobs that Caffe computed, without the tops of the Split layers that it inserts."""
     with np.load(folder / "blobs.npz") as arrays:
         fed = {k.removeprefix("in/"): arrays[k] for k in arrays.files if k.startswith("in/")}
         want = {k.removeprefix("out/"): arrays[k] for k in arrays.files if k.startswith("out/")}
@@ -53,7 +57,7 @@ def read_recorded(folder: Path) -> tuple[dict[str, Array], dict[str, Array]]:
 
 
 def check_recorded(case: str, folder: Path = RECORDED) -> None:
-    """Every blob of a recorded case is what Caffe computed."""
+    """Check that each blob of a recorded case has the values that Caffe computed."""
     fed, want = read_recorded(folder / case)
     weights = folder / case / "net.caffemodel"
     have = caffe2tf.run(folder / case / "net.prototxt", weights if weights.exists() else None, fed)
@@ -62,11 +66,15 @@ def check_recorded(case: str, folder: Path = RECORDED) -> None:
 
 
 def assert_matches(have: npt.ArrayLike, want: npt.ArrayLike, name: str = "", *, tolerance: float = 1e-5) -> None:
-    """Equal shapes, non-finite values in the same places, and the same values but for float32 rounding."""
+    """Check that two arrays are equal except for float32 rounding.
+
+    Shapes and non-finite values must be equal. The norm of the difference of the finite values may be at most
+    ``tolerance`` times the norm of ``want``, plus 1e-7.
+    """
     a, b = np.asarray(have, np.float64), np.asarray(want, np.float64)
     assert a.shape == b.shape, f"{name}: shape {a.shape}, wanted {b.shape}"
     finite = np.isfinite(b)
-    assert np.array_equal(np.isfinite(a), finite), f"{name}: non-finite values in other places"
+    assert np.array_equal(np.isfinite(a), finite), f"{name}: non-finite values at other positions"
     assert np.array_equal(a[~finite], b[~finite], equal_nan=True), f"{name}: other non-finite values"
     a, b = a[finite], b[finite]
     error, norm = float(np.linalg.norm(a - b)), float(np.linalg.norm(b))

@@ -1,4 +1,4 @@
-"""Blocks that the schema lacks: whatever stands in a field that a layer reads, it is taken, or refused in words."""
+"""Parameter blocks outside the schema: each value of a field that a layer reads is accepted or refused clearly."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import caffe2tf
 from caffe2tf.errors import Caffe2TFError, UnsupportedError
 from caffe2tf.layers.registry import registered
 from caffe2tf.parse import Parameters
-from tests.builders import input_layers, write_prototxt
+from tests.builders import input_layers, layer, write_prototxt
 
 NEVER = ("inf", "-inf", "nan", "1e39", "SOME_WORD", "{{ a: 1 }}")  # 1e39: beyond float32
 VALUES = (*NEVER, "-1", "2.5", "3 {0}: 4")
@@ -21,38 +21,45 @@ READ = {
     "augmentation_param": {"crop_width", "crop_height", "recompute_mean", "mean_per_pixel", "mean"}
     | {"augment_during_test"},
 }
-"""Of the many names that these blocks may have, those that are read; in any other block, all."""
+"""The fields that are read, for blocks that may contain more; in all other blocks, each field is read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """A sound layer whose fields of ``block`` are ``members``, which `infer` and `emit` then use."""
+    """A valid layer with fields outside the schema, which `infer` and `emit` use.
+
+    Attributes:
+        type: the type of the layer.
+        block: the parameter block.
+        members: the fields of the block that are tested, with valid values.
+        inside: the block inside `block` that contains the members, if they are not in `block` itself.
+        bottoms: the shapes of the bottoms.
+        known: the fields of `block` that the schema has.
+        unread: names that accept any value, as this layer does not read them.
+    """
 
     type: str
     block: str
     members: str = ""
-    inside: str = ""  # the block of `block` that is looked into, whose members they then are
+    inside: str = ""
     bottoms: Sequence[Sequence[int]] = ((2, 3, 6, 8),)
-    known: str = ""  # what the schema knows of the block
-    unread: Sequence[str] = ()  # names that may hold anything, for this layer does not look at them
+    known: str = ""
+    unread: Sequence[str] = ()
 
     def text(self, members: str) -> str:
-        """The network with other members."""
+        """Return the network with other members."""
         names = {f"in{i}": shape for i, shape in enumerate(self.bottoms)}
-        reads = " ".join(f'bottom: "{name}"' for name in names)
         inside = f"{self.inside} {{ {members} }}" if self.inside else members
-        return (
-            f'{input_layers(names)}layer {{ name: "out" type: "{self.type}" {reads} top: "out" '
-            f"{self.block} {{ {self.known} {inside} }} }}\n"
-        )
+        parameters = f"{self.block} {{ {self.known} {inside} }}"
+        return input_layers(names) + layer(self.type, "out", list(names), parameters=parameters)
 
     @property
     def path(self) -> str:
-        """The block of the members, as messages name it."""
+        """The block of the members as messages name it."""
         return f"{self.block}.{self.inside}" if self.inside else self.block
 
     def without(self, name: str) -> str:
-        """The members but those of one name."""
+        """Return the members without those of one name."""
         pairs = zip(self.members.split()[::2], self.members.split()[1::2], strict=True)
         return " ".join(f"{key} {value}" for key, value in pairs if key != f"{name}:")
 
@@ -60,7 +67,7 @@ class Sample:
 WINDOW = "num_output: 2 kernel_size: 3"
 CROP = "crop_width: 5 crop_height: 4"
 QUANTISED = ["input_scale", "input_zero_point"]
-OF_FILLERS = ["diag_val", "max", "mean", "min", "std", "type", "value"]  # which only an untrained blob asks for
+OF_FILLERS = ["diag_val", "max", "mean", "min", "std", "type", "value"]  # read only if the blob is not trained
 SAMPLES = [
     Sample(type="BN", block="bn_param", members="moving_average: true decay: 0.1 var_eps: 1e-5 axis: 1 icnet: true"),
     Sample(
@@ -143,13 +150,13 @@ each_sample = pytest.mark.parametrize("sample", SAMPLES, ids=lambda s: f"{s.type
 
 
 def convert(text: str, folder: Path) -> None:
-    """Converts a network."""
-    net = write_prototxt(folder, text)
-    compile(caffe2tf.convert(net, None, folder).module.read_text(encoding="utf-8"), "module", "exec")
+    """Convert a network, and check that the module compiles."""
+    module = caffe2tf.convert(write_prototxt(folder, text), None, folder).module
+    compile(module.read_text(encoding="utf-8"), "module", "exec")
 
 
 def problem_of(text: str, folder: Path) -> str:
-    """What stands in the way of a conversion; nothing where it succeeds."""
+    """Return the message of the error that a conversion raises; an empty string if it succeeds."""
     try:
         convert(text, folder)
     except Caffe2TFError as e:
@@ -159,25 +166,25 @@ def problem_of(text: str, folder: Path) -> str:
 
 @pytest.fixture
 def names(monkeypatch: pytest.MonkeyPatch) -> dict[str, set[str]]:
-    """The names that blocks may have, by block, as layers say them from now on."""
-    said: dict[str, set[str]] = {}
+    """Record, by block, the names that layers allow in it."""
+    allowed: dict[str, set[str]] = {}
     only = Parameters.only
 
-    def listening(self: Parameters, *names: str) -> Parameters:
-        said.setdefault(self._name, set()).update(names)
+    def recording(self: Parameters, *names: str) -> Parameters:
+        allowed.setdefault(self._name, set()).update(names)
         return only(self, *names)
 
-    monkeypatch.setattr(Parameters, "only", listening)
-    return said
+    monkeypatch.setattr(Parameters, "only", recording)
+    return allowed
 
 
-def test_every_layer_with_such_a_block_is_here() -> None:
+def test_each_layer_with_such_a_block_has_a_sample() -> None:
     reading = {cls for cls in registered().values() if cls.reads_unknown is not None}
     assert {registered()[s.type] for s in SAMPLES} == reading
 
 
 @each_sample
-def test_any_value_is_taken_or_refused(sample: Sample, names: dict[str, set[str]], tmp_path: Path) -> None:
+def test_each_value_is_accepted_or_refused(sample: Sample, names: dict[str, set[str]], tmp_path: Path) -> None:
     convert(sample.text(sample.members), tmp_path)
     read = READ.get(sample.path, names[sample.path])
     assert read
@@ -192,9 +199,9 @@ def test_any_value_is_taken_or_refused(sample: Sample, names: dict[str, set[str]
 
 
 @each_sample
-def test_a_field_of_another_name_is_unsupported(sample: Sample, tmp_path: Path) -> None:
-    text = sample.text(f"{sample.members} unheard_of: 1 unheard_of: 2 nor_of_this {{ a: 1 }}")
+def test_other_fields_are_unsupported(sample: Sample, tmp_path: Path) -> None:
+    text = sample.text(f"{sample.members} other: 1 other: 2 another {{ a: 1 }}")
     path = sample.path
-    said = f"fields '{path}.unheard_of', '{path}.nor_of_this' are not known, and may change what the layer computes"
-    with pytest.raises(UnsupportedError, match=said):
+    message = f"fields '{path}.other', '{path}.another' are not known, and may change what the layer computes"
+    with pytest.raises(UnsupportedError, match=message):
         convert(text, tmp_path)

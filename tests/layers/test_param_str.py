@@ -1,4 +1,4 @@
-"""The forms in which the settings of Python layers are written."""
+"""The forms in which ``param_str`` of Python layers is written."""
 
 from __future__ import annotations
 
@@ -38,5 +38,5 @@ def test_settings(text: str, settings: dict[str, object] | None) -> None:
         assert read_param_str(text) == settings
 
 
-def test_nothing_in_it_is_executed() -> None:
+def test_nothing_is_executed() -> None:
     assert read_param_str("a: __import__('os').getcwd()") == {"a": "__import__('os').getcwd()"}

@@ -1,4 +1,4 @@
-"""Layouts, blocks and reshapes of them, against NumPy; random chains of layers that only move values, too."""
+"""Layouts, blocks and their reshapes compared with NumPy; random chains of layers that move values."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from caffe2tf.ir.layout import Block, Layout
 from caffe2tf.layers.regroup import regroup
+from tests.builders import layer
 from tests.layers.chains import CHAIN_SHAPES, Chain
 from tests.layers.emitted import calls
 from tests.layers.oracle import assert_matches, run_layer
@@ -27,7 +28,7 @@ def blocks(draw: st.DrawFn) -> Block:
 
 @st.composite
 def layouts(draw: st.DrawFn) -> tuple[Layout, tuple[int, ...]]:
-    """A layout and the shape of a blob that may have it."""
+    """Draw a layout and the shape of a blob that may have it."""
     if draw(st.booleans()):
         made = draw(st.lists(blocks(), min_size=1, max_size=3))
         return Layout.flat(made), (draw(EXTENTS), sum(b.size for b in made))
@@ -40,7 +41,7 @@ def layouts(draw: st.DrawFn) -> tuple[Layout, tuple[int, ...]]:
 
 @st.composite
 def reshapes(draw: st.DrawFn) -> tuple[Layout, tuple[int, ...], tuple[int, ...]]:
-    """A layout, the shape of a blob that has it, and another shape that holds as many values."""
+    """Draw a layout, the shape of a blob that has it, and another shape with as many values."""
     layout, source = draw(layouts())
     factors = [p for d in source for p in _primes(d)]
     if not draw(st.booleans()):
@@ -72,13 +73,13 @@ def numbered(shape: tuple[int, ...]) -> np.ndarray:
 
 
 def fits(layout: Layout, source: tuple[int, ...], after: Layout, target: tuple[int, ...]) -> bool:
-    """Whether a plain reshape of the tensor gives the blob of shape ``target`` in layout ``after``."""
+    """Return whether a reshape of the tensor gives the blob of shape `target` in layout `after`."""
     tensor = layout.from_caffe(numbered(source)).reshape([target[a] for a in after.axes])
     return np.array_equal(after.to_caffe(tensor), numbered(source).reshape(target))
 
 
 @given(layouts())
-def test_layout_there_and_back(case: tuple[Layout, tuple[int, ...]]) -> None:
+def test_layout_round_trip(case: tuple[Layout, tuple[int, ...]]) -> None:
     layout, shape = case
     array = numbered(shape)
     tensor = layout.from_caffe(array)
@@ -87,7 +88,7 @@ def test_layout_there_and_back(case: tuple[Layout, tuple[int, ...]]) -> None:
 
 
 @given(layouts())
-def test_indices_say_where_each_value_comes_from(case: tuple[Layout, tuple[int, ...]]) -> None:
+def test_indices_of_a_layout(case: tuple[Layout, tuple[int, ...]]) -> None:
     layout, shape = case
     if layout.blocks:
         row = numbered(shape)[0]
@@ -99,7 +100,7 @@ def test_indices_say_where_each_value_comes_from(case: tuple[Layout, tuple[int, 
 
 
 @given(st.data())
-def test_the_simplest_block_is_an_equal_one(data: st.DataObject) -> None:
+def test_simplified_block_is_equal(data: st.DataObject) -> None:
     dims = data.draw(st.lists(EXTENTS, min_size=1, max_size=5))
     order = data.draw(st.permutations(range(len(dims))))
     block = Block.of(dims, order)
@@ -121,10 +122,10 @@ def test_reshapes_are_exact(case: tuple[Layout, tuple[int, ...], tuple[int, ...]
 
 @settings(max_examples=250, suppress_health_check=[HealthCheck.filter_too_much])
 @given(reshapes())
-def test_reshapes_reorder_only_what_they_must(case: tuple[Layout, tuple[int, ...], tuple[int, ...]]) -> None:
+def test_reshapes_transpose_only_if_necessary(case: tuple[Layout, tuple[int, ...], tuple[int, ...]]) -> None:
     layout, source, target = case
     assume(len(target) < 6)
-    assume(not (source[:1] == target[:1] == (1,) and layout.axes[0] != 0))  # a batch of 1 has its place all the same
+    assume(not (source[:1] == target[:1] == (1,) and layout.axes[0] != 0))  # a batch of 1 counts as an axis, too
     before, _ = regroup(layout, source, target)
     if before != layout:
         assert not any(fits(layout, source, Layout(o), target) for o in itertools.permutations(range(len(target))))
@@ -134,12 +135,12 @@ def test_reshapes_reorder_only_what_they_must(case: tuple[Layout, tuple[int, ...
 
 @settings(max_examples=250)
 @given(reshapes())
-def test_the_result_has_the_usual_layout_where_it_can(case: tuple[Layout, tuple[int, ...], tuple[int, ...]]) -> None:
+def test_result_has_the_usual_layout_if_possible(case: tuple[Layout, tuple[int, ...], tuple[int, ...]]) -> None:
     layout, source, target = case
     before, after = regroup(layout, source, target)
     rank = len(target)
     usual = Layout.channels_last(rank) if rank >= 4 else Layout.plain(rank)
-    batch_moved = source[:1] == target[:1] == (1,) and before.axes[0] != 0  # an extent of 1, but of the batch
+    batch_moved = source[:1] == target[:1] == (1,) and before.axes[0] != 0  # the batch counts even if its extent is 1
     if source != target and not after.blocks and not batch_moved and fits(before, source, usual, target):
         assert after == usual
 
@@ -167,7 +168,7 @@ def test_reshapes_of_axes(
     assert regroup(Layout(layout), source, target) == (Layout(before), Layout(after))
 
 
-def test_flattening_channels_last_gives_a_block_that_goes_back() -> None:
+def test_flattened_channels_last_blob_is_restored() -> None:
     image, flat = Layout.channels_last(4), Layout((0, 1), (Block((3, 20), (1, 0)),))
     assert regroup(image, (7, 3, 4, 5), (7, 60)) == (image, flat)
     assert regroup(Layout((0, 1), (Block((3, 4, 5), (1, 2, 0)),)), (7, 60), (7, 3, 4, 5))[1] == image
@@ -186,21 +187,18 @@ def test_random_chains(seed: int, shape: tuple[int, ...]) -> None:
         assert_matches(have[name], want, f"{name} of\n{chain.text}")
 
 
-def test_a_network_that_flattens_moves_nothing() -> None:
-    text = """
-    layer { name: "conv" type: "Convolution" bottom: "data" top: "conv"
-            convolution_param { num_output: 6 kernel_size: 3 } }
-    layer { name: "flat" type: "Flatten" bottom: "conv" top: "flat" }
-    layer { name: "other" type: "Reshape" bottom: "conv" top: "other" reshape_param { shape { dim: 0 dim: -1 } } }
-    layer { name: "both" type: "Concat" bottom: "flat" bottom: "other" top: "both" }
-    layer { name: "first" type: "Slice" bottom: "both" top: "a" top: "b" }
-    layer { name: "ip" type: "InnerProduct" bottom: "b" top: "ip" inner_product_param { num_output: 4 } }
-    layer { name: "image" type: "Reshape" bottom: "ip" top: "image"
-            reshape_param { shape { dim: 0 dim: 0 dim: 1 dim: 1 } } }
-    layer { name: "conv2" type: "Convolution" bottom: "image" top: "conv2"
-            convolution_param { num_output: 5 kernel_size: 1 } }
-    layer { name: "s" type: "Silence" bottom: "a" }
-    """
+def test_flattening_network_needs_no_transposition() -> None:
+    text = (
+        layer("Convolution", "conv", ["data"], parameters="convolution_param { num_output: 6 kernel_size: 3 }")
+        + layer("Flatten", "flat", ["conv"])
+        + layer("Reshape", "other", ["conv"], parameters="reshape_param { shape { dim: 0 dim: -1 } }")
+        + layer("Concat", "both", ["flat", "other"])
+        + layer("Slice", "first", ["both"], tops=["a", "b"])
+        + layer("InnerProduct", "ip", ["b"], parameters="inner_product_param { num_output: 4 }")
+        + layer("Reshape", "image", ["ip"], parameters="reshape_param { shape { dim: 0 dim: 0 dim: 1 dim: 1 } }")
+        + layer("Convolution", "conv2", ["image"], parameters="convolution_param { num_output: 5 kernel_size: 1 }")
+        + layer("Silence", "s", ["a"], tops=[])
+    )
     assert calls(text, {"data": (2, 3, 7, 5)}) == [
         *("Conv2D", "Flatten", "Flatten", "Concatenate", "Slice", "Dense", "Reshape", "Conv2D")
     ]

@@ -1,4 +1,4 @@
-"""The arithmetic of windows: against plain loops, and against TensorFlow's own "same" padding."""
+"""Window arithmetic, compared with plain loops and with TensorFlow's "same" padding."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ AXIS = st.tuples(st.integers(1, 30), st.integers(1, 6), st.integers(1, 4), st.in
 
 
 def window(*axes: tuple[int, int, int, int]) -> Window:
-    """A window of (kernel, stride, pad, dilation) along each axis."""
+    """Return a window of (kernel, stride, pad, dilation) along each axis."""
     kernel, stride, pad, dilation = zip(*axes, strict=True)
     return Window(kernel=kernel, stride=stride, pad=pad, dilation=dilation)
 
 
 def starts(n: int, k: int, s: int, p: int, d: int) -> list[int]:
-    """Where each window begins: as long as its last value lies within the padded input."""
+    """Return the start of each window whose last value lies inside the padded input."""
     found: list[int] = []
     at = -p
     while at + d * (k - 1) < n + p:
@@ -33,7 +33,11 @@ def starts(n: int, k: int, s: int, p: int, d: int) -> list[int]:
 
 
 def starts_of_same(n: int, k: int, s: int, d: int) -> list[int]:
-    """Where TensorFlow puts windows with "same" padding: each image has one value, the kernel tells where it met it."""
+    """Return the start of each window with TensorFlow's "same" padding.
+
+    Each image of the batch has a single value of 1, and each value of the kernel is its own position, so that the
+    output shows which value of the window met the 1.
+    """
     import tensorflow as tf
 
     x = np.eye(n, dtype=np.float32)[:, None, :, None]
@@ -56,8 +60,8 @@ def test_convolved(axes: list[tuple[int, int, int, int, int]]) -> None:
 
 
 @given(axes=st.lists(AXIS, min_size=1, max_size=3))
-def test_deconvolved_is_as_wide_as_what_is_spread(axes: list[tuple[int, int, int, int, int]]) -> None:
-    """Each value is spread over a window; what lies in the padding is cut off."""
+def test_deconvolved(axes: list[tuple[int, int, int, int, int]]) -> None:
+    """Each input value adds a window to the output, and the padding is cropped."""
     want = []
     for n, k, s, p, d in axes:
         touched = {i * s + j * d for i in range(n) for j in range(k)}
@@ -71,8 +75,8 @@ def test_extent(axis: tuple[int, int, int, int, int]) -> None:
     assert window(axis[1:]).extent == (max(j * d for j in range(k)) + 1,)
 
 
-def test_same_is_tensorflows() -> None:
-    """The predicate is never wrong, and misses nothing, over every small axis, rounded down or up."""
+def test_is_same_agrees_with_tensorflow() -> None:
+    """`Window.is_same` is right for every small axis, with the number of windows rounded down or up."""
     right = wrong = 0
     grid = itertools.product(range(1, 12), range(1, 6), range(1, 4), (1, 2))
     for n, k, s, d in grid:
@@ -92,7 +96,7 @@ def test_same_is_tensorflows() -> None:
 
 @settings(max_examples=300)
 @given(k=st.integers(1, 7), s=st.integers(1, 4), p=st.integers(0, 4), n=st.integers(1, 40))
-def test_same_for_an_unknown_extent_holds_for_each(k: int, s: int, p: int, n: int) -> None:
+def test_fits_same_for_an_unknown_extent_fits_each_extent(k: int, s: int, p: int, n: int) -> None:
     if fits_same(None, None, k=k, s=s, p=p):
         assert fits_same(n, len(starts(n, k, s, p, 1)), k=k, s=s, p=p)
 
@@ -122,17 +126,17 @@ def test_brief() -> None:
     assert brief((4,)) == 4
 
 
-def test_what_a_definition_states() -> None:
+def test_stated_window() -> None:
     p = ConvolutionParameter(kernel_h=3, kernel_w=5, stride=[2], pad_h=1, dilation=[1, 2])
     assert StatedWindow.read(p).over(2) == Window(kernel=(3, 5), stride=(2, 2), pad=(1, 0), dilation=(1, 2))
     three = StatedWindow.read(ConvolutionParameter(kernel_size=[3, 2, 4])).over(3)
     assert three == Window(kernel=(3, 2, 4), stride=(1,) * 3, pad=(0,) * 3, dilation=(1,) * 3)
-    heap = StatedWindow.read(ConvolutionParameter(kernel_size=[3, 1], dilation=[0])).over(2)  # Caffe takes it
-    assert heap.extent == (1, 1)
+    ignored = StatedWindow.read(ConvolutionParameter(kernel_size=[3, 1], dilation=[0])).over(2)  # Caffe accepts it
+    assert ignored.extent == (1, 1)
 
 
-def test_quotients_are_rounded_towards_zero() -> None:
-    """An input of 3 lacks 2 to hold a window of 5: with a stride of 3 it still holds one, with a stride of 2 none."""
+def test_extents_are_rounded_towards_zero() -> None:
+    """An input of 3 is 2 too small for a window of 5: with a stride of 3 it has one window, with a stride of 2 none."""
     p = ConvolutionParameter(kernel_size=[5], stride=[3])
     assert StatedWindow.read(p).over(1).convolved((3,)) == (1,)
     with pytest.raises(LayerError, match=r"the window \(5\) is larger than the input \(3\) with its padding \(0\)"):
@@ -155,6 +159,6 @@ def test_quotients_are_rounded_towards_zero() -> None:
         (ConvolutionParameter(), 2, "kernel_size must be given once"),
     ],
 )
-def test_rules(p: ConvolutionParameter, spatial: int, message: str) -> None:
+def test_errors(p: ConvolutionParameter, spatial: int, message: str) -> None:
     with pytest.raises(LayerError, match=message):
         StatedWindow.read(p).over(spatial)
