@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, ClassVar, Final, Self
 
-from caffe2tf.errors import LayerError, LayerUnsupportedError
+from caffe2tf.errors import LayerError
 from caffe2tf.ir.expr import OMIT, Construct, Expr, keras, runtime, short, unless
 from caffe2tf.ir.filler import Filler
 from caffe2tf.ir.layer import Arrangement, Batch, BlobSpec, Context, Layer
@@ -79,13 +79,15 @@ class BN(Layer):
     | icnet | false | Synopsys: true for PSPNet's layer |
 
     Bottoms: one, of 2 to 4 axes, (N, C, H, W). Tops: one, of the same shape; SegNet's always has 4 axes, where missing
-    ones have extent 1.
+    ones have extent 1. SegNet's can have two more tops, each (1, C, 1, 1): mean and variance of the batch, without eps;
+    zeros in mode INFERENCE.
 
     Trained blobs, each (1, C, 1, 1): SegNet's a (scale) and b (shift); PSPNet's a (slope), b (bias), mean, variance.
 
     Keras weights, each (C): ``gamma``, ``beta``, and if they are used or updated ``moving_mean``, ``moving_variance``.
 
-    Deviations: SegNet's second and third top, mean and variance of the batch, are not supported.
+    Deviations: SegNet's Caffe computes the variance as the mean of the squares minus the square of the mean. If the
+    mean is large, float32 loses more digits that way than here.
 
     Source: ``src/caffe/layers/bn_layer.cpp`` of github.com/alexgkendall/caffe-segnet, of github.com/hszhao/PSPNet
     (both versions) and of github.com/foss-for-synopsys-dwc-arc-processors/synopsys-caffe.
@@ -103,6 +105,7 @@ class BN(Layer):
     momentum: float = 0.9
     epsilon: float = _SEGNET_EPS
     fillers: tuple[Filler, Filler] = field(default_factory=lambda: (Filler(), Filler()))
+    statistics: int = 0  # number of tops after the first
     chosen: str = ""
 
     @classmethod
@@ -118,13 +121,11 @@ class BN(Layer):
             layer = cls._read_pspnet(p, training=training)
         else:
             layer = cls._read_segnet(p, training=training)
-        if len(proto.tops) > 1:
-            if not layer.segnet or layer.form is not Form.BATCH:
-                raise LayerError(f"only SegNet's BN in mode LEARN can have more than one top; remove {proto.tops[1]!r}")
-            raise LayerUnsupportedError(
-                f"the batch's mean and variance as tops of a BN are not supported; remove {proto.tops[1]!r}"
-            )
-        return layer
+        if len(proto.tops) == 1:
+            return layer
+        if not layer.segnet:
+            raise LayerError(f"only SegNet's BN can have more than one top; remove {proto.tops[1]!r}")
+        return replace(layer, decided=True, statistics=len(proto.tops) - 1)
 
     def infer(self, *inputs: Shape) -> tuple[Shape, ...]:
         """Return the shape of the bottom, for SegNet's layer with four axes."""
@@ -134,7 +135,8 @@ class BN(Layer):
                 f"the bottom of a BN must have {'3 or 4' if self.axis == 2 else '2 to 4'} axes; "
                 f"its shape is {format_shape(inputs[0])}"
             )
-        return ((*inputs[0], *(1,) * (4 - rank)),) if self.segnet else (inputs[0],)
+        top = (*inputs[0], *(1,) * (4 - rank)) if self.segnet else inputs[0]
+        return (top, *((1, inputs[0][1], 1, 1),) * self.statistics)
 
     def blobs(self, *inputs: Shape) -> tuple[BlobSpec, ...]:
         """Return scale and shift, or PSPNet's slope, bias, mean and variance."""
@@ -176,29 +178,33 @@ class BN(Layer):
         return (f"{whose}, which normalizes by the statistics of the batch",)
 
     def trace_batch(self, batched: Sequence[bool], inputs: Sequence[Shape], outputs: Sequence[Shape]) -> Batch:
-        """Fix the batch size if the statistics of the batch are used in TEST; training works with any."""
-        return (
-            Layer.trace_batch(self, batched, inputs, outputs)
-            if (self.form is not Form.BATCH or self.training)
-            else Batch.FIXED
-        )
+        """Fix the batch size if the statistics of the batch are tops, or are used in TEST."""
+        if self.statistics or (self.form is Form.BATCH and not self.training):
+            return Batch.FIXED
+        return Layer.trace_batch(self, batched, inputs, outputs)
 
     def arrange(self, inputs: Sequence[Value], outputs: Sequence[Value]) -> Arrangement:
         """Keep the layout, or put the channels last if axes are added."""
         layout = inputs[0].layout
         if inputs[0].rank == outputs[0].rank and (self.axis == 1 or not layout.blocks):
-            return Arrangement(inputs=(layout,), outputs=(layout,))
-        return Arrangement(
-            inputs=(Layout.channels_last(inputs[0].rank),), outputs=(Layout.channels_last(outputs[0].rank),)
-        )
+            kept = (layout, layout)
+        else:
+            kept = (Layout.channels_last(inputs[0].rank), Layout.channels_last(outputs[0].rank))
+        return Arrangement(inputs=kept[:1], outputs=(kept[1], *(Layout.channels_last(4),) * self.statistics))
 
-    def emit(self, ctx: Context, *inputs: Value) -> Expr:
-        """Emit Keras' BatchNormalization for stored statistics, else a runtime layer."""
-        x, out = inputs[0], ctx.outputs[0]
-        if x.rank == out.rank:
-            return self._layer(x)(x)
-        target = tuple(-1 if d is None else d for d in out.tensor_shape[1:])
-        return keras("Reshape", target)(self._layer(x, role="norm")(x))
+    def emit(self, ctx: Context, *inputs: Value) -> Expr | tuple[Expr, ...]:
+        """Emit Keras' BatchNormalization for stored statistics, else a runtime layer; one more for each other top."""
+        x = inputs[0]
+        first = self._first_top(x, ctx.outputs[0])
+        if not self.statistics:
+            return first
+        axis = unless(x.layout.tensor_axis(self.axis), x.rank - 1)
+        kinds = ("mean", "variance") if self.form is Form.BATCH else ("zero", "zero")
+        others = [
+            runtime("BatchStatistic", kind, axis=axis, role=role)(x)
+            for kind, role in zip(kinds, ("mean", "variance"), strict=True)
+        ]
+        return (first, *others[: self.statistics])
 
     def convert(self, blobs: Sequence[NodeBlob], ctx: Context) -> Mapping[str, Weight]:
         """Convert the blobs to vectors in the order of the tensor's channels."""
@@ -210,6 +216,12 @@ class BN(Layer):
             name: blob.joined(layout.ordered_views(blob.array.reshape(-1)), (blob.array.size,))
             for name, blob in zip(names, blobs, strict=False)
         }
+
+    def _first_top(self, x: Value, out: Value) -> Expr:
+        if x.rank == out.rank:
+            return self._layer(x)(x)
+        target = tuple(-1 if d is None else d for d in out.tensor_shape[1:])
+        return keras("Reshape", target)(self._layer(x, role="norm")(x))
 
     def _layer(self, x: Value, *, role: str = "") -> Construct:
         tensor_axis = x.layout.tensor_axis(self.axis)

@@ -1,11 +1,11 @@
-"""Normalization by the statistics of the current batch."""
+"""Normalization by the statistics of the current batch, and these statistics."""
 
 from __future__ import annotations
 
 import keras
 import tensorflow as tf
 
-__all__ = ["NormalizeBatch"]
+__all__ = ["BatchStatistic", "NormalizeBatch"]
 
 
 @keras.saving.register_keras_serializable(package="caffe2tf")
@@ -103,3 +103,50 @@ class NormalizeBatch(keras.layers.Layer):
             "momentum": self.momentum,
         }
         return {**super().get_config(), **own}
+
+
+@keras.saving.register_keras_serializable(package="caffe2tf")
+class BatchStatistic(keras.layers.Layer):
+    """The mean or the variance of each channel over the current batch, as a tensor of four axes.
+
+    SegNet's BN gives both as its second and third top. In its mode INFERENCE they are zeros.
+
+    Args:
+        kind: ``"mean"``, ``"variance"`` (``mean((x - mean) ** 2)``) or ``"zero"``.
+        axis: int. The axis of the channels. Defaults to -1.
+
+    Input shape:
+        ``(N, ..., C)``, or with the channels along `axis`.
+
+    Output shape:
+        ``(1, 1, 1, C)``.
+
+    Raises:
+        ValueError: `kind` is none of the three.
+    """
+
+    def __init__(self, kind: str, axis: int = -1, **kwargs: object) -> None:
+        super().__init__(**kwargs)
+        if kind not in ("mean", "variance", "zero"):
+            raise ValueError(f"kind must be 'mean', 'variance' or 'zero', not {kind!r}")
+        self.kind, self.axis = kind, axis
+
+    def call(self, x: tf.Tensor) -> tf.Tensor:
+        """Return the statistic of each channel."""
+        rank = len(x.shape)
+        others = [a for a in range(rank) if a != self.axis % rank]
+        wide = tf.cast(x, keras.backend.result_type(x.dtype, "float32"))  # float16 has no room for squares
+        value = tf.reduce_mean(wide, others, keepdims=True)
+        if self.kind == "variance":
+            value = tf.reduce_mean(tf.square(wide - value), others)
+        elif self.kind == "zero":
+            value = tf.zeros_like(value)
+        return tf.cast(tf.reshape(value, [1, 1, 1, -1]), x.dtype)
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """Return ``(1, 1, 1, C)``."""
+        return (1, 1, 1, input_shape[self.axis])
+
+    def get_config(self) -> dict[str, object]:
+        """Return the constructor's arguments."""
+        return {**super().get_config(), "kind": self.kind, "axis": self.axis}

@@ -69,7 +69,7 @@ def refused(text: str, shape: tuple[int, ...] = (2, 3, 4, 5)) -> str:
     return str(caught.value)
 
 
-@pytest.mark.parametrize("case", recorded("fork_bn"))
+@pytest.mark.parametrize("case", recorded("fork_bn", "fork2_bn_tops"))
 def test_recorded(case: str) -> None:
     check_recorded(case)
 
@@ -81,6 +81,40 @@ def test_segnet(shape: tuple[int, ...], mode: str, eps: float) -> None:
     out = run_layer(bn(f"bn_mode: {mode}"), {"data": x}, {"bn": blobs})["bn"]
     want = transform(x, blobs, eps, stored=False)
     assert_matches(out, want.reshape(*shape, *(1,) * (4 - len(shape))), tolerance=3e-6)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("parameters", ["bn_mode: LEARN", ""])
+def test_field_segnet_bn_tops(shape: tuple[int, ...], parameters: str) -> None:
+    x, blobs = draw(shape), trained(shape[1], 2)
+    out = run_layer(bn(parameters, 'top: "mean" top: "var"'), {"data": x}, {"bn": blobs})
+    want = transform(x, blobs, 1e-9, stored=False)
+    assert_matches(out["bn"], want.reshape(*shape, *(1,) * (4 - len(shape))), tolerance=3e-6)
+    every = [x[:, c].astype(np.float64).reshape(-1) for c in range(shape[1])]
+    mean = np.array([sum(v) / len(v) for v in every])
+    variance = [sum((v - m) ** 2) / len(v) for v, m in zip(every, mean, strict=True)]
+    assert_matches(out["mean"], mean.reshape(1, -1, 1, 1), tolerance=3e-6)
+    assert_matches(out["var"], np.array(variance).reshape(1, -1, 1, 1), tolerance=3e-6)
+
+
+def test_tops_of_the_statistics_are_zeros_in_mode_inference() -> None:
+    x, blobs = draw((2, 3, 4, 5)), trained(3, 2)
+    out = run_layer(bn("bn_mode: INFERENCE", 'top: "mean" top: "var"'), {"data": x}, {"bn": blobs})
+    assert_matches(out["bn"], transform(x, blobs, 0.0, stored=False), tolerance=3e-6)
+    assert_matches(out["mean"], np.zeros((1, 3, 1, 1)))
+    assert_matches(out["var"], np.zeros((1, 3, 1, 1)))
+
+
+def test_tops_of_the_statistics_of_a_transposed_blob() -> None:
+    before = layer("Convolution", "conv", ["data"], parameters="convolution_param { num_output: 6 kernel_size: 1 }")
+    after = layer("Power", "twice", ["mean"], parameters="power_param { scale: 2 }")
+    weights = [RNG.normal(0, 1, (6, 3, 1, 1)).astype(np.float32), RNG.normal(0, 1, 6).astype(np.float32)]
+    x, blobs = draw((2, 3, 4, 5)), trained(6, 2)
+    text = before + bn("bn_mode: LEARN", 'top: "mean"').replace('"data"', '"conv"') + after
+    out = run_layer(text, {"data": x}, {"conv": weights, "bn": blobs})
+    mean = out["conv"].astype(np.float64).mean((0, 2, 3)).reshape(1, 6, 1, 1)
+    assert_matches(out["mean"], mean, tolerance=3e-6)
+    assert_matches(out["twice"], mean * 2, tolerance=3e-6)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -197,9 +231,7 @@ def test_emitted_layers_in_training(tmp_path: Path) -> None:
         (bn("axis: 3"), "bn_param.axis must be 1 or 2, not 3"),
         (bn("colour: 3"), "'bn_param.colour' is not known"),
         (bn("decay: BIG"), "decay must be one finite number"),
-        (bn("bn_mode: LEARN", 'top: "mean"'), "mean and variance as tops of a BN are not supported; remove 'mean'"),
-        (bn("bn_mode: INFERENCE", 'top: "mean"'), "only SegNet's BN in mode LEARN can have more than one top"),
-        (bn("frozen: true", 'top: "mean" top: "v"'), "only SegNet's BN in mode LEARN can have more than one top"),
+        (bn("frozen: true", 'top: "mean" top: "v"'), "only SegNet's BN can have more than one top; remove 'mean'"),
     ],
 )
 def test_errors(text: str, wanted: str) -> None:

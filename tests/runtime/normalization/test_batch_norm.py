@@ -119,3 +119,23 @@ def test_large_values_in_mixed_precision() -> None:
     x = np.array([[900, -2], [-900, 5]], np.float32)
     have = NormalizeBatch(dtype="mixed_float16")(x)
     assert_matches(have, normalized(x, -1, 1e-5, outside=False), tolerance=1e-3)
+
+
+@pytest.mark.parametrize("axis", [-1, 1])
+@pytest.mark.parametrize("kind", ["mean", "variance", "zero"])
+def test_statistic(kind: str, axis: int, rng: np.random.Generator) -> None:
+    from caffe2tf.runtime.normalization.batch_norm import BatchStatistic
+
+    x = (2 + 3 * draw(rng, 2, 3, 4, 5)).astype(np.float32)
+    by_channel = np.moveaxis(x.astype(np.float64), axis, 0).reshape(x.shape[axis], -1)
+    want = {"mean": by_channel.mean(1), "variance": by_channel.var(1), "zero": np.zeros(x.shape[axis])}[kind]
+    layer = BatchStatistic(kind, axis=axis)
+    check_layer(layer, want.reshape(1, 1, 1, -1), x)
+    check_precisions(layer, x)
+
+
+def test_refuse_another_statistic() -> None:
+    from caffe2tf.runtime.normalization.batch_norm import BatchStatistic
+
+    with pytest.raises(ValueError, match="kind must be 'mean', 'variance' or 'zero', not 'median'"):
+        BatchStatistic("median")
