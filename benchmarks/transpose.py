@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from caffe2tf.emit.weights import write_weights
+from caffe2tf.artifacts import write_weights
 from caffe2tf.ir.weight import Weight
 
 ALEXNET = {
@@ -94,7 +94,7 @@ def measure(network: str, kind: str, folder: Path) -> None:
     base = peak_memory()
     start = time.perf_counter()
     weights = open_weights(folder / f"{network}.bin", NETWORKS[network])
-    write_weights(folder / f"{network}.{kind}", weights, format=kind)  # type: ignore[arg-type]
+    write_weights(folder / f"{network}.{kind}", weights, format=kind)
     seconds = time.perf_counter() - start
     print(f"{network:8} {kind:3} {seconds:6.3f} s   peak {peak_memory():4.0f} MiB (before: {base:.0f} MiB)")
 

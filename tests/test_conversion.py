@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 
 import caffe2tf
-from caffe2tf.emit import staging
+from caffe2tf.artifacts.code import layers as layers_writer
+from caffe2tf.artifacts.code import module as module_writer
+from caffe2tf.artifacts.weights.h5 import H5Writer
 from caffe2tf.emit.runtime_source import listed_classes
 from tests.builders import input_layers, write_caffemodel, write_prototxt
 from tests.conftest import ROOT
@@ -90,7 +92,6 @@ def test_a_failure_at_any_file_leaves_the_folder_as_it_was(
     out = tmp_path / "out"
     caffe2tf.convert(digits / "deploy.prototxt", digits / "digits.caffemodel", out, weights_format="npz")
     before = contents(out)
-    from caffe2tf import conversion
     from caffe2tf.atomic import write_text
 
     def write(path: Path, text: str) -> None:
@@ -98,7 +99,8 @@ def test_a_failure_at_any_file_leaves_the_folder_as_it_was(
             raise caffe2tf.OutputError(f"{path}: no space") if isinstance(error, OSError) else error
         write_text(path, text)
 
-    monkeypatch.setattr(conversion, "write_text", write)
+    for writer in (layers_writer, module_writer):
+        monkeypatch.setattr(writer, "write_text", write)
     for folder in (out, tmp_path / "new" / "deep"):
         with pytest.raises((caffe2tf.OutputError, KeyboardInterrupt)) as caught:
             caffe2tf.convert(digits / "deploy.prototxt", digits / "digits.caffemodel", folder)
@@ -165,19 +167,17 @@ def test_layers_that_another_conversion_puts_there_meanwhile_stay(
     digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two conversions into one folder at once: each finds the file of runtime layers as the other left it."""
-    from caffe2tf import conversion
-
     net = write_prototxt(
         tmp_path, input_layers({"d": (2, 3, 5, 7)}) + 'layer { name: "m" type: "MVN" bottom: "d" top: "m" }\n'
     )
-    write = conversion._write_weights
+    write = H5Writer.write
 
     def slowly(*given: Any) -> str:  # noqa: ANN401 - handed on
-        monkeypatch.setattr(conversion, "_write_weights", write)
+        monkeypatch.setattr(H5Writer, "write", write)
         caffe2tf.convert(net, out=tmp_path / "out")
         return write(*given)
 
-    monkeypatch.setattr(conversion, "_write_weights", slowly)
+    monkeypatch.setattr(H5Writer, "write", slowly)
     caffe2tf.convert(digits / "deploy.prototxt", digits / "digits.caffemodel", tmp_path / "out")
     text = (tmp_path / "out" / "caffe_layers.py").read_text()
     assert "class LRN(" in text
@@ -202,7 +202,7 @@ def test_the_outcome_tells_what_was_made(digits: Path, tmp_path: Path) -> None:
         digits / "deploy.prototxt", digits / "digits.caffemodel", tmp_path, progress=lambda a, b: steps.append((a, b))
     )
     assert done.module == tmp_path / "digits.py"
-    assert done.layers == tmp_path / staging.RUNTIME_FILE
+    assert done.layers == tmp_path / "caffe_layers.py"
     assert done.weights == tmp_path / "digits.h5"
     assert steps[-1] == (4 * 21138, 4 * 21138)
     assert [a for a, _ in steps] == sorted(a for a, _ in steps)

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 import caffe2tf
-from caffe2tf.emit.weights.keras_h5 import save_keras_weights
-from caffe2tf.execute import build_model
+from caffe2tf.artifacts import build_model
+from caffe2tf.artifacts.weights.keras_h5 import save_keras_weights
 from tests.builders import input_layers, write_caffemodel, write_prototxt
 from tests.emit.networks import plan, tangle
 from tests.layers.oracle import check_recorded, run_layer
@@ -170,7 +170,7 @@ def test_a_network_that_is_larger_than_the_memory(
     net = write_prototxt(tmp_path, input_layers({"a": (2, 3)}) + tile)
     told = r"OOM when allocating tensor with shape\[1,9\]$"
     with monkeypatch.context() as patched:
-        patched.setattr("caffe2tf.execute._in_caffe_order", fail)
+        patched.setattr("caffe2tf.artifacts.running._in_caffe_order", fail)
         with pytest.raises(caffe2tf.UsageError, match=f"^{what}: {told}"):
             caffe2tf.run(net, None, {"a": np.ones((2, 3))})
     monkeypatch.setattr("tensorflow.tile", fail)

@@ -14,13 +14,12 @@ import numpy as np
 import numpy.typing as npt
 
 from caffe2tf.alexnet.recorded import definition_path
+from caffe2tf.artifacts import load_emitted
+from caffe2tf.artifacts.kinds import loadable_suffixes
 from caffe2tf.diagnostics import Hint
-from caffe2tf.emit.importing import load_emitted
-from caffe2tf.emit.plan import plan_conversion
 from caffe2tf.errors import ParseError, UsageError, WeightsError
-from caffe2tf.load import load_graph
-from caffe2tf.parse import read_network
 from caffe2tf.parse.mapped import require_readable
+from caffe2tf.pipeline import load, plan_conversion, read_network
 
 if TYPE_CHECKING:
     import keras
@@ -28,8 +27,6 @@ if TYPE_CHECKING:
     from caffe2tf.ir import Value
 
 __all__ = ["activations", "blob_writers", "build"]
-
-_WEIGHT_FILES = (".npy", ".h5", ".hdf5", ".npz")  # what the emitted loader tells apart, `.weights.h5` among them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +49,7 @@ class _Network:
 @functools.cache
 def _network() -> _Network:
     definition = read_network(definition_path())
-    graph = load_graph(definition, fill=True)  # the values are not used, but only a network with weights gets a loader
+    graph = load(definition, fill=True)  # the values are not used, but only a network with weights gets a loader
     plan = plan_conversion(graph, definition)
     computed = {b: v for b, v in plan.program.graph.final_values().items() if v not in dict(plan.program.inputs)}
     return _Network(
@@ -105,9 +102,10 @@ def _weight_file(given: str | os.PathLike[str]) -> Path:
     if path.suffix == ".caffemodel" or path.name.endswith(".caffemodel.h5"):
         message = f"{path}: these are weights for Caffe, not for Keras"
         raise UsageError(message, hint=Hint.REGENERATE, about=[str(path)])
-    require_readable(path, what="weight file", suffixes=_WEIGHT_FILES)
-    if not path.name.endswith(_WEIGHT_FILES):
-        raise UsageError(f"{path}: weights are read from files whose names end in {', '.join(_WEIGHT_FILES)}")
+    suffixes = tuple(suffix for own in loadable_suffixes().values() for suffix in own)
+    require_readable(path, what="weight file", suffixes=suffixes)
+    if not path.name.endswith(suffixes):
+        raise UsageError(f"{path}: weights are read from files whose names end in {', '.join(suffixes)}")
     return path
 
 

@@ -12,21 +12,18 @@ from typing import Literal
 
 from caffe2tf.alexnet.recorded import definition_path
 from caffe2tf.arguments import require_choice
+from caffe2tf.artifacts import running_total, write_weights
+from caffe2tf.artifacts.kinds import kind_of_file, kinds_of, plain_weight_files
 from caffe2tf.atomic import refuse_overwriting
 from caffe2tf.diagnostics import Diagnostic, Hint
-from caffe2tf.emit.plan import plan_conversion
-from caffe2tf.emit.weights import WeightFormat, running_total, write_weights
 from caffe2tf.errors import UsageError, WeightsError
-from caffe2tf.load import load_graph
-from caffe2tf.parse import read_network
 from caffe2tf.parse.weights import TrainedWeights, open_weights
+from caffe2tf.pipeline import load, plan_conversion, read_network
 
 __all__ = ["PUBLISHED_SHA1", "Regenerated", "file_sha1", "refuse_caffenet", "regenerate"]
 
 PUBLISHED_SHA1 = "9116a64c0fbe4459d18f4bb6b56d647b63920377"
 """SHA-1 of bvlc_alexnet.caffemodel, as stated on its page in BVLC's model zoo."""
-
-_FORMATS: Mapping[str, WeightFormat] = {".npy": "npy", ".h5": "h5", ".hdf5": "h5", ".npz": "npz"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,20 +62,20 @@ def regenerate(
     """Write AlexNet's weights in the form that existing TensorFlow code reads.
 
     Convolution kernels are (height, width, inputs / group, outputs), fully connected ones (inputs, outputs); fc6 reads
-    its inputs in the order height, width, channels.
+    its inputs in the order (height, width, channels).
 
     Args:
         caffemodel: the trained weights, ``.caffemodel`` or ``.caffemodel.h5``.
-        out: the file to write. ``.npy``: the classic pickled dict, layer -> [weights, biases]. ``.h5``: a group for
-            each layer with ``kernel`` and ``bias``. ``.npz``: ``layer/kernel`` and ``layer/bias``.
-        prototxt: the definition that belongs to the weights, where it is not AlexNet's own (other classes, say).
-        layout: of ``.npy`` alone: ``dicts`` for layer -> {"weights": ..., "biases": ...}.
+        out: the file to write. Its suffix selects the format. ``.npy``: a pickled dict, layer -> [weights, biases].
+            ``.h5``: a group for each layer with ``kernel`` and ``bias``. ``.npz``: ``layer/kernel`` and ``layer/bias``.
+        prototxt: the definition that belongs to the weights, if it is not AlexNet's own (for other classes).
+        layout: for ``.npy`` only: ``dicts`` for layer -> {"weights": ..., "biases": ...}.
         progress: called with (bytes written, bytes in all).
 
     Raises:
-        UsageError: ``out`` ends in none of these, or ``layout`` is neither of the two.
-        WeightsError: these are weights of another network; every layer that does not fit is listed.
-        Caffe2TFError: a file cannot be read or written; nothing is left half-written.
+        UsageError: ``out`` has another suffix, or ``layout`` is unknown.
+        WeightsError: the weights belong to another network; the message lists every layer that does not fit.
+        Caffe2TFError: a file cannot be read or written. A file that existed at ``out`` is then unchanged.
     """
     require_choice("layout", layout, ("lists", "dicts"))
     target = Path(out)
@@ -88,7 +85,7 @@ def regenerate(
         refuse_overwriting(target, [definition.file, *weights.files])
         if prototxt is None:
             refuse_caffenet(weights)
-        graph = load_graph(definition, weights)
+        graph = load(definition, weights)
         sha1 = pool.submit(file_sha1, weights.files[0])
         converted = plan_conversion(graph, definition).weights()
         sizes = {f"{layer}/{name}": w.shape for layer, own in converted.items() for name, w in own.items()}
@@ -115,10 +112,12 @@ def file_sha1(path: Path) -> str:
 
 
 def refuse_caffenet(weights: TrainedWeights) -> None:
-    """CaffeNet's weights have AlexNet's names and shapes, but were trained with pooling before normalization.
+    """Raise an error for weights of CaffeNet.
+
+    They have the names and shapes of AlexNet's, but were trained with pooling before normalization.
 
     Raises:
-        WeightsError: the file's own structure says so.
+        WeightsError: the structure in the file is CaffeNet's.
     """
     order = list(weights.types)
     if "pool1" in order and "norm1" in order and order.index("pool1") < order.index("norm1"):
@@ -130,8 +129,12 @@ def refuse_caffenet(weights: TrainedWeights) -> None:
         )
 
 
-def _format(target: Path) -> WeightFormat:
-    kind = _FORMATS.get(target.suffix)
-    if kind is None or target.name.endswith(".weights.h5"):
-        raise UsageError(f"{target}: name a file that ends in .npy, .h5 or .npz (not .weights.h5)")
-    return kind
+def _format(target: Path) -> str:
+    """Return the kind of weight file that the name of ``target`` asks for."""
+    kind = kind_of_file(target.name)
+    allowed = plain_weight_files()
+    if kind is None or kind not in allowed:
+        *most, last = (one.suffix for one in allowed)
+        others = " or ".join(one.suffix for one in kinds_of("weights") if one not in allowed)
+        raise UsageError(f"{target}: name a file that ends in {', '.join(most)} or {last} (not {others})")
+    return kind.name

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
-import gc
-import os
 import signal
 import sys
 from collections.abc import Iterator
@@ -14,6 +11,7 @@ from types import FrameType
 from caffe2tf.cli.streams import settle_streams
 from caffe2tf.errors import Caffe2TFError
 from caffe2tf.quiet import quiet_start
+from caffe2tf.speed import collect_rarely, limit_blas_threads, skip_last_collection
 
 __all__ = ["main"]
 
@@ -29,14 +27,10 @@ class _Stopped(BaseException):
 def main() -> None:
     """Run the ``caffe2tf`` command: print an error's message without a traceback, and exit with its status."""
     settle_streams()
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # no command uses the threads that NumPy would start
-    atexit.register(gc.freeze)  # spares the garbage collection at exit, a twelfth of a conversion
-    thresholds = gc.get_threshold()
-    gc.set_threshold(200_000)  # imports create no garbage; collecting takes a tenth of the time
-    try:
+    limit_blas_threads()
+    skip_last_collection()
+    with collect_rarely():
         sys.exit(_run())
-    finally:
-        gc.set_threshold(*thresholds)
 
 
 def _run() -> int | str | None:

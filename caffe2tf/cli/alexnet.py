@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from caffe2tf.artifacts.kinds import plain_weight_files
 from caffe2tf.cli.options import Json, choice, out_path
 from caffe2tf.errors import UsageError
 
@@ -22,18 +23,18 @@ EXAMPLES = (
     "caffe2tf alexnet --check",
 )
 
+_SUFFIXES = ", ".join(kind.suffix for kind in plain_weight_files())
+
 
 def alexnet(
-    file: Annotated[
-        Path | None, typer.Argument(metavar="FILE", help="Check this weight file (.npy, .h5 or .npz).")
-    ] = None,
+    file: Annotated[Path | None, typer.Argument(metavar="FILE", help=f"Check this weight file ({_SUFFIXES}).")] = None,
     *,
     caffemodel: Annotated[
         Path | None, typer.Option("--from", metavar="CAFFEMODEL", help="Read the trained weights from this file.")
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option("--out", "-o", metavar="OUT", parser=out_path, help="Write to this file: .npy, .h5 or .npz."),
+        typer.Option("--out", "-o", metavar="OUT", parser=out_path, help=f"Write to this file: {_SUFFIXES}."),
     ] = None,
     layout: Annotated[
         str,

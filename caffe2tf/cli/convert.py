@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from caffe2tf.artifacts.kinds import kinds_of, named, optional
 from caffe2tf.cli.options import (
     InputShapes,
     Json,
@@ -34,7 +35,16 @@ EXAMPLES = (
     "caffe2tf convert net.caffemodel -o out --input-shape data=8,1,16,16",
 )
 
-_FORMATS = ("h5", "npz", "npy", "weights.h5")
+
+_FORMATS = "; ".join(f"{kind.name}: {kind.help}" for kind in kinds_of("weights"))
+
+WeightsFormat = Annotated[
+    str, typer.Option(metavar="|".join(named("weights")), help=f"Format of the weight file. {_FORMATS}.")
+]
+Also = Annotated[
+    list[str] | None,
+    typer.Option("--also", metavar="KIND", help=f"Write this, too: {', '.join(optional())}; may be repeated."),
+]
 
 
 def convert(
@@ -44,9 +54,8 @@ def convert(
     out: Annotated[
         Path, typer.Option("--out", "-o", metavar="OUT", parser=out_path, help="Write the results to this folder.")
     ],
-    weights_format: Annotated[
-        str, typer.Option(metavar="h5|npz|npy|weights.h5", help="Format of the weight file. npy is a pickled dict.")
-    ] = "h5",
+    weights_format: WeightsFormat = "h5",
+    also: Also = None,
     phase: Phase = "TEST",
     stage: Stages = None,
     level: Level = 0,
@@ -68,10 +77,9 @@ def convert(
 
     Writes OUT/<net>.py, OUT/<net>.h5 and, if the network needs layers that Keras lacks, OUT/caffe_layers.py.
     """
-    from caffe2tf.emit.hashing import hash_early
+    from caffe2tf.speed import hash_early
 
-    for file in (str(net), *(weights or "").split(",")):
-        hash_early(file)  # in the background, while this process imports
+    hash_early([net, *(weights or "").split(",")])
     from caffe2tf.cli.output import print_json, print_notes, progress_bar
     from caffe2tf.conversion import convert as convert_network
 
@@ -81,7 +89,8 @@ def convert(
             net,
             weights,
             out,
-            weights_format=choice("--weights-format", weights_format, _FORMATS),
+            weights_format=choice("--weights-format", weights_format, named("weights")),
+            also=[choice("--also", name, optional()) for name in also or ()],
             phase=phase,
             stages=stage or (),
             level=level,
@@ -106,6 +115,7 @@ def _as_dict(done: Conversion) -> dict[str, object]:
         "runtime_layers": done.layers and str(done.layers),
         "stubs": done.stubs and str(done.stubs),
         "weights": done.weights and str(done.weights),
+        "artifacts": [{"kind": one.kind, "path": str(one.path)} for one in done.artifacts],
         "sha256": {str(p): digest for p, digest in done.sha256.items()},
         "inputs": {k: list(v) for k, v in done.inputs.items()},
         "outputs": {k: list(v) for k, v in done.outputs.items()},
@@ -117,7 +127,7 @@ def _as_dict(done: Conversion) -> dict[str, object]:
 
 def _summarise(done: Conversion) -> None:
     from caffe2tf.cli.output import count, print_line, print_table
-    from caffe2tf.emit.names import NameMap, identifier
+    from caffe2tf.emit import NameMap, identifier
 
     print_line(f"{done.layer_count} layers, {count(done.parameter_count)} parameters")
     rows = [(str(p), f"{p.stat().st_size:,}", digest) for p, digest in done.sha256.items()]

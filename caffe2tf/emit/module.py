@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from caffe2tf.emit.format import format_imports
 from caffe2tf.emit.literals import literal
-from caffe2tf.emit.loader import LOADER_IMPORTS, LOADER_SOURCE
+from caffe2tf.emit.loader import LOADER_IMPORTS, loader_source
 from caffe2tf.emit.names import RUNTIME_MODULE, keras_name
 from caffe2tf.emit.program import Program
 from caffe2tf.emit.source import is_deep, render_build, runtime_classes
@@ -26,7 +27,9 @@ class Provenance:
     version: str
 
 
-def render_module(program: Program, provenance: Provenance, *, stubs: str = "") -> str:
+def render_module(
+    program: Program, provenance: Provenance, *, loadable: Mapping[str, Sequence[str]], stubs: str = ""
+) -> str:
     """The whole module; ``stubs`` is the module beside it whose layers the user fills in, if there are any."""
     classes = runtime_classes(program)
     with_weights = bool(program.owners)
@@ -41,7 +44,7 @@ def render_module(program: Program, provenance: Provenance, *, stubs: str = "") 
         parts.append(f"import {stubs} as stubs  # isort: skip")
     text = "\n\n".join(parts) + "\n\n\n"
     text += render_build(program, model_name=keras_name(program.graph.name), with_weights=with_weights)
-    return text + (f"\n\n{LOADER_SOURCE}" if with_weights else "")
+    return text + (f"\n\n{loader_source(loadable)}" if with_weights else "")
 
 
 def with_provenance(source: str, program: Program, provenance: Provenance) -> str:

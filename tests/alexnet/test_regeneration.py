@@ -133,7 +133,7 @@ def test_weights_of_caffenet_are_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["a.txt", "a", "a.weights.h5", "a.caffemodel"])
 def test_a_name_that_tells_no_format_is_refused(name: str, digits: Path, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"ends in \.npy, \.h5 or \.npz"):
+    with pytest.raises(UsageError, match=r"ends in \.h5, \.npz or \.npy \(not \.weights\.h5\)"):
         alexnet.regenerate(digits / "digits.caffemodel", tmp_path / name)
 
 

@@ -30,13 +30,17 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "layers": REPORTING | {"ir"},
     "load": REPORTING | {"parse", "ir", "layers"},
     "passes": REPORTING | {"ir", "layers"},
-    "emit": REPORTING | {"version", "atomic", "quiet", "parse", "ir", "layers", "passes"},
+    "emit": REPORTING | {"version", "ir", "layers"},
+    "artifacts": REPORTING | {"atomic", "quiet", "ir", "emit"},
+    "speed": {"artifacts"},
+    "pipeline": REPORTING | {"parse", "ir", "load", "passes", "emit", "artifacts"},
     "runtime": set(),
     "verification": {"errors", "atomic"},
     # The package itself and the modules directly in it: the public interface.
-    "": REPORTING | {"version", "atomic", "quiet", "parse", "ir", "layers", "load", "emit", "verification"},
-    "alexnet": REPORTING | {"atomic", "parse", "load", "emit", "verification", ""},
-    "cli": REPORTING | {"atomic", "quiet", "parse", "ir", "layers", "load", "emit", "verification", "", "alexnet"},
+    "": REPORTING | {"version", "parse", "ir", "layers", "load", "emit", "artifacts", "pipeline", "verification"},
+    "alexnet": REPORTING | {"atomic", "parse", "artifacts", "pipeline", "verification", ""},
+    "cli": REPORTING
+    | {"atomic", "quiet", "parse", "ir", "layers", "load", "emit", "artifacts", "speed", "verification", "", "alexnet"},
     "__main__": {"cli"},
 }
 # What each part may import besides, for annotations only (`if TYPE_CHECKING`).
@@ -47,7 +51,7 @@ FOR_TYPES: Mapping[str, set[str]] = {
 }
 MAY_IMPORT_PROTOBUF = ("caffe2tf.parse", "caffe2tf.proto")
 # Where models are run. All but the runtime, which is copied beside them, import it within a function.
-MAY_RUN_MODELS = re.compile(r"caffe2tf\.(runtime|alexnet|execute)(\.|$)")
+MAY_RUN_MODELS = re.compile(r"caffe2tf\.(runtime|artifacts|alexnet)(\.|$)")
 AT_MODULE_LEVEL = re.compile(r"caffe2tf\.runtime(\.|$)")
 BAD_NAMES = {"utils", "util", "helpers", "helper", "common", "misc"}
 
@@ -175,8 +179,10 @@ def test_a_module_imports_only_what_stands_above_it(module: str) -> None:
         ("caffe2tf.layers.vision.pooling", "def f():\n    import keras"),
         ("caffe2tf.layers.vision.pooling", "import importlib\ntf = importlib.import_module('tensorflow')"),
         ("caffe2tf.emit.source", "import tensorflow as tf"),
-        ("caffe2tf.execute", "try:\n    import keras.ops\nexcept ImportError:\n    pass"),
-        ("caffe2tf.execute", "class C:\n    import keras"),
+        ("caffe2tf.emit.source", "def f():\n    from caffe2tf.artifacts import kinds"),
+        ("caffe2tf.artifacts.running", "try:\n    import keras.ops\nexcept ImportError:\n    pass"),
+        ("caffe2tf.artifacts.running", "class C:\n    import keras"),
+        ("caffe2tf.execute", "def f():\n    import keras"),
         ("caffe2tf.conversion", "def f():\n    import keras"),
         ("caffe2tf.conversion", "from caffe2tf import cli"),
         ("caffe2tf.__main__", "from caffe2tf.errors import ParseError"),
@@ -194,6 +200,7 @@ def test_a_forbidden_import_is_found(module: str, source: str) -> None:
         ("caffe2tf.parse.text", "from google.protobuf import text_format"),
         ("caffe2tf.runtime.normalization.lrn", "import keras\nfrom caffe2tf.runtime import pool"),
         ("caffe2tf.alexnet.network", "def f():\n    import tensorflow.keras"),
+        ("caffe2tf.artifacts.running", "def f():\n    import keras"),
         ("caffe2tf.ir.layer", "if TYPE_CHECKING:\n    from caffe2tf.proto import caffe_pb2"),
         ("caffe2tf.ir.layer", "from caffe2tf.errors import LayerError\nfrom . import registry\nimport kerastuner"),
         ("caffe2tf.execute", "from caffe2tf import conversion\nfrom caffe2tf.load import load_graph"),

@@ -115,7 +115,7 @@ def fill(fd, places, progress=None, settled=None):
     os.write(fd, b"half")
     print("half", flush=True)
     time.sleep(60)
-import caffe2tf.emit.weights.h5 as h5
+import caffe2tf.artifacts.weights.h5 as h5
 h5.fill = fill
 net = "examples/digits/deploy.prototxt", "examples/digits/digits.caffemodel"
 sys.argv = ["caffe2tf", "convert", *net, "-o", {str(out)!r}]

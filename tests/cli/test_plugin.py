@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 import caffe2tf as package
-from caffe2tf.conversion import Conversion
-from caffe2tf.emit.staging import RUNTIME_FILE
+from caffe2tf.artifacts import import_emitted
 from caffe2tf.layers import registry
 from tests.builders import write_prototxt
 from tests.cli.command import caffe2tf
 
+RUNTIME_FILE = "caffe_layers.py"
 PLUGIN = '''
 """A layer type of a user's own, and one that Caffe runs as Python code."""
 
@@ -145,10 +145,7 @@ def test_only_the_keras_layers_in_use_are_copied(folder: Path) -> None:
     assert "def _bent(" in text
     assert "Unused" not in text
     assert "caffe2tf." not in text.partition('"""\n')[2]
-    model = Conversion(
-        module=out / "bent.py", layers=out / RUNTIME_FILE, stubs=None, weights=None, sha256={}, inputs={}, outputs={},
-        layer_count=0, parameter_count=0, notes=(),
-    ).build()  # fmt: skip
+    model = import_emitted(out / "bent.py").build()
     np.testing.assert_allclose(model.predict({"data": X}, verbose=0)["p"], WANT, rtol=1e-6)
 
 

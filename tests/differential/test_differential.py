@@ -10,9 +10,9 @@ import pytest
 from google.protobuf import text_format
 
 import caffe2tf
-from caffe2tf.emit.plan import plan_conversion
 from caffe2tf.load import load_graph, open_trained
 from caffe2tf.parse import read_network
+from caffe2tf.pipeline import plan_conversion
 from caffe2tf.proto import caffe_pb2
 from tests.builders import caffemodel
 from tests.differential import naive

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from caffe2tf.emit.plan import Plan, plan_conversion
+from caffe2tf.emit import Plan
 from caffe2tf.load import load_graph
 from caffe2tf.parse import read_network
+from caffe2tf.pipeline import plan_conversion
 
 if TYPE_CHECKING:
     import numpy as np

@@ -14,16 +14,18 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from caffe2tf.emit.loader import LOADER_IMPORTS, LOADER_SOURCE
-from caffe2tf.emit.weights import WeightFormat, write_weights
+from caffe2tf.artifacts import write_weights
+from caffe2tf.artifacts.kinds import loadable_suffixes
+from caffe2tf.emit.loader import LOADER_IMPORTS, loader_source
 from caffe2tf.ir.weight import Weight
 
 if TYPE_CHECKING:
     import keras
 
 Layout = Literal["dicts", "lists"]
-FILES: list[tuple[WeightFormat, Layout]] = [("h5", "dicts"), ("npz", "dicts"), ("npy", "dicts"), ("npy", "lists")]
-MODULE = "\n".join(["from __future__ import annotations", "", *LOADER_IMPORTS, "", "", LOADER_SOURCE])
+FILES: list[tuple[str, Layout]] = [("h5", "dicts"), ("npz", "dicts"), ("npy", "dicts"), ("npy", "lists")]
+SOURCE = loader_source(loadable_suffixes())
+MODULE = "\n".join(["from __future__ import annotations", "", *LOADER_IMPORTS, "", "", SOURCE])
 
 Values = dict[str, dict[str, Any]]
 
@@ -64,7 +66,7 @@ def values(model: keras.Model, rng: np.random.Generator) -> Values:
     }
 
 
-def save(path: Path, values: Values, kind: WeightFormat, layout: Layout = "dicts") -> None:
+def save(path: Path, values: Values, kind: str, layout: Layout = "dicts") -> None:
     """As a converter does: kernels are views of arrays that lie in another order."""
 
     def weight(value: npt.NDArray[np.float32]) -> Weight:
@@ -89,7 +91,7 @@ def test_every_format_comes_into_the_model(
     model: keras.Model,
     values: Values,
     load_weights: Callable[..., None],
-    kind: WeightFormat,
+    kind: str,
     layout: Layout,
 ) -> None:
     save(tmp_path / f"w.{kind}", values, kind, layout)
@@ -159,7 +161,7 @@ def test_all_differences_are_told_and_nothing_is_assigned(
     model: keras.Model,
     values: Values,
     load_weights: Callable[..., None],
-    kind: WeightFormat,
+    kind: str,
     layout: Layout,
 ) -> None:
     before = [variable.numpy() for variable in model.weights]
@@ -213,7 +215,7 @@ def test_a_pickle_that_would_run_code_runs_none(
     with (tmp_path / "w.npy").open("wb") as file:
         np.lib.format.write_array_header_1_0(file, {"descr": "|O", "fortran_order": False, "shape": ()})
         pickle.dump(np.array({"fc": Harm()}, dtype=object), file, protocol=protocol)
-    with pytest.raises(ValueError, match=r"\.mkdir is no part of a file of weights"):
+    with pytest.raises(ValueError, match=r"\.mkdir does not belong in a weight file"):
         load_weights(model, tmp_path / "w.npy")
     assert not (tmp_path / "harm").exists()
 
@@ -230,7 +232,7 @@ def test_pickles_of_every_age(
 
 
 def test_other_files_are_refused(model: keras.Model, load_weights: Callable[..., None]) -> None:
-    with pytest.raises(ValueError, match=r"net\.caffemodel: weights are read from"):
+    with pytest.raises(ValueError, match=r"net\.caffemodel: .* ends in \.h5, \.npy, \.npz or \.weights\.h5"):
         load_weights(model, "net.caffemodel")
 
 
@@ -239,4 +241,17 @@ def test_the_source_is_formatted_as_the_emitted_module_is() -> None:
     done = subprocess.run(command, input=MODULE, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
     assert "caffe2tf" not in MODULE
-    assert len(LOADER_SOURCE.splitlines()) <= 70
+    assert len(SOURCE.splitlines()) <= 70
+
+
+def test_suffixes_come_from_the_table() -> None:
+    source = loader_source({"h5": (".h5",), "npz": (".npz", ".zip"), "npy": (".npy",), "weights.h5": (".keras.h5",)})
+    assert 'path.endswith(".h5")' in source
+    assert 'path.endswith((".npz", ".zip"))' in source
+    assert 'path.endswith(".keras.h5")' in source
+    assert source.count(".h5, .keras.h5, .npy or .npz") == 2
+
+
+def test_a_kind_without_a_branch_is_refused() -> None:
+    with pytest.raises(ValueError, match="no branch for weights of the kind 'new'"):
+        loader_source(loadable_suffixes() | {"new": (".new",)})

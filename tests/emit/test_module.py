@@ -15,10 +15,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from caffe2tf.emit.loader import LOADER_SOURCE
+from caffe2tf.artifacts import build_model
+from caffe2tf.artifacts.kinds import loadable_suffixes
+from caffe2tf.emit.loader import loader_source
 from caffe2tf.emit.module import Provenance, is_emitted, render_module
 from caffe2tf.emit.plan import Plan
-from caffe2tf.execute import build_model
 from caffe2tf.version import __version__
 from tests.conftest import ROOT
 from tests.emit.networks import HOSTILE, chain, fan, plan, tangle
@@ -43,7 +44,8 @@ def check_source(made: Plan) -> None:
     }  # fmt: skip
     assert isinstance(build, ast.FunctionDef)
     assert build.name == "build"
-    assert [ast.dump(n) for n in loader] in ([], [ast.dump(n) for n in ast.parse(LOADER_SOURCE).body])
+    whole = ast.parse(loader_source(loadable_suffixes()))
+    assert [ast.dump(n) for n in loader] in ([], [ast.dump(n) for n in whole.body])
     check_build(build, made)
 
 
@@ -210,5 +212,7 @@ def test_only_the_docstring_states_the_provenance(network: str, tmp_path: Path) 
     made = plan(chain(network, NAMES[:3], NAMES[:3]), tmp_path)
     digests = [('a"""b\n.prototxt', "0" * 64), ("c.caffemodel", "1" * 64)]
     told = made.with_digests(digests).module_source
-    assert told == render_module(made.program, Provenance(files=tuple(digests), version=__version__))
+    assert told == render_module(
+        made.program, Provenance(files=tuple(digests), version=__version__), loadable=loadable_suffixes()
+    )
     assert "1" * 64 in (ast.get_docstring(ast.parse(told)) or "")

@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from caffe2tf.artifacts import build_model, write_weights
 from caffe2tf.emit.order import keras_order
-from caffe2tf.emit.weights import write_weights
-from caffe2tf.execute import build_model
 from tests.emit.networks import plan, tangle
 
 

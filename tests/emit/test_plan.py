@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from caffe2tf.emit.plan import Plan, plan_conversion
+from caffe2tf.emit import Plan
 from caffe2tf.errors import NetworkError
 from caffe2tf.load import load_graph, open_trained
 from caffe2tf.parse import read_network
+from caffe2tf.pipeline import plan_conversion
 from tests.builders import caffemodel, input_layers
 
 INPUT = input_layers({"data": (2, 3, 4, 5)})

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from caffe2tf.artifacts import build_model
 from caffe2tf.emit.program import Program, write_program
-from caffe2tf.execute import build_model
 from caffe2tf.ir import Node
 from tests.builders import input_layers
 from tests.emit.networks import plan

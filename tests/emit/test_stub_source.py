@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from caffe2tf.emit.plan import Plan, plan_conversion
+from caffe2tf.emit import Plan
 from caffe2tf.emit.stub_source import has_stubs, is_stubs, render_stubs, stubs_module
 from caffe2tf.load import load_graph, open_trained
 from caffe2tf.parse import read_network
+from caffe2tf.pipeline import plan_conversion
 from tests.builders import caffemodel, input_layers
 
 INPUT = input_layers({"data": (2, 3, 4, 5)})

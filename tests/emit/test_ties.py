@@ -199,7 +199,7 @@ def test_every_weight_file_loads(tmp_path: Path, rng: np.random.Generator, weigh
     file.write_text(OWN_PAD)
     kernel, bias = rng.normal(size=(4, 3, 2, 3)), rng.normal(size=4)
     weights.write_bytes(caffemodel({"one": [kernel, bias], "two": [kernel, bias]}))
-    done = caffe2tf.convert(file, weights, tmp_path / "out", weights_format=weights_format)  # type: ignore[arg-type]
+    done = caffe2tf.convert(file, weights, tmp_path / "out", weights_format=weights_format)
     model = done.build()
     assert len(model.weights) == 2
     np.testing.assert_array_equal(model.get_layer("two").kernel, kernel.transpose(2, 3, 1, 0).astype(np.float32))

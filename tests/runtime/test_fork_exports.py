@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from caffe2tf.emit.plan import Plan, plan_conversion
-from caffe2tf.execute import build_model
+from caffe2tf.artifacts import build_model
+from caffe2tf.emit import Plan
 from caffe2tf.load import load_graph, open_trained
 from caffe2tf.parse import read_network
+from caffe2tf.pipeline import plan_conversion
 from tests.layers.oracle import RECORDED
 
 if TYPE_CHECKING:

@@ -10,10 +10,10 @@ import numpy.typing as npt
 import pytest
 
 import caffe2tf
-from caffe2tf.emit.plan import plan_conversion
 from caffe2tf.errors import Caffe2TFError
 from caffe2tf.load import load_graph
 from caffe2tf.parse import open_weights, read_network
+from caffe2tf.pipeline import plan_conversion
 from tests.builders import input_layers, layer, write_caffemodel, write_prototxt
 from tests.layers.oracle import Array, assert_matches, check_recorded, recorded, run_layer
 

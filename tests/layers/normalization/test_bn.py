@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from caffe2tf.emit.plan import plan_conversion
 from caffe2tf.errors import Caffe2TFError
 from caffe2tf.load import load_graph
 from caffe2tf.parse import open_weights, read_network
+from caffe2tf.pipeline import plan_conversion
 from tests.builders import input_layers, layer, write_caffemodel, write_prototxt
 from tests.layers.oracle import Array, assert_matches, check_recorded, recorded, run_layer
 

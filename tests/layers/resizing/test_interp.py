@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from caffe2tf.emit.plan import plan_conversion
 from caffe2tf.errors import Caffe2TFError
 from caffe2tf.load import load_graph
 from caffe2tf.parse import read_network
+from caffe2tf.pipeline import plan_conversion
 from tests import builders
 from tests.builders import input_layers, write_prototxt
 from tests.layers.oracle import Array, assert_matches, check_recorded, recorded, run_layer

@@ -7,8 +7,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from caffe2tf.emit.weights import transpose
-from caffe2tf.emit.weights.transpose import copy_blocked, merge_axes, split_regions
+from caffe2tf.artifacts.weights import transpose
+from caffe2tf.artifacts.weights.transpose import copy_blocked, merge_axes, split_regions
 
 Floats = npt.NDArray[np.float32]
 

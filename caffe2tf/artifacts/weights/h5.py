@@ -1,4 +1,4 @@
-"""The legacy Keras HDF5 weight file: one group per layer, one dataset per weight.
+"""Writes the HDF5 weight file of earlier Keras: one group per layer, one dataset per weight.
 
 Anyone can read it (``f["conv1"]["kernel"]``), and Keras' own ``model.load_weights`` takes it, by order or by name.
 h5py lays out the file; the values are then written straight to the places that HDF5 has allotted to them.
@@ -9,18 +9,17 @@ from __future__ import annotations
 import errno
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, BinaryIO
+from typing import BinaryIO
 
 import h5py
 import numpy as np
 
-from caffe2tf.emit.hashing import TrailingHash
-from caffe2tf.emit.weights.place import Place, fill
+from caffe2tf.artifacts.hashing import TrailingHash
+from caffe2tf.artifacts.weights.place import Place, fill
+from caffe2tf.artifacts.weights.weight_file import Layout, Weights, WeightWriter
+from caffe2tf.ir.weight import Weight
 
-if TYPE_CHECKING:
-    from caffe2tf.ir.weight import Weight
-
-__all__ = ["with_number", "write_h5"]
+__all__ = ["WRITER", "with_number", "write_h5"]
 
 ATTRIBUTE_LIMIT = 64512  # bytes: HDF5 keeps an attribute in the object header, which is not larger than 64 KiB
 PAGE = 4096
@@ -28,7 +27,7 @@ PAGE = 4096
 
 def write_h5(
     file: BinaryIO,
-    weights: Mapping[str, Mapping[str, Weight]],
+    weights: Weights,
     progress: Callable[[int], None] | None = None,
 ) -> str:
     """Write the weights, keyed by layer name and weight name, both in the order given; gives the file's SHA-256.
@@ -42,7 +41,7 @@ def write_h5(
         return digest.result()
 
 
-def _lay_out(name: str, weights: Mapping[str, Mapping[str, Weight]]) -> list[Place]:
+def _lay_out(name: str, weights: Weights) -> list[Place]:
     """Everything but the values."""
     places: list[Place] = []
     try:
@@ -94,3 +93,17 @@ def with_number(error: OSError | RuntimeError) -> OSError:
         found = re.search(r"errno = (\d+)", str(error))
         number = int(found[1]) if found else errno.EIO
     return OSError(number, str(error))
+
+
+class H5Writer(WeightWriter):
+    """Writes ``<net>.h5``, and computes its digest while it is written."""
+
+    def fill(
+        self, file: BinaryIO, weights: Weights, layout: Layout, progress: Callable[[int], None] | None
+    ) -> str | None:
+        """Write the file."""
+        del layout
+        return write_h5(file, weights, progress)
+
+
+WRITER = H5Writer()

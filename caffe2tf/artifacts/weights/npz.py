@@ -9,18 +9,19 @@ from __future__ import annotations
 import io
 import struct
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
-from caffe2tf.emit.weights.place import FLOAT32, Place, fill
+from caffe2tf.artifacts.weights.place import FLOAT32, Place, fill
+from caffe2tf.artifacts.weights.weight_file import Layout, Weights, WeightWriter
 
 if TYPE_CHECKING:
     from caffe2tf.ir.weight import Weight
 
-__all__ = ["write_npz"]
+__all__ = ["WRITER", "write_npz"]
 
 LIMIT_32 = 0xFFFFFFFF  # from here on a number goes into a 64-bit field, and its own field says so with all bits set
 LIMIT_16 = 0xFFFF
@@ -69,7 +70,7 @@ class _Entry:
 
 def write_npz(
     file: BinaryIO,
-    weights: Mapping[str, Mapping[str, Weight]],
+    weights: Weights,
     progress: Callable[[int], None] | None = None,
 ) -> None:
     """Write the weights under ``layer/weight``, in the order given.
@@ -128,3 +129,15 @@ def _end(count: int, size: int, offset: int) -> bytes:
 def _word(number: int) -> int:
     """What stands in a 32-bit field."""
     return number if number < LIMIT_32 else 0xFFFFFFFF
+
+
+class NpzWriter(WeightWriter):
+    """Writes ``<net>.npz``."""
+
+    def fill(self, file: BinaryIO, weights: Weights, layout: Layout, progress: Callable[[int], None] | None) -> None:
+        """Write the file."""
+        del layout
+        write_npz(file, weights, progress)
+
+
+WRITER = NpzWriter()

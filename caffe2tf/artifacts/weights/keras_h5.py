@@ -5,30 +5,32 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import h5py
 import numpy as np
 
+from caffe2tf.artifacts.building import build_model
+from caffe2tf.artifacts.contract import Job, Writer
+from caffe2tf.artifacts.weights.h5 import with_number
+from caffe2tf.artifacts.weights.weight_file import Weights
 from caffe2tf.atomic import whole_file
-from caffe2tf.emit.weights.h5 import with_number
+from caffe2tf.emit import Plan
 from caffe2tf.errors import OutputError
 
 if TYPE_CHECKING:
     import keras
     import numpy.typing as npt
 
-    from caffe2tf.ir.weight import Weight
 
-__all__ = ["save_keras_weights"]
+__all__ = ["WRITER", "save_keras_weights"]
 
 _EACH = 16 << 10
 """Bytes that a weight takes besides its values, at most: groups and attributes take 2 KiB in the file of GoogLeNet."""
 
 
-def save_keras_weights(model: keras.Model, target: Path, converted: Mapping[str, Mapping[str, Weight]]) -> None:
+def save_keras_weights(model: keras.Model, target: Path, converted: Weights) -> None:
     """Has the model write its weights, whole or not at all, and proves that each layer's arrays are its own.
 
     Keras keeps weights there by class and position, and the layer's name as an attribute only.
@@ -50,7 +52,7 @@ def save_keras_weights(model: keras.Model, target: Path, converted: Mapping[str,
             raise with_number(error) from error
 
 
-def _want_space(folder: Path, converted: Mapping[str, Mapping[str, Weight]]) -> None:
+def _want_space(folder: Path, converted: Weights) -> None:
     """Refuses beforehand what would not fit: HDF5 crashes the interpreter when a file that Keras has open may not grow.
 
     Raises:
@@ -61,7 +63,7 @@ def _want_space(folder: Path, converted: Mapping[str, Mapping[str, Weight]]) -> 
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-def _check(path: Path, converted: Mapping[str, Mapping[str, Weight]]) -> None:
+def _check(path: Path, converted: Weights) -> None:
     found: dict[str, list[npt.NDArray[Any]]] = {}
 
     def visit(_: str, item: object) -> None:
@@ -77,3 +79,18 @@ def _check(path: Path, converted: Mapping[str, Mapping[str, Weight]]) -> None:
         )
         if not same:
             raise OutputError(f"{path.name}: Keras stored other weights for layer {layer!r} than were converted")
+
+
+class KerasWriter(Writer):
+    """Writes ``<net>.weights.h5`` by building the emitted model."""
+
+    def applies(self, plan: Plan) -> bool:
+        """Return whether the network has weights."""
+        return bool(plan.program.owners)
+
+    def write(self, job: Job, target: Path) -> None:
+        """Build the model and let Keras save its weights."""
+        save_keras_weights(build_model(job.plan), target, job.weights)
+
+
+WRITER = KerasWriter()

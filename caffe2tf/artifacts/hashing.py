@@ -1,7 +1,7 @@
-"""SHA-256 of files, in the background where there is something else to do meanwhile.
+"""SHA-256 of files, in background threads.
 
-Hashing itself does not hold the interpreter lock, but every piece begins and ends with it, and may then have to wait
-for a thread that computes in Python: pieces are large, so that there are few.
+hashlib releases the interpreter lock while it hashes a piece, but needs the lock between pieces, and may then have to
+wait for another thread. The pieces are therefore large.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-__all__ = ["HashJob", "TrailingHash", "hash_early", "hash_file", "hash_jobs"]
+__all__ = ["HashJob", "TrailingHash", "begin_hashing", "hash_file", "hash_jobs"]
 
-CHUNK = 1 << 20  # of a file that is read
-MAPPED_CHUNK = 4 << 20  # of a file that is mapped, and so the most memory that it takes at once
+CHUNK = 1 << 20  # bytes of a piece of a file that is read
+MAPPED_CHUNK = 4 << 20  # bytes of a piece of a mapped file, and so the most memory that hashing takes
 
 
 def hash_file(path: str | os.PathLike[str]) -> str:
-    """SHA-256 of a file as 64 hexadecimal digits; the file is streamed.
+    """Return the SHA-256 of a file as 64 hexadecimal digits. The file is read piece by piece.
 
     Raises:
-        OSError: it cannot be read.
+        OSError: the file cannot be read.
     """
     digest = hashlib.sha256()
     buffer = memoryview(bytearray(CHUNK))
@@ -37,10 +37,10 @@ def hash_file(path: str | os.PathLike[str]) -> str:
     return digest.hexdigest()
 
 
-def hash_early(path: str | os.PathLike[str]) -> None:
-    """Begins what a later `hash_jobs` of the same path will wait for: the command line does so while it still imports.
+def begin_hashing(path: str | os.PathLike[str]) -> None:
+    """Begin to hash a file now; the next `hash_jobs` of the same path uses the result.
 
-    A path that is no file, or cannot be looked at, is passed over; whoever needs the file will say so.
+    A path that is not a file is ignored: whoever needs the file reports it.
     """
     with suppress(OSError):
         if Path(path).is_file():
@@ -51,9 +51,9 @@ _early: dict[Path, HashJob] = {}
 
 
 @contextmanager
-def hash_jobs(paths: Iterable[Path]) -> Iterator[list[tuple[str, HashJob]]]:
-    """The (name, job) of each file, for as long as the block lasts: then nothing of them is read any more."""
-    jobs = [(path.name, _early.pop(path) if path in _early else HashJob(path)) for path in paths]
+def hash_jobs(paths: Iterable[Path]) -> Iterator[list[tuple[Path, HashJob]]]:
+    """Hash files in the background: (path, job) of each. When the block ends, no file is read any more."""
+    jobs = [(path, _early.pop(path) if path in _early else HashJob(path)) for path in paths]
     try:
         yield jobs
     finally:
@@ -62,13 +62,13 @@ def hash_jobs(paths: Iterable[Path]) -> Iterator[list[tuple[str, HashJob]]]:
 
 
 def _in_background(work: Callable[[], str]) -> Future[str]:
-    """Not an executor's thread: the interpreter would wait for that one at its end, though nobody wants the result."""
+    """Run ``work`` in a daemon thread. The interpreter would wait at its end for the thread of an executor."""
     future: Future[str] = Future()
 
     def run() -> None:
         try:
             future.set_result(work())
-        except BaseException as error:  # noqa: BLE001 - raised again where the result is asked for
+        except BaseException as error:  # noqa: BLE001 - `Future.result` raises it again
             future.set_exception(error)
 
     threading.Thread(target=run, name="sha256", daemon=True).start()
@@ -76,10 +76,10 @@ def _in_background(work: Callable[[], str]) -> Future[str]:
 
 
 class HashJob:
-    """`hash_file` in a thread of its own, of a file that is not written to meanwhile.
+    """The SHA-256 of a file, computed in a thread. The file must not change meanwhile.
 
-    A large file is mapped, as its reader does with weights: that spares a copy, and calls that wait for the lock. A
-    file that is cut short while it is mapped ends the process, so that a job must not outlive what it is for.
+    A large file is memory-mapped, which saves a copy and calls that wait for the interpreter lock. If a mapped file is
+    truncated, the process crashes, so a job must end with the work that needs it (`give_up`).
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -88,7 +88,7 @@ class HashJob:
         self._future = _in_background(self._hash)
 
     def result(self) -> str:
-        """The digest, waited for if need be.
+        """Return the digest; wait for it if necessary.
 
         Raises:
             OSError: the file cannot be read.
@@ -96,7 +96,7 @@ class HashJob:
         return self._future.result()
 
     def give_up(self) -> None:
-        """Ends the thread, if it has not ended yet, and waits for that."""
+        """End the thread, and wait until it has ended."""
         self._given_up.set()
         self._future.exception()
 
@@ -107,7 +107,7 @@ class HashJob:
         with self._path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
             for start in range(0, len(mapped), MAPPED_CHUNK):
                 if self._given_up.is_set():
-                    raise InterruptedError(f"{self._path}: its digest was given up")
+                    raise InterruptedError(f"{self._path}: hashing was given up")
                 with memoryview(mapped)[start : start + MAPPED_CHUNK] as piece:
                     digest.update(piece)
                     size = len(piece)
@@ -117,7 +117,7 @@ class HashJob:
 
 
 class TrailingHash:
-    """SHA-256 of a file while it is written, in a thread that stays behind the writers; a context manager."""
+    """The SHA-256 of a file that is being written: a context manager with a thread that follows the writers."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self._path = Path(path)
@@ -138,13 +138,13 @@ class TrailingHash:
         self._future.exception()  # waits for the thread to end
 
     def settle(self, offset: int) -> None:
-        """What stands before ``offset`` does not change any more."""
+        """Report that the bytes before ``offset`` do not change any more."""
         with self._changed:
             self._settled = max(self._settled, offset)
             self._changed.notify()
 
     def result(self) -> str:
-        """The digest of the whole file, of which nothing changes any more.
+        """Return the digest of the whole file, which does not change any more.
 
         Raises:
             OSError: the file cannot be read.
@@ -166,7 +166,7 @@ class TrailingHash:
         return digest.hexdigest()
 
     def _readable(self, start: int) -> int:
-        """How many bytes may be read from ``start`` on, waited for; none when the digest is not wanted any more."""
+        """Wait until bytes from ``start`` on may be read; return how many, or 0 after a failure."""
         with self._changed:
             self._changed.wait_for(lambda: self._given_up or self._complete or self._settled > start)
             if self._given_up:

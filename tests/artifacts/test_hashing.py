@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from caffe2tf.artifacts import hashing
+from caffe2tf.artifacts.hashing import CHUNK, HashJob, TrailingHash, begin_hashing, hash_file, hash_jobs
 from caffe2tf.conversion import convert
-from caffe2tf.emit import hashing
-from caffe2tf.emit.hashing import CHUNK, HashJob, TrailingHash, hash_early, hash_file, hash_jobs
 from caffe2tf.errors import Caffe2TFError
 
 CONTENT = bytes(range(251)) * (3 * CHUNK // 251) + b"end"
@@ -53,7 +53,7 @@ def test_a_file_that_is_cut_short_when_its_job_is_over_does_no_harm(tmp_path: Pa
         with hash_jobs([file]) as jobs:
             pass
         file.write_bytes(b"")
-        assert [name for name, _ in jobs] == ["f"]
+        assert [path for path, _ in jobs] == [file]
         with contextlib.suppress(InterruptedError):  # unless it was quicker
             assert jobs[0][1].result() == hashlib.sha256(CONTENT).hexdigest()
 
@@ -72,7 +72,7 @@ def test_a_failed_conversion_leaves_no_file_mapped(tmp_path: Path) -> None:
 def test_a_digest_that_nobody_waits_for_does_not_keep_the_program_running(tmp_path: Path) -> None:
     """A pipe that nobody writes to stands in for a file that takes long."""
     os.mkfifo(tmp_path / "pipe")
-    script = f"from caffe2tf.emit.hashing import HashJob; HashJob({str(tmp_path / 'pipe')!r})"
+    script = f"from caffe2tf.artifacts.hashing import HashJob; HashJob({str(tmp_path / 'pipe')!r})"
     done = subprocess.run([sys.executable, "-c", script], timeout=60, check=False, capture_output=True)
     assert (done.returncode, done.stderr) == (0, b"")
 
@@ -126,8 +126,8 @@ def test_a_digest_begun_early_is_the_one_that_is_waited_for(tmp_path: Path, monk
     file = tmp_path / "f"
     file.write_bytes(CONTENT)
     monkeypatch.chdir(tmp_path)
-    hash_early("./f")
-    hash_early(tmp_path / "nowhere")
+    begin_hashing("./f")
+    begin_hashing(tmp_path / "nowhere")
     early = hashing._early[Path("f")]
     with hash_jobs([Path("f")]) as jobs, hash_jobs([Path("f")]) as again:
         assert [job for _, job in jobs] == [early]

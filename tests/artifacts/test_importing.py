@@ -8,7 +8,7 @@ from types import ModuleType
 
 import pytest
 
-from caffe2tf.emit.importing import import_emitted
+from caffe2tf.artifacts.importing import import_emitted
 from caffe2tf.errors import UsageError
 
 
@@ -48,10 +48,10 @@ def test_a_module_that_fails_leaves_no_trace_either(tmp_path: Path) -> None:
 
 
 def test_what_is_no_module(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"net\.py: there is no emitted module; was it moved\?"):
+    with pytest.raises(UsageError, match=r"net\.py: there is no emitted module here; was it moved\?"):
         import_emitted(tmp_path / "net.py")
     with pytest.raises(UsageError, match="there is no emitted module"):
         import_emitted(tmp_path)
     (tmp_path / "net.txt").write_text("x = 1\n")
-    with pytest.raises(UsageError, match=r"net\.txt: this is no Python module"):
+    with pytest.raises(UsageError, match=r"net\.txt: this is not a Python module"):
         import_emitted(tmp_path / "net.txt")

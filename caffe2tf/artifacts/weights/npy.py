@@ -10,18 +10,19 @@ from __future__ import annotations
 import io
 import pickle
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
-from caffe2tf.emit.weights.place import FLOAT32, Place, fill
+from caffe2tf.artifacts.weights.place import FLOAT32, Place, fill
+from caffe2tf.artifacts.weights.weight_file import Layout, Weights, WeightWriter
 
 if TYPE_CHECKING:
     from caffe2tf.ir.weight import Weight
 
-__all__ = ["write_npy"]
+__all__ = ["WRITER", "write_npy"]
 
 CLASSIC_NAMES = {"kernel": "weights", "bias": "biases"}
 MAX_32 = 0xFFFFFFFF
@@ -57,7 +58,7 @@ class _Layout:
 
 def write_npy(
     file: BinaryIO,
-    weights: Mapping[str, Mapping[str, Weight]],
+    weights: Weights,
     progress: Callable[[int], None] | None = None,
     *,
     lists: bool = False,
@@ -124,3 +125,14 @@ def _integer(value: int) -> bytes:
 def _text(text: str) -> bytes:
     data = text.encode()
     return pickle.BINUNICODE + struct.pack("<I", len(data)) + data
+
+
+class NpyWriter(WeightWriter):
+    """Writes ``<net>.npy``, whose layers are dicts or lists."""
+
+    def fill(self, file: BinaryIO, weights: Weights, layout: Layout, progress: Callable[[int], None] | None) -> None:
+        """Write the file."""
+        write_npy(file, weights, progress, lists=layout == "lists")
+
+
+WRITER = NpyWriter()

@@ -1,4 +1,4 @@
-"""Brings an emitted module to life: from its folder, or from the texts of a plan."""
+"""Imports emitted modules: from the folder they were written to, or from the source text of a plan."""
 
 from __future__ import annotations
 
@@ -9,9 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
-from caffe2tf.emit.names import RUNTIME_MODULE
-from caffe2tf.emit.plan import Plan
-from caffe2tf.emit.stub_source import stubs_module
+from caffe2tf.emit import RUNTIME_MODULE, Plan, stubs_module
 from caffe2tf.errors import UsageError
 from caffe2tf.quiet import starting_tensorflow
 
@@ -19,18 +17,20 @@ __all__ = ["import_emitted", "load_emitted"]
 
 
 def import_emitted(path: Path) -> ModuleType:
-    """The module at ``path``, with the layers that lie beside it and not those of another network.
+    """Import the emitted module at ``path``, with the layers that are next to it.
+
+    Layers of another network that are imported already, under the same module name, are left alone.
 
     Raises:
-        UsageError: the module is not there.
+        UsageError: there is no such module.
     """
     if not path.is_file():
-        raise UsageError(f"{path}: there is no emitted module; was it moved?")
+        raise UsageError(f"{path}: there is no emitted module here; was it moved?")
     spec = importlib.util.spec_from_file_location(path.stem, path)
     if spec is None or spec.loader is None:
-        raise UsageError(f"{path}: this is no Python module")
+        raise UsageError(f"{path}: this is not a Python module")
     module = importlib.util.module_from_spec(spec)
-    with _apart((RUNTIME_MODULE, stubs_module(path.stem))):
+    with _isolated((RUNTIME_MODULE, stubs_module(path.stem))):
         sys.path.insert(0, str(path.parent))
         try:
             spec.loader.exec_module(module)
@@ -40,27 +40,27 @@ def import_emitted(path: Path) -> ModuleType:
 
 
 def load_emitted(plan: Plan) -> ModuleType:
-    """The module that the plan would write, and what would lie beside it, without writing anything."""
+    """Execute the source text of a plan as modules, without writing a file; return the module of the network."""
     beside = {RUNTIME_MODULE: plan.runtime_source, stubs_module(plan.module_name): plan.stubs_source}
-    with starting_tensorflow() as quiet, _apart(beside):
+    with starting_tensorflow() as quiet, _isolated(beside):
         for name, source in beside.items():
             if source is not None:
                 sys.modules[name] = _executed(name, source)
         module = _executed(plan.module_name, plan.module_source)
-        if quiet:  # what is computed first may be told of, too
+        if quiet:  # TensorFlow logs when it first computes, too
             module.keras.ops.ones(1)
         return module
 
 
 def _executed(name: str, source: str) -> ModuleType:
     module = ModuleType(name)
-    exec(compile(source, f"<{name}.py>", "exec"), module.__dict__)  # noqa: S102 - our own text
+    exec(compile(source, f"<{name}.py>", "exec"), module.__dict__)  # noqa: S102 - the text is our own
     return module
 
 
 @contextmanager
-def _apart(names: Iterable[str]) -> Iterator[None]:
-    """Modules of these names that are imported within the block are seen by nobody else, nor are others in it."""
+def _isolated(names: Iterable[str]) -> Iterator[None]:
+    """Hide modules of these names inside the block, and forget those that the block imports."""
     before = {name: sys.modules.pop(name, None) for name in names}
     try:
         yield

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from caffe2tf.emit.weights.transpose import Region, copy_blocked, split_regions
+from caffe2tf.artifacts.weights.transpose import Region, copy_blocked, split_regions
 
 if TYPE_CHECKING:
     from caffe2tf.ir.weight import Array, Weight

@@ -1,0 +1,1 @@
+"""Writers of weight files, and the block-wise transposition that they share."""
