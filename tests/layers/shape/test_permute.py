@@ -15,7 +15,7 @@ from caffe2tf.load import load_graph
 from caffe2tf.parse import read_network
 from caffe2tf.passes import prepare
 from caffe2tf.passes.reorder import Reorder
-from tests.builders import input_layers, layer
+from tests.builders import input_layers, layer, write_prototxt
 from tests.layers.emitted import built, calls
 from tests.layers.oracle import Array, assert_matches, check_recorded, recorded, run_layer
 
@@ -135,8 +135,7 @@ def test_flattened_blob(rng: np.random.Generator) -> None:
 
 
 def test_ssd_heads_need_no_transposition(tmp_path: Path) -> None:
-    file = tmp_path / "net.prototxt"
-    file.write_text(input_layers({"data": (2, 3, 9, 7)}) + HEADS, encoding="utf-8")
+    file = write_prototxt(tmp_path, input_layers({"data": (2, 3, 9, 7)}) + HEADS)
     graph = prepare(load_graph(read_network(file)))
     assert sum(isinstance(n.layer, Permute) for n in graph.nodes) == 2
     assert not [n.name for n in graph.nodes if isinstance(n.layer, Reorder)]
@@ -190,15 +189,12 @@ def test_in_place(order: tuple[int, ...], shape: tuple[int, ...], rng: np.random
 
 
 def test_note_on_working_in_place(tmp_path: Path) -> None:
-    file = tmp_path / "net.prototxt"
     text = input_layers({"data": (2, 3, 4, 5)}) + layer("Power", "c", ["data"])
-    file.write_text(text + permute_layer("p", (0, 2), bottom="c", top="c"), encoding="utf-8")
+    file = write_prototxt(tmp_path, text + permute_layer("p", (0, 2), bottom="c", top="c"))
     notes = caffe2tf.convert(file, None, tmp_path / "out").notes
     assert [n for n in notes if n.layer == "p" and "give the top another name" in n.message]
-    file.write_text(
-        text + permute_layer("p", (0, 1), bottom="c", top="c") + permute_layer("q", (0, 2), bottom="c"),
-        encoding="utf-8",
-    )
+    text += permute_layer("p", (0, 1), bottom="c", top="c") + permute_layer("q", (0, 2), bottom="c")
+    file = write_prototxt(tmp_path, text)
     assert not caffe2tf.convert(file, None, tmp_path / "other").notes
 
 
