@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from caffe2tf.diagnostics import Diagnostic, Position
 from caffe2tf.errors import NetworkError, ParseError
-from caffe2tf.parse.binary import read_binary
+from caffe2tf.parse.binary import BinaryNetwork, read_binary
 from caffe2tf.parse.definition import LayerDefinition, NetworkDefinition
 from caffe2tf.parse.draft import Draft, ModernLayer, OldLayer, copy_field
 from caffe2tf.parse.mapped import MappedFile, map_file
@@ -24,7 +24,7 @@ from caffe2tf.parse.unknown_field import UnknownField
 from caffe2tf.parse.upgrade import upgrade
 from caffe2tf.proto import caffe_pb2
 
-__all__ = ["DEFINITION_FILES", "binary_places", "draft_of", "read_network"]
+__all__ = ["DEFINITION_FILES", "binary_draft", "draft_of", "read_network"]
 
 Places = Mapping[str, Sequence[Position]]
 """The place of each ``layers``, ``layer`` and ``input`` field of a network, in the order of the message."""
@@ -93,8 +93,13 @@ def _read_text(file: MappedFile, name: str) -> Draft:
 
 def _read_binary(file: MappedFile, name: str) -> Draft:
     require_binary_network(file)
-    net, unknown = read_binary(file, name)
-    return draft_of(net, unknown, binary_places(net, name), Position(name))
+    return binary_draft(read_binary(file, name), name)
+
+
+def binary_draft(read: BinaryNetwork, name: str) -> Draft:
+    """Return the draft of a binary network; `name` is the name of the file for positions."""
+    draft = draft_of(read.net, read.unknown, binary_places(read.net, name), Position(name))
+    return replace(draft, notes=(*draft.notes, *read.notes))
 
 
 def binary_places(net: caffe_pb2.NetParameter, name: str) -> Places:

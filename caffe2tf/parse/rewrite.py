@@ -9,14 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from caffe2tf.atomic import write_whole
-from caffe2tf.diagnostics import Diagnostic, Position
+from caffe2tf.diagnostics import Diagnostic
 from caffe2tf.errors import NetworkError, UsageError
 from caffe2tf.parse.binary import read_binary
 from caffe2tf.parse.blobs import Pages
 from caffe2tf.parse.caffemodel import read_caffemodel
 from caffe2tf.parse.descriptors import is_repeated
 from caffe2tf.parse.mapped import MappedFile, map_file
-from caffe2tf.parse.network import DEFINITION_FILES, binary_places, draft_of, read_network
+from caffe2tf.parse.network import DEFINITION_FILES, binary_draft, read_network
+from caffe2tf.parse.renumber import is_renumbered
 from caffe2tf.parse.sniff import is_text, require_binary_network
 from caffe2tf.parse.upgrade import upgrade
 from caffe2tf.parse.wire import DELIMITED, LAYERS_INSIDE, Field, Wire, tag, varint_bytes, wire_type
@@ -136,12 +137,12 @@ class _Network:
         require_binary_network(file)
         read_caffemodel(file)  # checks the blobs, which are then copied as bytes
         name = str(file.path)
-        net, unknown = read_binary(file, name)
+        read = read_binary(file, name)
         wire = Wire(file.map)
         fields = list(wire.fields(0, len(file.map)))
         inside = LAYERS_INSIDE[caffe_pb2.NetParameter]
         spans = [f for key in _ages() for f in fields if (f.number, f.wire) == key]
-        draft = upgrade(draft_of(net, unknown, binary_places(net, name), Position(name)))
+        draft = upgrade(binary_draft(read, name))
         if draft.problems:
             raise NetworkError(draft.problems)
         notes = list(draft.notes)
@@ -175,6 +176,8 @@ def _layer(wire: Wire, layer: ModernLayer, spans: Sequence[Field], notes: list[D
     span = spans[layer.where.layer]
     message = LAYERS_INSIDE[caffe_pb2.NetParameter][span.number, span.wire]
     fields = list(wire.fields(span.start, span.stop))
+    if message is caffe_pb2.LayerParameter and is_renumbered(old := _raw(wire, _heads(fields))):
+        head = old  # the layer is modern, and its fork alone reads its numbers
     inner = [f for f in fields if (f.number, f.wire) in LAYERS_INSIDE[message]]
     # The message of a modern layer keeps its unknown fields itself.
     kept = _foreign(message, fields) if message is not caffe_pb2.LayerParameter else []
@@ -188,6 +191,10 @@ def _layer(wire: Wire, layer: ModernLayer, spans: Sequence[Field], notes: list[D
         notes.append(Diagnostic.note(f"unknown field {field.number} {what}", layer=layer.name, where=layer.where))
     head += _raw(wire, [f for f in kept if f.number not in modern])
     return _Layer(head=head, blobs=tuple(f for f in fields if (f.number, f.wire) == tag(message, "blobs")))
+
+
+def _heads(fields: Sequence[Field]) -> list[Field]:
+    return [f for f in fields if (f.number, f.wire) != _BLOBS]
 
 
 def _foreign(message: type[Message], fields: Sequence[Field]) -> list[Field]:

@@ -20,6 +20,7 @@ def test_the_page_is_current() -> None:
 def test_check_detects_an_outdated_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     page = tmp_path / "layers.md"
     monkeypatch.setattr(generate_docs, "PAGE", page)
+    monkeypatch.setattr(generate_docs, "FORKS_PAGE", tmp_path / "forks.md")
     assert generate_docs.main(["--check"]) == 1
     assert generate_docs.main([]) == 0
     assert generate_docs.main(["--check"]) == 0

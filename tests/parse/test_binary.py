@@ -28,7 +28,8 @@ def number(at: int, value: int) -> bytes:
 def read(folder: Path, data: bytes) -> tuple[caffe_pb2.NetParameter, Sequence[tuple[str, object]]]:
     path = folder / "net.caffemodel"
     path.write_bytes(data)
-    net, unknown = read_binary(map_file(path, what="network", suffixes=()), "given.caffemodel")
+    found = read_binary(map_file(path, what="network", suffixes=()), "given.caffemodel")
+    net, unknown = found.net, found.unknown
     assert all(u.where == Position("given.caffemodel") and u.text == "" for u in unknown)
     return net, [(u.path, u.value) for u in unknown]
 
