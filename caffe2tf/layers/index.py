@@ -113,6 +113,7 @@ MODULES: Final[Mapping[str, str]] = {
     "PReLU": "activation.prelu",
     "PSROIPooling": "detection.roi_pooling",
     "Pad": "shape.pad",
+    "Padding": "shape.padding",
     "Parameter": "arithmetic.parameter",
     "Permute": "shape.permute",
     "Pooling": "vision.pooling",

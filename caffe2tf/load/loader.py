@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from caffe2tf.diagnostics import Diagnostic
 from caffe2tf.errors import NetworkError
 from caffe2tf.ir import Graph, Shape
-from caffe2tf.load.builder import build_graph
 from caffe2tf.load.selection import is_source, select_layers, unwritten
 from caffe2tf.load.weights import attach_weights
+from caffe2tf.load.zoom import build_fitting
 
 if TYPE_CHECKING:
     from caffe2tf.parse import NetworkDefinition, TrainedWeights
@@ -48,7 +48,7 @@ def load_graph(  # noqa: PLR0913 - one parameter for each choice
         WeightsError: the weights do not fit the network.
     """
     selected = select_layers(definition, phase=phase, stages=stages, level=level)
-    built = build_graph(selected, input_shapes=input_shapes or {}, stub_unknown=stub_unknown)
+    built = build_fitting(selected, input_shapes=input_shapes or {}, stub_unknown=stub_unknown)
     built.raise_problems()
     if not built.graph.nodes:
         raise NetworkError([Diagnostic(message=f"no layer is left for phase {phase}")])

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from caffe2tf.diagnostics import Diagnostic, Severity, in_order
 from caffe2tf.errors import Caffe2TFError, NetworkError, WeightsError
 from caffe2tf.ir import Graph, Node, Shape
-from caffe2tf.load.builder import build_graph
 from caffe2tf.load.selection import select_layers
 from caffe2tf.load.weights import pair_weights
+from caffe2tf.load.zoom import build_fitting
 from caffe2tf.parse import LayerDefinition, NetworkDefinition, TrainedWeights
 
 __all__ = ["Row", "Survey", "survey"]
@@ -79,7 +79,7 @@ def survey(
 ) -> Survey:
     """Read a network as far as possible. The arguments are those of `load_graph`."""
     selected = select_layers(definition, phase=phase, stages=stages, level=level)
-    built = build_graph(selected, input_shapes=input_shapes or {})
+    built = build_fitting(selected, input_shapes=input_shapes or {})
     graph, problems, error = built.graph, built.problems, None
     try:
         graph, error = pair_weights(graph, built.definitions, weights, fill=False)

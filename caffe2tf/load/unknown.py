@@ -27,6 +27,8 @@ _HARMLESS_PARTS = frozenset(
         *("forward_type", "forward_math", "backward_type", "backward_math", "cudnn_math_override", "debug"),
         *("cudnn_convolution_algo_seeker", "conv_algos_override", "per_fla_fuse", "reshape_every_iter"),
         *("mn_activation_param", "mn_grad_compress_param"),
+        # DeepLab: whether shapes of trained blobs are compared with those of the network when weights are copied.
+        "strict_dim",
         # Where results are written or displayed.
         *("save_output_param", "visualize", "visualize_threshold", "label_map_file"),
     }

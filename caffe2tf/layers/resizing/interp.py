@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 
 from caffe2tf.errors import LayerError, LayerUnsupportedError
 from caffe2tf.ir.expr import Expr, keras, runtime, unless
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Interp"]
 
+_SIZES: Final = ("height", "width", "shrink_factor", "zoom_factor")
+_MORE_SIZES: Final = ("full_zoom_factor",)
+
 
 @register("Interp")
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,9 +34,11 @@ class Interp(Layer):
     Along an axis of n input and m output values, output value i lies at input position ``i * (n - 1) / (m - 1)``, or at
     0 if m is 1. The first of these that is given decides m:
 
-    1. `use_blob_size`: the extent of the second bottom
+    1. `use_blob_size`, or a second bottom: the extent of the second bottom
     2. `height` and `width`, unless exactly one of `shrink_factor` and `zoom_factor` is given
-    3. `shrink_factor` and `zoom_factor`: ``m = floor((n - 1) / shrink_factor) * zoom_factor + 1``
+    3. `shrink_factor` and `zoom_factor`: ``m = floor((n - 1) / shrink_factor) * zoom_factor + 1``. If the layers that
+       follow do not fit this size, but fit ``m = n * zoom_factor``, all layers with `zoom_factor` alone use the latter,
+       as in the training toolbox of OpenVINO; a note says so.
     4. `full_zoom_factor`: ``m = n * full_zoom_factor``
 
     | parameter (``interp_param``) | default | meaning |
@@ -42,11 +47,12 @@ class Interp(Layer):
     | zoom_factor | 1 | factor by which the image then grows; 1 or more |
     | height, width | | size of the output |
     | pad_beg, pad_end | 0 | minus the number of rows and columns cropped first; 0 or less |
-    | use_blob_size | false | resize to the size of the second bottom; a field of one fork |
+    | use_blob_size | false | resize to the size of the second bottom, whatever else is given; a field of one fork |
     | full_zoom_factor | | factor by which the image grows; a field of Synopsys' fork |
 
-    Bottoms: one, (N, C, H, W), and with `use_blob_size` a second one, (any, any, H', W'), of which only the shape
-    matters. Tops: one, (N, C, H', W'). Trained blobs: none.
+    Bottoms: one, (N, C, H, W), or two, the second one (any, any, H', W'), of which only the height and width matter.
+    Without `use_blob_size`, a second bottom must have the batch size of the first, and `height`, `width`,
+    `shrink_factor` and `zoom_factor` must be absent. Tops: one, (N, C, H', W'). Trained blobs: none.
 
     Source: DeepLab's fork, for example ``gpapan/caffe``, ``src/caffe/layers/interp_layer.cpp``.
     """
@@ -56,6 +62,7 @@ class Interp(Layer):
 
     size: tuple[int, int] | None = None
     like: bool = False
+    same_batch: bool = False
     shrink: int = 1
     zoom: int = 1
     full_zoom: int | None = None
@@ -71,11 +78,16 @@ class Interp(Layer):
                 raise LayerError(f"interp_param.{name} must be 0 or less (it crops), not {getattr(p, name)}")
         crop = (-p.pad_beg, -p.pad_end)
         like = more.boolean("use_blob_size")
-        if len(proto.bottoms) != 1 + like:
-            raise LayerError(
-                "Interp takes one bottom, and with use_blob_size a second one for the size; "
-                f"{len(proto.bottoms)} are given"
-            )
+        if like and len(proto.bottoms) == 1:
+            raise LayerError("Interp takes with use_blob_size a second bottom for the size; 1 bottom is given")
+        if not like and len(proto.bottoms) > 1:
+            stated = [name for name in _SIZES if p.HasField(name)] + [n for n in more if n in _MORE_SIZES]
+            if stated:
+                raise LayerError(
+                    f"Interp takes its size from a second bottom, and interp_param.{stated[0]} gives another one; "
+                    "remove one of them"
+                )
+            return cls(like=True, same_batch=True, crop=crop)
         return cls(like=True, crop=crop) if like else cls(crop=crop, **_read_size(p, more))
 
     def infer(self, *inputs: Shape) -> tuple[Shape, ...]:
@@ -89,6 +101,8 @@ class Interp(Layer):
             raise LayerError(
                 f"pad_beg ({-self.crop[0]}) and pad_end ({-self.crop[1]}) leave nothing of {format_shape(shape[2:])}"
             )
+        if self.same_batch and None not in (shape[0], inputs[1][0]) and shape[0] != inputs[1][0]:
+            raise LayerError(f"both bottoms of Interp must have the same batch size, not {shape[0]} and {inputs[1][0]}")
         if self.like:
             return ((*shape[:2], *known(inputs[1][2:], "the size of Interp's second bottom")),)
         if self.size is not None:

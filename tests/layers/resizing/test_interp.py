@@ -122,6 +122,17 @@ def test_size_of_a_second_bottom() -> None:
     assert_matches(out["out"], interpolate(x[:, :, :4, :6], 4, 11), tolerance=1e-6)
 
 
+@pytest.mark.parametrize("case", recorded("fork2_interp_two_bottoms"))
+def test_field_interp_two_bottoms(case: str) -> None:
+    """A second bottom gives the size without any flag."""
+    check_recorded(case)
+
+
+def test_two_bottoms_have_the_same_batch_size() -> None:
+    like = input_layers({"like": (3, 1, 6, 5)})
+    assert "must have the same batch size, not 2 and 3" in refused(like + layer("", "like"))
+
+
 def test_full_zoom() -> None:
     x = draw((2, 3, 5, 7))
     out = run_layer(layer("full_zoom_factor: 3"), {"data": x})["out"]
@@ -163,7 +174,7 @@ def test_any_batch() -> None:
         ("zoom_factor: 2 pad_beg: -2 pad_end: -2", "pad_beg (-2) and pad_end (-2) leave nothing of 4x5"),
         ("full_zoom_factor: 0", "full_zoom_factor must be one whole number, 1 or more, not 0"),
         ("zoom_factor: 2 antialias: true", "'interp_param.antialias' is not known"),
-        ("use_blob_size: true", "with use_blob_size a second one for the size; 1 are given"),
+        ("use_blob_size: true", "with use_blob_size a second bottom for the size; 1 bottom is given"),
     ],
 )
 def test_errors(parameters: str, wanted: str) -> None:
@@ -171,7 +182,9 @@ def test_errors(parameters: str, wanted: str) -> None:
 
 
 def test_errors_of_bottoms() -> None:
-    assert "2 are given" in refused(layer("zoom_factor: 2", "data"))
+    for size in ("zoom_factor: 2", "height: 3", "shrink_factor: 1", "full_zoom_factor: 2"):
+        name = size.partition(":")[0]
+        assert f"interp_param.{name} gives another one" in refused(layer(size, "data"))
     assert "bottoms of 4 axes (N, C, H, W), not 2x3" in refused(layer("zoom_factor: 2"), (2, 3))
     text = layer("use_blob_size: true", "like")
     with pytest.raises(Caffe2TFError, match="must be known before the network runs"):
