@@ -1,1 +1,1 @@
-"""Activations, dropout and softmax."""
+"""Keras layers for activations, dropout and softmax."""

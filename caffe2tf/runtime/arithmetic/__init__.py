@@ -1,1 +1,1 @@
-"""Sums, products and fully connected layers."""
+"""Keras layers that add, multiply, look up or hold trained values."""

@@ -1,1 +1,1 @@
-"""Batch, channel, response and vector normalization."""
+"""Keras layers for batch, mean-variance, local response and vector normalization."""

@@ -1,1 +1,1 @@
-"""Layers that change the size of images."""
+"""Keras layers that resize images."""

@@ -31,6 +31,9 @@ class Downsample(ResamplingLayer):
 
     Output shape:
         ``(N, size[0], size[1], C)``.
+
+    Raises:
+        ValueError: the height or width is unknown when the layer is called.
     """
 
     def call(self, x: tf.Tensor) -> tf.Tensor:

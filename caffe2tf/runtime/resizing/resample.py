@@ -34,6 +34,9 @@ class Resample(ResamplingLayer):
 
     Output shape:
         ``(N, size[0], size[1], C)``.
+
+    Raises:
+        ValueError: the height or width is unknown when the layer is called.
     """
 
     def __init__(

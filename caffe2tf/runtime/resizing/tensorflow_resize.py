@@ -58,6 +58,9 @@ class ResizeBilinear(_Resize):
 
     Output shape:
         The input shape with the new sizes.
+
+    Raises:
+        ValueError: the extent of a resized axis is unknown when the layer is called.
     """
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
@@ -97,6 +100,9 @@ class ResizeNearest(_Resize):
 
     Output shape:
         The input shape with the new sizes.
+
+    Raises:
+        ValueError: the extent of a resized axis is unknown when the layer is called.
     """
 
     def call(self, x: tf.Tensor) -> tf.Tensor:

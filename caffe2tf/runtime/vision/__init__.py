@@ -1,1 +1,1 @@
-"""Layers over images: convolution, pooling, correlation."""
+"""Keras layers that apply windows to images: convolution, pooling, correlation and warping."""

@@ -33,6 +33,9 @@ class Correlation(keras.layers.Layer):
         ``(N, rows, columns, D * D)``, where ``D = 2 * (max_displacement // stride_2) + 1``, and each of `rows` and
         `columns` is ``(n + 2 * (pad - max_displacement) - kernel_size + 1) / stride_1``, rounded up, for an extent of
         ``n``. The displacements are ordered by row, then by column, from negative to positive.
+
+    Raises:
+        ValueError: the height, width or channels are unknown when the layer is called.
     """
 
     def __init__(

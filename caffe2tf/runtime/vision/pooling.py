@@ -16,6 +16,7 @@ class _Pooling(keras.layers.Layer):
 
     Caffe rounds the number of windows up, so that the last window may extend beyond the padded input:
     ``ceil((n + pad_before + pad_after - kernel_size) / stride) + 1`` for an axis of ``n`` values. Keras rounds down.
+    On a CPU, TensorFlow pools three spatial axes in float32 and bfloat16 only.
 
     Args:
         kernel_size: int, or sequence of ints. The extent of the window along each spatial axis. One int stands for two
