@@ -36,7 +36,7 @@ def test_values(size: tuple[int, int], rng: np.random.Generator) -> None:
 
     x = draw(rng, 2, 5, 6, 3)
     layer = Downsample(size)
-    check_layer(layer, downsampled(x, size), x)
+    check_layer(layer, downsampled(x, size), x, everywhere=size == (2, 3))
     check_precisions(layer, x)
     check_gradient(Downsample(size, dtype="float64"), rng, x)
     assert layer.compute_output_shape((None, 5, 6, 3)) == (None, *size, 3)

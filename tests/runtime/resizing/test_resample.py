@@ -11,7 +11,7 @@ from tests.runtime.gradients import check_gradient
 from tests.runtime.layer_checks import check_layer, check_precisions, draw
 
 F = np.float32
-SIZES = [(10, 14), (3, 4), (2, 11), (5, 13), (7, 7), (1, 1)]
+SIZES = [(6, 9), (3, 4), (2, 11), (1, 1)]
 
 
 def kernel(method: str, distance: float) -> float:
@@ -56,14 +56,13 @@ def resampled(x: Array, size: tuple[int, int], method: str, *, antialias: bool) 
 def test_values(size: tuple[int, int], options: dict[str, Any], rng: np.random.Generator) -> None:
     from caffe2tf.runtime.resizing.resample import Resample
 
-    x = draw(rng, 2, 5, 7, 3)
+    x = draw(rng, 2, 5, 7, 2)
     layer = Resample(size, **options)
     want = resampled(x, size, options.get("method", "LINEAR"), antialias=options.get("antialias", True))
-    assert_matches(layer(x), want)
-    assert layer.compute_output_shape((None, 5, 7, 3)) == (None, *size, 3)
+    check_layer(layer, want, x, everywhere=size == SIZES[1])
+    assert layer.compute_output_shape((None, 5, 7, 2)) == (None, *size, 2)
     check_precisions(layer, x)
     if size in SIZES[:3]:
-        check_layer(layer, want, x)
         check_gradient(Resample(size, **options, dtype="float64"), rng, x)
 
 

@@ -63,7 +63,7 @@ def check_window_layer(cls: Any, oracle: Any, kernel_size: Any, extents: Any, ar
     kernel, bias = (*weights, None)[:2]
     shared = {k: v for k, v in arguments.items() if k not in {"use_bias", "shared_bias"}}
     want = oracle(x, kernel, bias, **shared)
-    check_layer(layer, want, x)
+    check_layer(layer, want, x, everywhere="groups" in arguments and "dilation_rate" in arguments)
     check_precisions(layer, x)
     assert layer.compute_output_shape((None, *extents, 4)) == (None, *want.shape[1:])
     check_gradient(cls(8, kernel_size, **arguments, dtype="float64"), rng, x)

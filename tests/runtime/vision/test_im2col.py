@@ -43,7 +43,7 @@ def test_values(extents: Any, kernel: Any, stride: Any, pad: Any, dilation: Any,
     x = draw(rng, 2, *extents, 3)
     layer = Im2col(kernel, stride=stride, pad=pad, dilation=dilation)
     want = unfolded(x, kernel, stride, pad, dilation)
-    check_layer(layer, want, x, tolerance=0)
+    check_layer(layer, want, x, tolerance=0, everywhere=len(extents) == 2)
     check_precisions(layer, x)
     assert layer.compute_output_shape((None, *extents, 3)) == (None, *want.shape[1:])
     check_gradient(Im2col(kernel, stride=stride, pad=pad, dilation=dilation, dtype="float64"), rng, x)
