@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, Self
 
 import numpy as np
+import numpy.typing as npt
 
 from caffe2tf.errors import LayerError
 from caffe2tf.ir.expr import OMIT, Construct, Expr, keras, runtime, short, unless
@@ -19,6 +20,7 @@ from caffe2tf.ir.value import NodeBlob, Value, computed_weight
 from caffe2tf.ir.weight import Array, Weight
 from caffe2tf.layers.arithmetic.scale import Scale
 from caffe2tf.layers.extents import known
+from caffe2tf.layers.normalization.centring import needs_centring
 from caffe2tf.layers.registry import register
 
 if TYPE_CHECKING:
@@ -108,8 +110,8 @@ class BatchNorm(Elementwise, ReadsBlobs):
 
     - In training, Keras stores the mean itself, not a sum with its factor. It stores the variance of the batch as it
       is; Caffe corrects it for the number of values.
-    - Keras computes ``x * s + (beta - mean * s)``. If a mean is hundreds of times the standard deviation, float32 loses
-      more digits that way than in Caffe's form.
+    - Keras computes ``x * s + (beta - mean * s)``, which loses digits in float32 if a mean is many standard deviations.
+      If one is more than 32, a runtime layer subtracts the mean first, as Caffe does. Training keeps Keras' form.
 
     Source: ``src/caffe/layers/batch_norm_layer.cpp``, also of github.com/NVIDIA/caffe, github.com/intel/caffe and
     github.com/foss-for-synopsys-dwc-arc-processors/synopsys-caffe.
@@ -129,6 +131,7 @@ class BatchNorm(Elementwise, ReadsBlobs):
     intel: bool = False  # fields say that it is Intel's layer
     ignores_factor: bool = False  # the statistics of three blobs are used as they are
     choice: str = ""  # remark on the values of the blobs
+    centred: bool = False  # the mean is subtracted first
     states_scale: bool = False  # the definition says that the layer has a scale; else only its blobs can show that
     scale_filler: Filler = field(default_factory=lambda: Filler(value=1.0))
     bias_filler: Filler = field(default_factory=Filler)
@@ -200,7 +203,15 @@ class BatchNorm(Elementwise, ReadsBlobs):
         return _as_nvidia(layer) if order else layer
 
     def with_values(self, blobs: Sequence[Array]) -> BatchNorm:
-        """Return the layer as NVIDIA's if the values of its blobs show it, and with a note on what was chosen."""
+        """Return the layer as the fork's that its blobs show, with the mean subtracted first if it is large."""
+        layer = self._settled(blobs)
+        by_name = dict(zip(_ORDERS[layer.blob_order], blobs, strict=False))
+        mean, variance = (layer._divided(name, by_name) for name in ("mean", "variance"))  # noqa: SLF001 - same class
+        stored = not layer._uses_batch_statistics  # noqa: SLF001 - same class
+        return replace(layer, centred=stored and needs_centring(mean, variance, layer.epsilon))
+
+    def _settled(self, blobs: Sequence[Array]) -> BatchNorm:
+        """Return the layer as that of the fork that its third blob reveals, with a note on what was chosen."""
         if self.blob_order or (self.nvidia and self.own_blobs == 5):
             return self
         factor = blobs[2].reshape(-1)[0]
@@ -267,11 +278,8 @@ class BatchNorm(Elementwise, ReadsBlobs):
 
     def _statistic(self, name: str, blobs: Mapping[str, NodeBlob], layout: Layout) -> Weight:
         """Return the mean or the variance, divided by the stored factor."""
-        divided = not (self.ignores_factor or (self.nvidia and self.own_blobs == 5))
-        used = [blobs[name], blobs["factor"]] if divided else [blobs[name]]
-        factor = used[1].array.reshape(-1).astype(np.float32)[0] if len(used) > 1 else np.float32(1)
-        divisor = np.float32(0 if factor == 0 else 1 / factor)
-        values = used[0].array.reshape(-1).astype(np.float32) * divisor
+        used = [blobs[name], blobs["factor"]] if self._divides else [blobs[name]]
+        values = self._divided(name, {key: blob.array for key, blob in blobs.items()})
         outside = self.epsilon if self.eps_outside_root and name == "variance" else None
         if outside is not None:  # (sqrt(v) + e)^2 = (v + 2 e sqrt(v)) + e^2, and Keras adds e^2 as its epsilon
             values += np.float32(2 * outside) * np.sqrt(values)
@@ -282,6 +290,13 @@ class BatchNorm(Elementwise, ReadsBlobs):
             blobs=used,
             depends=(outside, layout.blocks),
         )
+
+    def _divided(self, name: str, blobs: Mapping[str, Array]) -> npt.NDArray[np.float32]:
+        """Return the values of the mean or the variance, in Caffe's order."""
+        factor = blobs["factor"].reshape(-1).astype(np.float32)[0] if self._divides else np.float32(1)
+        divisor = np.float32(0 if factor == 0 else 1 / factor)
+        values: npt.NDArray[np.float32] = blobs[name].reshape(-1).astype(np.float32) * divisor
+        return values
 
     def _normalization(self, axis: int | tuple[str, str], *, role: str = "") -> Construct:
         if self._uses_batch_statistics:
@@ -296,8 +311,9 @@ class BatchNorm(Elementwise, ReadsBlobs):
                 owns_weights=bool(role),
             )
         epsilon = self.epsilon**2 if self.eps_outside_root else self.epsilon
-        return keras(
-            "BatchNormalization",
+        construct = runtime if self.centred else keras
+        return construct(
+            "CentredBatchNormalization" if self.centred else "BatchNormalization",
             axis=axis,
             momentum=unless(short(self.momentum), 0.99),
             epsilon=unless(short(epsilon), 1e-3),
@@ -307,6 +323,11 @@ class BatchNorm(Elementwise, ReadsBlobs):
             role=role,
             owns_weights=bool(role),
         )
+
+    @property
+    def _divides(self) -> bool:
+        """Whether the statistics are divided by a stored factor."""
+        return not (self.blob_order or self.ignores_factor or (self.nvidia and self.own_blobs == 5))
 
     @property
     def _uses_batch_statistics(self) -> bool:

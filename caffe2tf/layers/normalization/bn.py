@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, ClassVar, Final, Self
 from caffe2tf.errors import LayerError
 from caffe2tf.ir.expr import OMIT, Construct, Expr, keras, runtime, short, unless
 from caffe2tf.ir.filler import Filler
-from caffe2tf.ir.layer import Arrangement, Batch, BlobSpec, Context, Layer
+from caffe2tf.ir.layer import Arrangement, Batch, BlobSpec, Context, Layer, ReadsBlobs
 from caffe2tf.ir.layout import Layout
 from caffe2tf.ir.shape import Shape, format_shape
 from caffe2tf.ir.value import NodeBlob, Value
-from caffe2tf.ir.weight import Weight
+from caffe2tf.ir.weight import Array, Weight
 from caffe2tf.layers.extents import known
+from caffe2tf.layers.normalization.centring import needs_centring
 from caffe2tf.layers.registry import register
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ class Form(enum.Enum):
 
 @register("BN")
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BN(Layer):
+class BN(Layer, ReadsBlobs):
     """``y = a * (x - mean) / sqrt(variance + eps) + b`` for each channel (axis 1), in two layers of the same name.
 
     SegNet's layer, also in ENet:
@@ -87,7 +88,7 @@ class BN(Layer):
     Keras weights, each (C): ``gamma``, ``beta``, and if they are used or updated ``moving_mean``, ``moving_variance``.
 
     Deviations: SegNet's Caffe computes the variance as the mean of the squares minus the square of the mean. If the
-    mean is large, float32 loses more digits that way than here.
+    mean is large, float32 loses more digits that way than here. PSPNet's stored statistics are used as BatchNorm's are.
 
     Source: ``src/caffe/layers/bn_layer.cpp`` of github.com/alexgkendall/caffe-segnet, of github.com/hszhao/PSPNet
     (both versions) and of github.com/foss-for-synopsys-dwc-arc-processors/synopsys-caffe.
@@ -107,6 +108,7 @@ class BN(Layer):
     fillers: tuple[Filler, Filler] = field(default_factory=lambda: (Filler(), Filler()))
     statistics: int = 0  # number of tops after the first
     chosen: str = ""
+    centred: bool = False  # the stored mean is subtracted first
 
     @classmethod
     def read(cls, proto: LayerProto) -> Self:
@@ -165,6 +167,12 @@ class BN(Layer):
             epsilon=1e-5,
             chosen="its 4 blobs are read as those of PSPNet's BN: slope, bias, mean, variance",
         )
+
+    def with_values(self, blobs: Sequence[Array]) -> BN:
+        """Return the layer with the stored mean subtracted first if Keras' form would lose digits."""
+        if self.form is not Form.STORED:
+            return self
+        return replace(self, centred=needs_centring(blobs[2], blobs[3], self.epsilon))
 
     def remarks(self) -> tuple[str, ...]:
         """Return whose layer it is read as, and why."""
@@ -239,8 +247,9 @@ class BN(Layer):
                 role=role,
                 owns_weights=bool(role),
             )
-        return keras(
-            "BatchNormalization",
+        construct = runtime if self.centred else keras
+        return construct(
+            "CentredBatchNormalization" if self.centred else "BatchNormalization",
             axis=axis,
             momentum=unless(short(self.momentum), 0.99),
             epsilon=unless(short(self.epsilon), 1e-3),

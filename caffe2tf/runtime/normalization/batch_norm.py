@@ -5,7 +5,7 @@ from __future__ import annotations
 import keras
 import tensorflow as tf
 
-__all__ = ["BatchStatistic", "NormalizeBatch"]
+__all__ = ["BatchStatistic", "CentredBatchNormalization", "NormalizeBatch"]
 
 
 @keras.saving.register_keras_serializable(package="caffe2tf")
@@ -150,3 +150,33 @@ class BatchStatistic(keras.layers.Layer):
     def get_config(self) -> dict[str, object]:
         """Return the constructor's arguments."""
         return {**super().get_config(), "kind": self.kind, "axis": self.axis}
+
+
+@keras.saving.register_keras_serializable(package="caffe2tf")
+class CentredBatchNormalization(keras.layers.BatchNormalization):
+    """``keras.layers.BatchNormalization`` that subtracts the mean first: ``(x - mean) * s + beta`` at inference.
+
+    Here `s` is ``gamma / sqrt(variance + epsilon)``. Keras computes ``x * s + (beta - mean * s)``, which loses digits
+    in float32 if a mean is many standard deviations. Training, the arguments and the weights are those of Keras.
+
+    Input shape:
+        ``(N, ..., C)``, or with the channels along `axis`.
+
+    Output shape:
+        Same as the input.
+    """
+
+    def call(self, x: tf.Tensor, *, training: bool | None = None, mask: tf.Tensor | None = None) -> tf.Tensor:
+        """Return the normalized input."""
+        if training and self.trainable:
+            return super().call(x, training=training, mask=mask)
+        wide = tf.cast(x, keras.backend.result_type(x.dtype, "float32"))  # float16 has too few digits
+        shape = [1] * len(x.shape)
+        shape[self.axis] = -1
+        mean, variance, gamma, beta = (
+            None if w is None else tf.cast(tf.reshape(w, shape), wide.dtype)
+            for w in (self.moving_mean, self.moving_variance, self.gamma, self.beta)
+        )
+        factor = tf.math.rsqrt(variance + self.epsilon)
+        y = (wide - mean) * (factor if gamma is None else factor * gamma)
+        return tf.cast(y if beta is None else y + beta, x.dtype)

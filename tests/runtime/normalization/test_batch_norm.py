@@ -139,3 +139,24 @@ def test_refuse_another_statistic() -> None:
 
     with pytest.raises(ValueError, match="kind must be 'mean', 'variance' or 'zero', not 'median'"):
         BatchStatistic("median")
+
+
+@pytest.mark.parametrize("options", [{}, {"axis": 1, "epsilon": 0.5}, {"scale": False}, {"center": False}], ids=str)
+def test_centred(options: dict[str, Any], rng: np.random.Generator) -> None:
+    import keras
+
+    from caffe2tf.runtime.normalization.batch_norm import CentredBatchNormalization
+
+    x = draw(rng, 4, 3, 6, 5)
+    layer, theirs = CentredBatchNormalization(**options), keras.layers.BatchNormalization(**options)
+    for each in (layer, theirs):
+        each.build(x.shape)
+    for mine, other in zip(layer.weights, theirs.weights, strict=True):
+        mine.assign(np.abs(draw(rng, *mine.shape)) + 0.25)
+        other.assign(mine)
+    check_layer(layer, theirs(x).numpy(), x)
+    check_precisions(layer, x)
+    assert_matches(layer(x, training=True), theirs(x, training=True))
+    assert_matches(layer.moving_mean, theirs.moving_mean)
+    layer.trainable = theirs.trainable = False
+    assert_matches(layer(x, training=True), theirs(x, training=True))
