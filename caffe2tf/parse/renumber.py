@@ -7,7 +7,7 @@ private number, for which `name_of` knows the name. Where a file does not show i
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeAlias
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor
     from google.protobuf.message import Message
 
-__all__ = ["is_renumbered", "name_of", "renumbered", "v1_word"]
+__all__ = ["is_named", "is_renumbered", "name_of", "renumbered", "v1_word"]
 
 AnyDescriptor: TypeAlias = "Descriptor | CompiledDescriptor"
 
@@ -93,6 +93,12 @@ def renumbered(structure: bytes, file: str) -> tuple[bytes, tuple[Diagnostic, ..
         out += _delimited(one.number, _read(wire, message, inside, Position(file, layer=places[message]), doubts))
         places[message] += 1
     return bytes(out), tuple(_note(NUMBERS[m][n], value, where) for (m, n, value), where in doubts.items())
+
+
+def is_named(number: int, names: Collection[str]) -> bool:
+    """Return whether a number of V1's LayerParameter was read as a fork's field that has one of these names."""
+    row = NUMBERS[_V1.DESCRIPTOR.name].get(number)
+    return row is not None and any(meaning.target in names for meaning in row.meanings)
 
 
 def is_renumbered(layer: bytes) -> bool:

@@ -17,7 +17,7 @@ from caffe2tf.parse.caffemodel import read_caffemodel
 from caffe2tf.parse.descriptors import is_repeated
 from caffe2tf.parse.mapped import MappedFile, map_file
 from caffe2tf.parse.network import DEFINITION_FILES, binary_draft, read_network
-from caffe2tf.parse.renumber import is_renumbered
+from caffe2tf.parse.renumber import is_named, is_renumbered
 from caffe2tf.parse.sniff import is_text, require_binary_network
 from caffe2tf.parse.upgrade import upgrade
 from caffe2tf.parse.wire import DELIMITED, LAYERS_INSIDE, Field, Wire, tag, varint_bytes, wire_type
@@ -34,6 +34,7 @@ __all__ = ["Upgraded", "upgrade_file"]
 _TEXT: Final = (".prototxt", ".pbtxt", ".txt")
 _PIECE: Final = 4 << 20  # bytes copied at once
 _BLOBS: Final = tag(caffe_pb2.LayerParameter, "blobs")
+_PARAM: Final = tag(caffe_pb2.LayerParameter, "param")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,8 +177,10 @@ def _layer(wire: Wire, layer: ModernLayer, spans: Sequence[Field], notes: list[D
     span = spans[layer.where.layer]
     message = LAYERS_INSIDE[caffe_pb2.NetParameter][span.number, span.wire]
     fields = list(wire.fields(span.start, span.stop))
-    if message is caffe_pb2.LayerParameter and is_renumbered(old := _raw(wire, _heads(fields))):
-        head = old  # the layer is modern, and its fork alone reads its numbers
+    if message is caffe_pb2.LayerParameter and is_renumbered(_raw(wire, _without(fields, _BLOBS))):
+        # The layer is modern, and its fork alone reads its numbers. The upgrade may have changed `param`, nothing else.
+        param = caffe_pb2.LayerParameter(param=layer.message.param)
+        head = _raw(wire, _without(fields, _BLOBS, _PARAM)) + param.SerializeToString(deterministic=True)
     inner = [f for f in fields if (f.number, f.wire) in LAYERS_INSIDE[message]]
     # The message of a modern layer keeps its unknown fields itself.
     kept = _foreign(message, fields) if message is not caffe_pb2.LayerParameter else []
@@ -186,6 +189,9 @@ def _layer(wire: Wire, layer: ModernLayer, spans: Sequence[Field], notes: list[D
         fields = [f for one in inner for f in wire.fields(one.start, one.stop)]
         kept += _foreign(message, fields)
     modern = caffe_pb2.LayerParameter.DESCRIPTOR.fields_by_number
+    if message is caffe_pb2.V1LayerParameter:
+        names = {field.name for field, _ in layer.message.ListFields()} | {field.path for field in layer.unknown}
+        kept = [f for f in kept if not is_named(f.number, names)]
     for field in kept:
         what = "is another field in the modern form, and is dropped" if field.number in modern else "is kept"
         notes.append(Diagnostic.note(f"unknown field {field.number} {what}", layer=layer.name, where=layer.where))
@@ -193,8 +199,8 @@ def _layer(wire: Wire, layer: ModernLayer, spans: Sequence[Field], notes: list[D
     return _Layer(head=head, blobs=tuple(f for f in fields if (f.number, f.wire) == tag(message, "blobs")))
 
 
-def _heads(fields: Sequence[Field]) -> list[Field]:
-    return [f for f in fields if (f.number, f.wire) != _BLOBS]
+def _without(fields: Sequence[Field], *keys: tuple[int, int]) -> list[Field]:
+    return [f for f in fields if (f.number, f.wire) not in keys]
 
 
 def _foreign(message: type[Message], fields: Sequence[Field]) -> list[Field]:

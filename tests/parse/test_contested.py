@@ -152,11 +152,35 @@ def test_upgrade_keeps_the_numbers_of_a_modern_fork(tmp_path: Path) -> None:
     assert "zoom_factor: 8" in (tmp_path / "new.prototxt").read_text()
 
 
+def test_upgrade_freezes_the_statistics_of_a_modern_fork(tmp_path: Path) -> None:
+    """NVIDIA's `forward_type` (145) keeps its bytes, and the rates of the three `param` become 0, as in Caffe."""
+    read(tmp_path, layer("BatchNorm", *[block(6, real(3, b"\0\0\x80\x3f"))] * 3, number(145, 1)))
+    upgrade_file(tmp_path / "net.caffemodel", tmp_path / "new.caffemodel")
+    assert number(145, 1) in (tmp_path / "new.caffemodel").read_bytes()
+    new = read_network(tmp_path / "new.caffemodel")
+    assert [spec.lr_mult for spec in new.layers[0].message.param] == [0, 0, 0]
+    assert unknown(new) == [("forward_type", 1)]
+
+
 def test_v1_types_of_deeplab(tmp_path: Path) -> None:
     net = read(tmp_path, old_layer(41, block(43, number(3, 8)), number(1003, 0)))
     assert net.layers[0].type == "Interp"
     assert net.layers[0].message.interp_param.zoom_factor == 8
     assert unknown(net) == [("strict_dim", 0)]
+    net = read(tmp_path, old_layer(42, block(45, number(1, 2**64 - 3), number(2, 2**64 - 1))))
+    parameters = net.layers[0].message.padding_param
+    assert (net.layers[0].type, parameters.pad_beg, parameters.pad_end) == ("Padding", -3, -1)
+    assert unknown(net) == []
+
+
+def test_upgrade_of_deeplab_reads_back(tmp_path: Path) -> None:
+    interp = old_layer(41, block(43, number(3, 8)), number(1003, 0))
+    padding = old_layer(42, block(45, number(1, 2**64 - 3)))
+    old = read(tmp_path, interp, padding)
+    upgrade_file(tmp_path / "net.caffemodel", tmp_path / "new.caffemodel")
+    new = read_network(tmp_path / "new.caffemodel")
+    assert [one.message for one in new.layers] == [one.message for one in old.layers]
+    assert not any(one.unknown for one in new.layers)
 
 
 def test_v1_types_and_numbers_of_c3d(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, Self
 
 from caffe2tf.errors import LayerError
 from caffe2tf.ir.expr import Expr, keras
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from caffe2tf.parse import LayerDefinition as LayerProto
 
 __all__ = ["Padding"]
-
-_BLOCK = "padding_param"
 
 
 @register("Padding")
@@ -46,8 +44,6 @@ class Padding(Layer):
     Source: ``src/caffe/layers/padding_layer.cpp`` of github.com/TheLegendAli/DeepLab-Context.
     """
 
-    reads_unknown: ClassVar[tuple[str, ...]] = (_BLOCK,)
-
     before: int
     after: int
 
@@ -55,11 +51,12 @@ class Padding(Layer):
     def read(cls, proto: LayerProto) -> Self:
         """Read ``padding_param``; both numbers must have the same sign."""
         forbid_in_place(proto)
-        given = proto.extra.block(_BLOCK).only("pad_beg", "pad_end")
-        before, after = given.whole_number("pad_beg", 0), given.whole_number("pad_end", 0)
+        p = proto.message.padding_param
+        before, after = p.pad_beg, p.pad_end
         if before * after < 0:
             raise LayerError(
-                f"{_BLOCK}.pad_beg and pad_end must both be 0 or more, or both be 0 or less, not {before} and {after}"
+                "padding_param.pad_beg and pad_end must both be 0 or more, or both be 0 or less, not "
+                f"{before} and {after}"
             )
         return cls(before=before, after=after)
 

@@ -72,7 +72,7 @@ def test_emitted_layers() -> None:
     [
         ("pad_beg: 1 pad_end: -1", "must both be 0 or more, or both be 0 or less, not 1 and -1"),
         ("pad_beg: -2 pad_end: -2", "pad_beg (-2) and pad_end (-2) leave nothing of 4x5"),
-        ("pad_beg: 1.5", "padding_param.pad_beg must be one whole number, not 1.5"),
+        ("pad_beg: 1.5", "1.5 is not an integer"),
         ("pad: 1", "'padding_param.pad' is not known"),
     ],
 )
