@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -31,10 +32,14 @@ class Activations:
     Attributes:
         blobs: every blob, in the order of the network and in Caffe's axis order.
         writers: for each blob except the inputs, the Caffe layer that writes it last.
+        fed: the inputs.
+        rounding: returns the largest change of a blob when each input value moves to an adjacent float32.
     """
 
     blobs: dict[str, npt.NDArray[np.float32]]
     writers: dict[str, str]
+    fed: dict[str, npt.NDArray[np.float32]]
+    rounding: Callable[[str], float]
 
 
 def run(
@@ -106,7 +111,9 @@ def verify(  # noqa: PLR0913 - one parameter for each choice
     recorded = read_reference(reference)
     selection = Selection(phase=phase, stages=stages, level=level)
     ours = _activations(prototxt, weights, inputs or {}, selection, otherwise=recorded.arrays)
-    return compare_blobs(ours.blobs, recorded, writers=ours.writers, tolerance=tolerance)
+    return compare_blobs(
+        ours.blobs, recorded, writers=ours.writers, tolerance=tolerance, fed=ours.fed, rounding=ours.rounding
+    )
 
 
 def _activations(
@@ -128,7 +135,24 @@ def _activations(
         fed = _own_values(graph) | fed
         _check_inputs(plan.program, fed)
         model = build_model(plan)
-    return Activations(blobs=run_model(plan.program, model, fed), writers=graph.writers())
+    blobs = run_model(plan.program, model, fed)
+
+    @functools.cache
+    def moved() -> dict[str, npt.NDArray[np.float32]]:
+        return run_model(plan.program, model, {name: _adjacent(a) for name, a in fed.items()})
+
+    def rounding(blob: str) -> float:
+        with np.errstate(invalid="ignore"):  # infinity minus infinity
+            change = np.abs(moved()[blob].astype(np.float64) - blobs[blob])
+        return float(np.max(change, initial=0.0, where=np.isfinite(change)))
+
+    return Activations(blobs=blobs, writers=graph.writers(), fed=fed, rounding=rounding)
+
+
+def _adjacent(array: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Return an array whose values are moved to an adjacent float32, up and down in a fixed random order."""
+    up = np.random.default_rng(0).integers(2, size=array.shape).astype(bool)
+    return np.nextafter(array, np.where(up, np.float32(np.inf), np.float32(-np.inf)), dtype=np.float32)
 
 
 def _numbers(name: str, given: npt.ArrayLike) -> npt.NDArray[np.float32]:

@@ -12,7 +12,7 @@ import pytest
 import caffe2tf
 from caffe2tf.artifacts import build_model
 from caffe2tf.artifacts.weights.keras_h5 import save_keras_weights
-from tests.builders import input_layers, write_caffemodel, write_prototxt
+from tests.builders import input_layer, input_layers, layer, write_caffemodel, write_prototxt
 from tests.emit.networks import plan, tangle
 from tests.layers.oracle import check_recorded, run_layer
 
@@ -270,3 +270,27 @@ def test_a_network_deeper_than_python_lets_calls_go(tmp_path: Path) -> None:
     for i in range(depth):
         want = np.abs(want) if i % 2 else np.tanh(want)
     np.testing.assert_allclose(blobs[f"b{depth}"], want, rtol=1e-5)
+
+
+def test_field_verify_tiny(tmp_path: Path) -> None:
+    """Wrong values below 1e-6 are a difference; what rounding leaves of a sum that cancels is not."""
+    x = np.array([[0.1, -0.7, 3.3], [2.9, 0.3, -1.7]], np.float32)
+    text = input_layer("data", x.shape)
+    text += layer("Power", "tiny", ["data"], parameters="power_param { scale: 1e-8 }")
+    sums_to_zero = "eltwise_param { coeff: 0.1 coeff: 0.2 coeff: -0.3 }"
+    text += layer("Eltwise", "zero", ["data"] * 3, parameters=sums_to_zero)
+    net = write_prototxt(tmp_path, text)
+    reference = caffe2tf.run(net, None, {"data": x})
+    other = reference | {"zero": reference["zero"] + np.float32(1e-7)}
+    report = caffe2tf.verify(net, None, other)
+    assert report.same
+    assert next(v.note for v in report.verdicts if v.blob == "zero").startswith("difference 1e-07 is rounding")
+    report = caffe2tf.verify(net, None, reference | {"tiny": -reference["tiny"]})
+    assert [v.blob for v in report.verdicts if not v.same] == ["tiny"]
+
+
+def test_an_input_that_is_not_the_recorded_one_differs(tmp_path: Path) -> None:
+    net = write_prototxt(tmp_path, input_layer("data", (2, 3)) + layer("TanH", "t", ["data"]))
+    x = np.array([[0.1, -0.7, 3.3], [2.9, 0.3, -1.7]], np.float32)
+    report = caffe2tf.verify(net, None, caffe2tf.run(net, None, {"data": x}), {"data": 2 * x})
+    assert [(v.blob, v.same) for v in report.verdicts] == [("data", False), ("t", False)]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,7 +19,8 @@ __all__ = ["BlobVerdict", "Tolerance", "judge"]
 
 _LARGEST = float(np.finfo(np.float32).max)
 _SQUARABLE = 1e140  # below this, sums of squares are finite in float64
-_NEGLIGIBLE = 1e-6  # an absolute difference within the rounding of float32 arithmetic on values of order 1
+_SMALL = 1e-6  # above this, no difference is excused as rounding
+_ROUNDINGS = 8  # how many times the effect of rounding the inputs once is excused
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +71,14 @@ class BlobVerdict:
     note: str = ""
 
 
-def judge(blob: str, layer: str, ours: npt.NDArray[Any], reference: Recorded, tolerance: Tolerance) -> BlobVerdict:
+def judge(
+    blob: str,
+    layer: str,
+    ours: npt.NDArray[Any],
+    reference: Recorded,
+    tolerance: Tolerance,
+    rounding: Callable[[], float] | None = None,
+) -> BlobVerdict:
     """Compare one blob with its recording.
 
     Args:
@@ -78,8 +87,16 @@ def judge(blob: str, layer: str, ours: npt.NDArray[Any], reference: Recorded, to
         ours: our values, in Caffe's axis order.
         reference: the recording, in Caffe's axis order.
         tolerance: the bounds.
+        rounding: returns how much the blob changes if the inputs are rounded once; None if that is not known. It is
+            called only if a small difference exceeds the tolerance.
     """
     reason, distance = _difference(ours, reference, tolerance)
+    note = "" if reason or distance is not None else "the blob has no finite value to compare"
+    if distance is not None and distance.exceeds and rounding is not None and distance.max_abs <= _SMALL:
+        effect = rounding()
+        if distance.max_abs <= _ROUNDINGS * effect:
+            note = f"difference {distance.max_abs:.3g} is rounding; rounding the inputs once gives {effect:.3g}"
+            reason = ""
     return BlobVerdict(
         blob=blob,
         layer=layer,
@@ -88,7 +105,7 @@ def judge(blob: str, layer: str, ours: npt.NDArray[Any], reference: Recorded, to
         max_abs=None if distance is None else distance.max_abs,
         relative_l2=None if distance is None else distance.relative_l2,
         reason=reason,
-        note="" if reason or distance is not None else "the blob has no finite value to compare",
+        note=note,
     )
 
 
@@ -98,6 +115,7 @@ class _Distance:
 
     max_abs: float
     relative_l2: float
+    exceeds: bool = False  # whether the distance is all that exceeds the tolerance
 
     @classmethod
     def between(cls, got: npt.NDArray[Any], want: npt.NDArray[Any]) -> _Distance:
@@ -123,7 +141,10 @@ def _difference(ours: npt.NDArray[Any], reference: Recorded, tolerance: Toleranc
     finite = np.isfinite(want)
     distance = _Distance.between(got[finite], want[finite]) if finite.any() else None
     too_far = "" if distance is None else _too_far(distance, reference, tolerance)
-    return too_far or _other_norm(ours, reference, tolerance), distance
+    other_norm = _other_norm(ours, reference, tolerance)
+    if distance is not None and too_far:
+        distance = replace(distance, exceeds=not other_norm)
+    return too_far or other_norm, distance
 
 
 def _other_kinds(got: npt.NDArray[Any], want: npt.NDArray[Any]) -> str:
@@ -147,8 +168,6 @@ def _beyond_single(values: npt.NDArray[Any]) -> str:
 
 
 def _too_far(distance: _Distance, reference: Recorded, tolerance: Tolerance) -> str:
-    if distance.max_abs <= _NEGLIGIBLE:
-        return ""
     if math.isinf(distance.max_abs):
         return "the largest difference exceeds float64"
     if distance.relative_l2 > tolerance.relative:

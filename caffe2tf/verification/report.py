@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -68,6 +69,7 @@ def compare_blobs(
     writers: Mapping[str, str],
     tolerance: Tolerance | None = None,
     fed: Mapping[str, npt.NDArray[Any]] | None = None,
+    rounding: Callable[[str], float] | None = None,
 ) -> Report:
     """Compare computed blobs with a reference.
 
@@ -77,6 +79,8 @@ def compare_blobs(
         writers: for each blob, the layer that writes it last. Inputs have none and are not compared.
         tolerance: the bounds; None for the default ones.
         fed: the inputs of the run. An input that differs from the recorded one counts as a difference.
+        rounding: returns how much a blob changes if the inputs are rounded once. A difference of at most 1e-6 that
+            exceeds the bounds is excused if it is no larger than a few times that; the verdict says so.
 
     Raises:
         VerificationError: the two sides have no blob in common.
@@ -90,7 +94,9 @@ def compare_blobs(
     unknown = [b for b in reference.names if b not in ours]
     ignored = [b for b in unknown if (copied := _INSERTED.match(b)) and copied[1].startswith(tuple(ours))]
     verdicts = _other_inputs(fed or {}, reference, writers)
-    verdicts += [judge(b, writers[b], ours[b], reference.blobs[b], tolerance) for b in shared]
+    verdicts += [
+        judge(b, writers[b], ours[b], reference.blobs[b], tolerance, rounding and partial(rounding, b)) for b in shared
+    ]
     verdicts += [
         BlobVerdict(blob=b, layer="", same=False, shape=None, reason="the network has no such blob")
         for b in unknown

@@ -148,3 +148,19 @@ def test_the_digest_of_a_scalar() -> None:
     scalar = np.float32(-3)
     reference = read_reference(digest(np.asarray(scalar), [0]))
     assert compare_blobs({"a": np.asarray(scalar)}, reference, writers=WRITERS).same
+
+
+def test_a_small_difference_is_excused_only_as_far_as_rounding_explains_it() -> None:
+    tiny = A * np.float32(1e-8)
+
+    def verdict(effect: float, ours: np.ndarray = -tiny) -> tuple[bool, str, str]:
+        report = compare_blobs(
+            {"a": ours}, read_reference({"a": tiny}), writers=WRITERS, rounding=lambda blob: {"a": effect}[blob]
+        )
+        return report.same, report.verdicts[0].reason, report.verdicts[0].note
+
+    assert reason(-tiny, tiny) == "relative L2 difference 2 exceeds 1e-05"  # no absolute floor
+    assert verdict(1e-9) == (False, "relative L2 difference 2 exceeds 1e-05", "")
+    assert verdict(2e-8) == (True, "", "difference 1e-07 is rounding; rounding the inputs once gives 2e-08")
+    assert not verdict(1e3, A * np.float32(1e-5))[0]  # too large to be excused, however sensitive the blob is
+    assert not verdict(1e3, np.where(A == 5, np.nan, tiny).astype("f4"))[0]
