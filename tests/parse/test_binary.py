@@ -13,12 +13,9 @@ from caffe2tf.parse.binary import read_binary
 from caffe2tf.parse.mapped import map_file
 from caffe2tf.parse.wire import varint_bytes
 from caffe2tf.proto import caffe_pb2
+from tests.parse.messages import field
 
 LAYER = 100
-
-
-def field(number: int, payload: bytes) -> bytes:
-    return varint_bytes(number << 3 | 2) + varint_bytes(len(payload)) + payload
 
 
 def number(at: int, value: int) -> bytes:

@@ -12,6 +12,7 @@ import caffe2tf
 from caffe2tf.errors import ParseError
 from caffe2tf.parse import open_weights
 from tests.layers.oracle import assert_matches
+from tests.parse.messages import field, varint
 
 Array = np.ndarray[Any, Any]
 
@@ -20,14 +21,6 @@ layers { name: "conv" type: CONVOLUTION3D bottom: "data" top: "conv"
   convolution_param { num_output: 5 kernel_size: 3 kernel_depth: 2 } }
 layers { name: "fc" type: INNER_PRODUCT bottom: "conv" top: "fc" inner_product_param { num_output: 4 } }
 """
-
-
-def varint(n: int) -> bytes:
-    return bytes([n]) if n < 128 else bytes([n & 127 | 128]) + varint(n >> 7)
-
-
-def field(number: int, payload: bytes) -> bytes:
-    return varint(number << 3 | 2) + varint(len(payload)) + payload
 
 
 def blob(values: Array, shape: tuple[int, ...] | None = None) -> bytes:

@@ -18,21 +18,10 @@ from google.protobuf.message import DecodeError, Message
 from caffe2tf.errors import ParseError
 from caffe2tf.parse.weights import open_weights
 from caffe2tf.proto import caffe_pb2
+from tests.parse.messages import field, varint
 
 BLOB, NET, STATE = caffe_pb2.BlobProto, caffe_pb2.NetParameter, caffe_pb2.SolverState
 V1 = caffe_pb2.V1LayerParameter
-
-
-def varint(value: int) -> bytes:
-    head = b""
-    while value > 127:
-        head += bytes([value & 127 | 128])
-        value >>= 7
-    return head + bytes([value])
-
-
-def field(number: int, payload: bytes) -> bytes:
-    return varint(number << 3 | 2) + varint(len(payload)) + payload
 
 
 def shaped(*dims: int, values: int = 0) -> bytes:
