@@ -1,4 +1,4 @@
-"""ReLU, Sigmoid, TanH: recordings of Caffe, and their formulas in double precision."""
+"""ReLU, Sigmoid, TanH, Atan: recordings of Caffe, and their formulas in double precision."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from caffe2tf.layers.activation.activations import ReLU, Sigmoid, TanH, activation_name
-from tests.layers.emitted import emitted
+from tests.layers.emitted import built, emitted, reloaded
 from tests.layers.oracle import Array, assert_matches, check_recorded, recorded, run_layer
 
 SHAPES = [(2, 3, 4, 5), (3, 4), (6,), (2, 3, 4), (2, 3, 2, 4, 3)]
@@ -37,6 +37,15 @@ def test_sigmoid_and_tanh(shape: tuple[int, ...], rng: np.random.Generator) -> N
     y = x.astype(np.float64)
     assert_matches(out["out"], 0.5 * np.tanh(0.5 * y) + 0.5)
     assert_matches(out["tanh"], np.tanh(y))
+
+
+@pytest.mark.parametrize("top", ["out", "data"])
+def test_atan(top: str, rng: np.random.Generator) -> None:
+    x = rng.standard_normal((2, 3, 4, 5)).astype(np.float32) * 4
+    text = f'layer {{ name: "a" type: "Atan" bottom: "data" top: "{top}" }}'
+    assert_matches(run_layer(text, {"data": x})[top], np.arctan(x.astype(np.float64)))
+    flat = x.reshape(6, 20)
+    assert_matches(reloaded(built(text, {"data": (2, 20)}), [flat])[0], np.arctan(flat.astype(np.float64)))
 
 
 def test_in_place_keeps_the_blob() -> None:
