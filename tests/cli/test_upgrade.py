@@ -13,6 +13,7 @@ import caffe2tf as package
 from caffe2tf.parse import read_network
 from caffe2tf.proto import caffe_pb2
 from tests.cli.command import caffe2tf
+from tests.parse.messages import field
 
 V1_MODELS = ("lenet_v1", "cifar10_full_v1")
 
@@ -113,14 +114,6 @@ def test_an_output_that_cannot_be_written(tmp_path: Path, v1: Path, place: str, 
     assert done.code == 2
     assert why in done.err
     assert list(tmp_path.iterdir()) == [v1]
-
-
-def field(number: int, payload: bytes) -> bytes:
-    size = len(payload)
-    assert size < 128
-    key = number << 3 | 2
-    head = bytes([key]) if key < 128 else bytes([key & 127 | 128, key >> 7])
-    return head + bytes([size]) + payload
 
 
 def test_unknown_binary_fields_are_kept_if_their_number_is_free(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""``caffe2tf verify`` and ``run``: numbers for every blob, and the exit status."""
+"""`caffe2tf verify`: numbers for every blob, and the exit status."""
 
 from __future__ import annotations
 
@@ -10,24 +10,6 @@ import pytest
 
 from tests.builders import write_caffemodel, write_prototxt
 from tests.cli.command import Outcome, caffe2tf
-
-
-@pytest.fixture(scope="module")
-def blobs(digits: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, np.ndarray]:
-    """Every blob of the digits network for three images."""
-    folder = tmp_path_factory.mktemp("run")
-    x = np.random.default_rng(4).normal(size=(3, 1, 16, 16)).astype("f4")
-    np.savez(folder / "in.npz", data=x)
-    net = digits / "deploy.prototxt", digits / "digits.caffemodel"
-    done = caffe2tf("run", *net, "--input", folder / "in.npz", "-o", folder / "out.npz", "--json")
-    assert done.code == 0, done.err
-    with np.load(folder / "out.npz") as file:
-        out = {name: file[name] for name in file.files}
-    assert json.loads(done.out) == {
-        "out": str(folder / "out.npz"), "blobs": {name: list(a.shape) for name, a in out.items()},
-    }  # fmt: skip
-    np.testing.assert_array_equal(out["data"], x)
-    return out
 
 
 def verify(digits: Path, tmp_path: Path, blobs: dict[str, np.ndarray], *more: object) -> Outcome:
@@ -135,20 +117,15 @@ def test_a_reference_blob_that_the_network_lacks_differs(
     assert "'pool9': the network has no such blob" in done.out
 
 
-def test_an_empty_comparison_fails(digits: Path, tmp_path: Path, blobs: dict[str, np.ndarray]) -> None:
+def test_an_empty_comparison_fails(digits: Path, tmp_path: Path, images: Path, blobs: dict[str, np.ndarray]) -> None:
     done = verify(digits, tmp_path, {"data": blobs["data"]})
     assert done.code == 2
     assert "nothing to compare" in done.err
-    done = verify(digits, tmp_path, {"other": blobs["fc4"]}, "--input", _inputs(tmp_path, blobs))
+    done = verify(digits, tmp_path, {"other": blobs["fc4"]}, "--input", images)
     assert done.code == 2
     assert "conv1" in done.err
     assert "other" in done.err
     assert verify(digits, tmp_path, {}).code == 2
-
-
-def _inputs(tmp_path: Path, blobs: dict[str, np.ndarray]) -> Path:
-    np.savez(tmp_path / "in.npz", data=blobs["data"])
-    return tmp_path / "in.npz"
 
 
 def test_references_that_do_not_match_the_network(digits: Path, tmp_path: Path, blobs: dict[str, np.ndarray]) -> None:
@@ -173,68 +150,3 @@ def test_an_unsupported_network(digits: Path, tmp_path: Path, blobs: dict[str, n
     done = caffe2tf("verify", net, digits / "digits.caffemodel", "--reference", tmp_path / "b.npz")
     assert done.code == 3
     assert "'LRM'" in done.err
-
-
-def test_run_prints_a_line_for_each_blob(digits: Path, tmp_path: Path, blobs: dict[str, np.ndarray]) -> None:
-    done = caffe2tf(
-        "run", digits / "digits.caffemodel", "--input", _inputs(tmp_path, blobs), "-o", tmp_path / "o.npz"
-    )  # the weights inside the .caffemodel are used
-    assert done.code == 0, done.err
-    with np.load(tmp_path / "o.npz") as out:
-        np.testing.assert_array_equal(out["prob"], blobs["prob"])
-    line = next(line for line in done.out.splitlines() if line.startswith("fc4 "))
-    fc4 = blobs["fc4"]
-    assert line.split()[1:] == ["3x10", *(f"{v:.6g}" for v in (fc4.min(), fc4.max(), fc4.mean(dtype="f8")))]
-
-
-def test_run_does_not_overwrite_its_inputs(digits: Path, tmp_path: Path, blobs: dict[str, np.ndarray]) -> None:
-    net, weights, given = tmp_path / "net.prototxt", tmp_path / "w.caffemodel", _inputs(tmp_path, blobs)
-    net.write_bytes((digits / "deploy.prototxt").read_bytes())
-    weights.write_bytes((digits / "digits.caffemodel").read_bytes())
-    (tmp_path / "link.npz").symlink_to(given)
-    before = {p.name: p.read_bytes() for p in tmp_path.iterdir()}
-    for out in (net, weights, given, tmp_path / "link.npz"):
-        done = caffe2tf("run", net, f"{digits / 'digits.caffemodel'},{weights}", "--input", given, "-o", out)
-        assert (done.code, done.out) == (2, "")
-        assert (
-            done.err
-            == f"caffe2tf: {out}: this file is read to make the result and would be overwritten; write elsewhere\n"
-        )
-    assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == before
-
-
-def test_run_prints_values_without_a_mean(tmp_path: Path) -> None:
-    """Also values whose sum overflows float32. A warning would fail the test."""
-    net = write_prototxt(
-        tmp_path, 'input: "x" input_shape { dim: 2 } layer { name: "r" type: "ReLU" bottom: "x" top: "y" }'
-    )
-    for x, mean in (([np.inf, -np.inf], "nan"), ([3e38, 2e38], "2.5e+38")):
-        np.savez(tmp_path / "in.npz", x=np.array(x))
-        done = caffe2tf("run", net, "--input", tmp_path / "in.npz", "-o", tmp_path / "out.npz")
-        assert (done.code, done.err) == (0, "")
-        assert done.out.splitlines()[1].split()[-1] == mean
-
-
-def test_run_with_a_blob_name_that_npz_cannot_hold(tmp_path: Path) -> None:
-    net = write_prototxt(
-        tmp_path,
-        f'input: "x" input_shape {{ dim: 2 }} layer {{ name: "r" type: "ReLU" bottom: "x" top: "{"y" * 65536}" }}',
-    )
-    np.savez(tmp_path / "in.npz", x=np.ones(2))
-    done = caffe2tf("run", net, "--input", tmp_path / "in.npz", "-o", tmp_path / "out.npz")
-    assert done.code == 2
-    assert "is too long for an .npz file" in done.err
-    assert len(done.err) < 1000
-
-
-def test_run_of_a_network_without_selected_layers(tmp_path: Path) -> None:
-    """An empty blob has no minimum."""
-    net = write_prototxt(
-        tmp_path,
-        'input: "x" input_shape { dim: 3 dim: 2 dim: 1 dim: 1 } input: "s" input_shape { dim: 3 }'
-        'layer { name: "f" type: "Filter" bottom: "x" bottom: "s" top: "y" }',
-    )
-    np.savez(tmp_path / "in.npz", x=np.ones((3, 2, 1, 1)), s=np.zeros(3))
-    done = caffe2tf("run", net, "--input", tmp_path / "in.npz", "-o", tmp_path / "out.npz")
-    assert (done.code, done.err) == (0, "")
-    assert done.out.splitlines()[-1].split() == ["y", "0x2x1x1", "-", "-", "-"]
