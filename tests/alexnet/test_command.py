@@ -1,3 +1,5 @@
+"""`caffe2tf alexnet`: what the command asks for, its messages, and its exit status."""
+
 from __future__ import annotations
 
 import json

@@ -1,3 +1,5 @@
+"""Weight files of every kind: their values come back, and a failure leaves no partial file."""
+
 from __future__ import annotations
 
 import errno
