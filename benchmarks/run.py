@@ -13,6 +13,7 @@ import sys
 from benchmarks.bench_cli import measure_commands
 from benchmarks.bench_convert import add_options, measure_conversion
 from benchmarks.bench_models import measure_models
+from benchmarks.bench_speed import measure_speed
 from benchmarks.measure import parse_options, report
 
 __all__ = ["main"]
@@ -21,7 +22,7 @@ __all__ = ["main"]
 def main() -> int:
     """Run everything; the models come last, because TensorFlow's memory would count towards later processes."""
     options = parse_options(__doc__, add_options)
-    measured = [measure(options) for measure in (measure_commands, measure_conversion, measure_models)]
+    measured = [measure(options) for measure in (measure_commands, measure_conversion, measure_speed, measure_models)]
     return report(measured, as_json=options.json)
 
 

@@ -1,7 +1,16 @@
-"""What makes the command line quick besides the code itself, each with what it saves.
+"""What makes the command line quick besides the code itself, and what each measure saves.
 
 These measures change settings of the whole process, so only the program ``caffe2tf`` uses them, not the library.
 
+``python -m benchmarks.bench_speed`` converts AlexNet with all measures, and without each one. The figures below come
+from a virtual machine with 2 Intel Xeon cores, which other programs kept busy. Small ones are therefore uncertain:
+
+| measure | saves |
+|---|---|
+| `skip_last_collection` | 0.09 s of processor time of 0.46 s, for the digits example; 8 % of AlexNet |
+| `limit_blas_threads` | 0.07 s of processor time of 0.44 s, for the digits example; more on machines with more cores |
+| `collect_rarely` | 0 to 0.04 s of processor time, for the digits example: no more than the noise |
+| `hash_early` | 10 % of the time of AlexNet, whose file has 233 MiB; nothing for small files |
 """
 
 from __future__ import annotations
