@@ -1,4 +1,4 @@
-"""Lines of emitted code, broken where the usual formatters (ruff, black) break them."""
+"""Line breaks of emitted code, as the formatters ruff and black make them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ INDENT = "    "
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Items in brackets, after some text: ``strides=(2, 3)``."""
+    """A text and items in brackets, such as ``strides=(2, 3)``."""
 
     prefix: str
     opening: str
@@ -35,13 +35,13 @@ Item: TypeAlias = "str | Group"
 def format_call(
     targets: Sequence[str], function: str, arguments: Sequence[Item], inputs: Sequence[str] | None = None
 ) -> list[str]:
-    """``targets = function(arguments)(inputs)`` as lines, to stand in the body of a function.
+    """Return the lines of ``targets = function(arguments)(inputs)`` for the body of a function.
 
     Args:
-        targets: variables; none for an expression.
-        function: what is called, with whatever comes before it in its line.
-        arguments: of the call.
-        inputs: what its result is called on, several as a list; None where it is not called.
+        targets: the variables; empty for an expression.
+        function: the function, with any text before it in the line.
+        arguments: the arguments of the call.
+        inputs: the arguments of a call of the result, several as a list; None if the result is not called.
     """
     width = WIDTH - len(INDENT)
     start, head = _assigned(targets, function, width)
@@ -66,7 +66,7 @@ def format_call(
 
 
 def format_imports(statements: Iterable[str]) -> str:
-    """Import statements in the usual order: one block for the standard library, one for the rest.
+    """Return import statements in the usual order: one block for the standard library, one for the rest.
 
     Args:
         statements: ``import a``, ``import a as b`` and ``from a import b``, one name each, in any order.
@@ -94,13 +94,13 @@ def _from_import(module: str, names: Sequence[str]) -> str:
 
 
 def _by_kind(name: str) -> tuple[int, str]:
-    """Constants, then classes, then the rest, as import sorters have it."""
+    """Sort constants first, then classes, then the rest, as import sorters do."""
     bare = name.split(maxsplit=1)[0]
     return (0 if bare.isupper() and len(bare) > 1 else 1 if bare[:1].isupper() else 2, name)
 
 
 def _assigned(targets: Sequence[str], function: str, width: int) -> tuple[list[str], str]:
-    """Lines that come before, and the text up to the call's bracket."""
+    """Return the lines before the call, and its line up to the bracket."""
     if not targets:
         return [], function
     flat = f"{', '.join(targets)} = {function}"
@@ -110,7 +110,7 @@ def _assigned(targets: Sequence[str], function: str, width: int) -> tuple[list[s
 
 
 def _broken(item: Item, width: int) -> list[str]:
-    """One item, on several lines where it has to be."""
+    """Return the lines of an item, several if it is too long for one."""
     if isinstance(item, str) or len(str(item)) <= width:
         return [str(item)]
     inner = [line for i in item.items for line in _with_comma(i, width - len(INDENT))]

@@ -1,4 +1,4 @@
-"""Values as Python source: the only way in which text of a network reaches emitted code."""
+"""Python literals. All text of a network reaches emitted code through `literal`, so that it cannot become code."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["literal"]
 
 
 def literal(value: Literal) -> str:
-    """Source that evaluates to ``value``, in the shortest usual form: 1e-4, not 0.0001; double quotes."""
+    """Return the source of ``value`` in its shortest usual form: 1e-4 instead of 0.0001, and double quotes."""
     if isinstance(value, bool) or value is None or isinstance(value, int):
         return repr(value)
     if isinstance(value, float):

@@ -1,4 +1,4 @@
-"""The emitted Python module: docstring, imports, the function that builds the model, the loader of its weights."""
+"""The text of the emitted module: docstring, imports, the function ``build``, and the loader of weights."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _AXES = {4: "NHWC", 5: "NDHWC", 3: "NLC"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Provenance:
-    """Where a model comes from: (file name, sha256) of each file, and the version of the converter."""
+    """The origin of a model: (file name, SHA-256) of each file, and the version of caffe2tf."""
 
     files: tuple[tuple[str, str], ...]
     version: str
@@ -30,7 +30,14 @@ class Provenance:
 def render_module(
     program: Program, provenance: Provenance, *, loadable: Mapping[str, Sequence[str]], stubs: str = ""
 ) -> str:
-    """The whole module; ``stubs`` is the module beside it whose layers the user fills in, if there are any."""
+    """Return the text of the module.
+
+    Args:
+        program: the statements of ``build``.
+        provenance: the origin of the model, for the docstring.
+        loadable: suffixes of the weight files that it loads, by kind.
+        stubs: name of the module with the stubs; empty if there are none.
+    """
     classes = runtime_classes(program)
     with_weights = bool(program.owners)
     imports = ["import keras", *(LOADER_IMPORTS if with_weights else ())]
@@ -38,7 +45,7 @@ def render_module(
     if any(s.construct is not None and s.construct.target.startswith("layers.") for s in program.statements):
         imports.append("from keras import layers")
     parts = [_docstring(program, provenance), format_imports(imports)]
-    if classes:  # import sorters would place it by whether they see the file that lies beside this one
+    if classes:  # import sorters would move it, depending on whether they see the file next to this one
         parts.append(format_imports(f"from {RUNTIME_MODULE} import {c}" for c in classes) + "  # isort: skip")
     if stubs:
         parts.append(f"import {stubs} as stubs  # isort: skip")
@@ -48,12 +55,12 @@ def render_module(
 
 
 def with_provenance(source: str, program: Program, provenance: Provenance) -> str:
-    """What `render_module` gives for another provenance: its docstring alone says where a model comes from."""
+    """Return the text of a module with another provenance. Only the docstring depends on it."""
     return _docstring(program, provenance) + source.partition('\n"""')[2]
 
 
 def is_emitted(source: str) -> bool:
-    """Whether the text is that of a module that `render_module` wrote."""
+    """Return whether `render_module` wrote the text."""
     return _MARK in source.partition("\n\n")[0]
 
 

@@ -1,8 +1,8 @@
-"""The order in which Keras lists a model's layers, for files that Keras reads by position.
+"""The order in which Keras lists the layers of a model, for weight files that Keras reads by position.
 
-A Functional model keeps its layers by depth (steps to the farthest output), greatest first, and within one depth in
-the order in which a depth-first walk from the outputs meets them. Outputs in a dict are walked in the order of their
-keys. Source: the behaviour of `keras.Model.layers`, Keras 3.
+A Functional model sorts its layers by depth (steps to the farthest output), greatest first, and within a depth in the
+order in which a depth-first walk from the outputs meets them. Outputs in a dict are visited in the order of their keys.
+Source: the behaviour of `keras.Model.layers`, Keras 3.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ __all__ = ["keras_order", "left_out"]
 
 
 def keras_order(program: Program) -> list[str]:
-    """Names of the Keras layers of the emitted model, in the order of ``model.layers``."""
+    """Return the names of the Keras layers of the emitted model, in the order of ``model.layers``."""
     operation, parents, node_of = _nodes(program)
     outputs = [node_of[key] for _, key in sorted(program.outputs, key=lambda o: o[0].blob)]
     indices, finished = _walk(outputs, operation, parents)
@@ -33,9 +33,9 @@ def keras_order(program: Program) -> list[str]:
 
 
 def left_out(program: Program) -> tuple[str, ...]:
-    """Ids of the last values of blobs that no output depends on: no layer of the Keras model computes them.
+    """Return the last values of blobs, by id, that no output depends on, so that the Keras model lacks them.
 
-    Such is a blob of which the layers that read it need the shape alone.
+    An example is a blob whose readers need only its shape.
     """
     operation, parents, node_of = _nodes(program)
     _, reached = _walk([node_of[key] for _, key in program.outputs], operation, parents)
@@ -45,7 +45,7 @@ def left_out(program: Program) -> tuple[str, ...]:
 
 
 def _nodes(program: Program) -> tuple[dict[str, str], dict[str, tuple[str, ...]], dict[str, str]]:
-    """Calls, each known by the first tensor it gives: the layer called, and the calls it reads; each tensor's call."""
+    """Return the layer of each call, the calls it reads, and the call of each tensor. Its first tensor names a call."""
     operation = {value.id: name for value, name in program.inputs}
     parents: dict[str, tuple[str, ...]] = {value.id: () for value, _ in program.inputs}
     node_of = {value.id: value.id for value, _ in program.inputs}
@@ -64,7 +64,7 @@ def _nodes(program: Program) -> tuple[dict[str, str], dict[str, tuple[str, ...]]
 def _walk(
     outputs: list[str], operation: dict[str, str], parents: dict[str, tuple[str, ...]]
 ) -> tuple[dict[str, int], list[str]]:
-    """Depth first from the outputs: the order in which layers are met, and that in which calls are finished."""
+    """Walk depth first from the outputs; return the order in which layers are met and in which calls are finished."""
     indices: dict[str, int] = {}
     finished: list[str] = []
     done: set[str] = set()
@@ -78,7 +78,7 @@ def _walk(
                     done.add(node)
                 continue
             if node in done:
-                continue  # met before, on another way
+                continue  # met before, on another path
             indices.setdefault(operation[node], len(indices))
             stack.append((node, True))
             stack += [(p, False) for p in reversed(parents[node])]

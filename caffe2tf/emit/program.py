@@ -1,4 +1,4 @@
-"""A graph as a list of statements: which Keras layer is called on what, and what each result is called."""
+"""From a graph to a list of statements: the Keras layers, their inputs, and the names of their results."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ __all__ = ["Program", "Statement", "Tap", "write_program"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Statement:
-    """``target = construct(inputs)``; tensors are named by keys, which the renderer turns into variables.
+    """``target = construct(inputs)``. Tensors have keys, which `source` turns into variables.
 
     Attributes:
         targets: keys of the results.
-        construct: the layer; None where `uses` names one that exists.
-        inputs: keys of the tensors it is called on; None where the layer is only made, to be called later.
-        name: the Keras layer's name.
-        uses: key of a layer object that a former statement made.
-        comment: Caffe's layer name, where the Keras name differs in more than ``-`` for ``/``.
+        construct: the layer; None if `uses` refers to an existing one.
+        inputs: keys of the tensors that it is called on; None if the layer is only created, and called later.
+        name: name of the Keras layer.
+        uses: key of a layer object that an earlier statement created.
+        comment: name of the Caffe layer, if the Keras name differs by more than ``-`` for ``/``.
     """
 
     targets: tuple[str, ...]
@@ -38,7 +38,7 @@ class Statement:
 
 @dataclass(frozen=True, slots=True)
 class Tap:
-    """Where a value can be read in the built model: an output of a named Keras layer."""
+    """The place of a value in the built model: an output of a named Keras layer."""
 
     layer: str
     index: int = 0
@@ -46,18 +46,18 @@ class Tap:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Program:
-    """What the emitted function does.
+    """The statements of the emitted function.
 
     Attributes:
-        graph: what it was made from.
+        graph: the prepared graph, with the notes of this step.
         inputs: (value, name of the Keras input).
-        statements: in order.
+        statements: the statements, in order.
         outputs: (value, key of its tensor).
-        taps: where each value can be read, by value id.
+        taps: the place of each value in the built model, by value id.
         owners: for each node with trained blobs of its own, the Keras layer that holds them.
-        aliases: value id to the key of the tensor that holds it.
-        anchor: the first input; None where the network has none.
-        ties: weights of different layers that are one.
+        aliases: the key of the tensor that holds each value, by value id.
+        anchor: the first input; None if the network has no inputs.
+        ties: weights of different layers that are the same variable.
     """
 
     graph: Graph
@@ -71,14 +71,16 @@ class Program:
     ties: tuple[Tie, ...] = ()
 
     def context(self, node: Node) -> Context:
-        """The node's place, as its layer's `convert` sees it."""
+        """Return the context of a node, which its layer's `convert` needs."""
         return _context(self.graph, node, self.owners.get(node.name, ""), self.anchor)
 
 
 def write_program(graph: Graph) -> Program:
-    """The statements of a prepared graph."""
+    """Return the program of a prepared graph."""
     writer = _Writer(graph)
-    for node in sorted(graph.nodes, key=lambda n: n.layer.role is not Role.SOURCE):  # constants are called on an input
+    for node in sorted(
+        graph.nodes, key=lambda n: n.layer.role is not Role.SOURCE
+    ):  # inputs first: constants are called on one
         writer.write(node)
     return writer.finish()
 
@@ -106,7 +108,7 @@ class _Writer:
     reused: dict[str, str] = field(default_factory=dict)  # owner node -> key of its layer object
     sharers: set[str] = field(default_factory=set)
     anchor: Value | None = None
-    arguments: set[str] = field(default_factory=set)  # what an exported model calls the inputs
+    arguments: set[str] = field(default_factory=set)  # names of the inputs in an exported model
 
     def __post_init__(self) -> None:
         self.sharers = {n.owner for n in self.graph.nodes if n.owner}
@@ -114,7 +116,7 @@ class _Writer:
         self.anchor = next(sources, None)
 
     def write(self, node: Node) -> None:
-        """One node more."""
+        """Add the statements of a node."""
         if node.layer.role is Role.SOURCE:
             for value in self.graph.written(node):
                 name = self._claim_input(value.blob)
@@ -126,7 +128,7 @@ class _Writer:
         context = _context(self.graph, node, main, self.anchor)
         try:
             result = node.layer.emit(context, *context.inputs)
-        except LayerError as e:  # of what only the conversion asks for, as a fixed number of rows
+        except LayerError as e:  # options of the conversion, such as fixed_rows, may not suit a layer
             raise network_error([diagnose(e, layer=node.name, where=node.where)]) from None
         results = result if isinstance(result, tuple) else (result,)
         if node.owner or node.name in self.sharers or _is_one_layer(results):
@@ -145,7 +147,7 @@ class _Writer:
         return name
 
     def finish(self) -> Program:
-        """All of it."""
+        """Return the program, with the ties between weights."""
         nodes = {n.name: n for n in self.graph.nodes}
         contexts = {n: _context(self.graph, nodes[n], name, self.anchor) for n, name in self.holders.items()}
         ties = find_ties(self.graph, contexts)
@@ -162,13 +164,13 @@ class _Writer:
         )
 
     def _temporary(self, key: str) -> str:
-        """A key that no value has, whatever the blobs are called."""
+        """Return a key that is not the id of a value, whatever the names of the blobs."""
         while key in self.graph.values:
             key += "~"
         return key
 
     def _assign(self, node: Node, values: tuple[Value, ...], expr: Expr, main: str) -> None:
-        if isinstance(expr, Value):  # the tensor is there already
+        if isinstance(expr, Value):  # an existing tensor
             self.keys[values[0].id] = self.keys[expr.id]
             return
         keys = tuple(v.id for v in values)
@@ -192,7 +194,7 @@ class _Writer:
             self.taps[key] = Tap(main, i)
 
     def _write_shared(self, node: Node, main: str, results: tuple[Expr, ...]) -> None:
-        """One layer object, called once for each result; an Identity after each call bears the blob's name."""
+        """Create one layer object and call it once for each result; an Identity after each call has the blob's name."""
         outputs = self.graph.written(node)
         for i, (value, expr) in enumerate(zip(outputs, results, strict=True)):
             if not isinstance(expr, Call):
@@ -232,7 +234,7 @@ class _Writer:
 
 
 def _flatten(expr: Expr) -> Iterable[Call]:
-    """The calls of an expression, inner ones first."""
+    """Yield the calls of an expression, inner ones first."""
     if isinstance(expr, Call):
         for inner in expr.inputs:
             yield from _flatten(inner)
@@ -240,6 +242,6 @@ def _flatten(expr: Expr) -> Iterable[Call]:
 
 
 def _is_one_layer(results: tuple[Expr, ...]) -> bool:
-    """Whether several results come from one layer called several times."""
+    """Return whether several results come from one layer that is called several times."""
     calls = [r for r in results if isinstance(r, Call)]
     return len(calls) == len(results) > 1 and len({c.construct for c in calls}) == 1

@@ -1,6 +1,6 @@
-"""The source of the runtime layers that a model uses, taken from where they are defined without importing anything.
+"""The source of the runtime layers that a model uses, copied from the files that define them without importing them.
 
-They are those of `caffe2tf.runtime`, and those in the files that plugins give to `caffe2tf.layers.register_runtime`.
+These are the files of `caffe2tf.runtime`, and those that plugins register with `caffe2tf.layers.register_runtime`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,9 @@ _PACKAGE = "caffe2tf.runtime"
 _HEADING = "Layers:"
 _APART = "\n\n"  # between definitions
 _SIBLING = re.compile(rf"^from {re.escape(_PACKAGE)}(?:\.\w+)*\.(\w+) import ", re.MULTILINE)
-_FOR_OUR_TOOLS = re.compile(r"\s+# (noqa|type: ignore)\b.*")  # says nothing to those who get the emitted file
+_FOR_OUR_TOOLS = re.compile(
+    r"\s+# (noqa|type: ignore)\b.*"
+)  # comments for our own tools, which the emitted file does not need
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +35,12 @@ class _Definition:
     """A class, function or constant of a runtime module.
 
     Attributes:
-        name: what it is called.
-        place: sorts definitions in the order of files, and of lines.
+        name: its name.
+        place: the numbers of its file and of the statement in the file.
         source: its lines.
-        uses: the names in it.
-        uses_at_once: those of them that must be there when it is defined: base classes, decorators, defaults.
+        uses: all names in it.
+        uses_at_once: the names that must be defined before it: base classes, decorators, defaults.
+        is_constant: whether it is neither a class nor a function.
     """
 
     name: str
@@ -50,17 +53,17 @@ class _Definition:
 
 @dataclass(frozen=True, slots=True)
 class _Catalogue:
-    """All definitions by name; for each file, the import statement that gives each imported name."""
+    """All definitions by name, and for each file the import statement of each imported name."""
 
     definitions: dict[str, _Definition]
     imports: list[dict[str, str]]
 
 
 def extract_runtime(classes: Iterable[str]) -> str:
-    """A module that holds ``classes`` and whatever they use, and nothing more.
+    """Return the text of a module with ``classes`` and everything that they use.
 
     Raises:
-        UsageError: a class is defined nowhere, or two files of layers contradict each other.
+        UsageError: no file defines a class, or two files give a name different meanings.
     """
     wanted = sorted(set(classes))
     catalogue = _catalogue(runtime_files(), _files_of(wanted))
@@ -83,8 +86,8 @@ def extract_runtime(classes: Iterable[str]) -> str:
     imports = format_imports({known[d.place[0]][u] for d in chosen for u in d.uses if u in known[d.place[0]]})
     listing = "".join(f"\n    {name}" for name in wanted)
     doc = (
-        f'"""{MARK}\n\nDeploy this file beside the model; it needs TensorFlow and Keras alone. Import it before loading'
-        f' a saved\nmodel, so that Keras knows the layers.\n\n{_HEADING}{listing}\n"""\n'
+        f'"""{MARK}\n\nDeploy this file with the model. It needs only TensorFlow and Keras. Import it before you load a'
+        f' saved model, so\nthat Keras knows the layers.\n\n{_HEADING}{listing}\n"""\n'
     )
     blocks = [doc, "from __future__ import annotations\n", *([f"{imports}\n"] if imports else [])]
     text, below = "\n".join(blocks), "\n"  # `below`: the blank lines that a constant has above it
@@ -95,7 +98,7 @@ def extract_runtime(classes: Iterable[str]) -> str:
 
 
 def listed_classes(source: str) -> list[str] | None:
-    """The classes that a module written by `extract_runtime` lists; None for any other file."""
+    """Return the classes that a module of `extract_runtime` lists; None if the text is something else."""
     try:
         doc = ast.get_docstring(ast.parse(source)) or ""
     except (SyntaxError, ValueError):  # ValueError: null characters
@@ -106,12 +109,12 @@ def listed_classes(source: str) -> list[str] | None:
 
 
 def runtime_names() -> frozenset[str]:
-    """The names of all runtime layers."""
+    """Return the names of all runtime layers."""
     return frozenset(n for n in _catalogue(runtime_files()).definitions if not n.startswith("_"))
 
 
 def _in_order(definitions: Sequence[_Definition]) -> list[_Definition]:
-    """As they stand in their files, but what is needed at once first."""
+    """Sort definitions as in their files, but put what a definition needs at once before it."""
     by_name = {d.name: d for d in definitions}
     done: dict[str, _Definition] = {}
 
@@ -127,7 +130,7 @@ def _in_order(definitions: Sequence[_Definition]) -> list[_Definition]:
 
 @functools.cache
 def _own_files() -> Mapping[str, Traversable]:
-    """The files of `caffe2tf.runtime` and its families by module name, in alphabetical order."""
+    """Return the files of `caffe2tf.runtime` and its families by module name, in alphabetical order."""
     own: dict[str, Traversable] = {}
     queue: list[Traversable] = [resources.files(_PACKAGE)]
     while queue:
@@ -140,9 +143,9 @@ def _own_files() -> Mapping[str, Traversable]:
 
 
 def _files_of(classes: Sequence[str]) -> tuple[str, ...] | None:
-    """Those of our modules that define ``classes``, and those that these import; parsing all would take longer.
+    """Return the modules of ours that define ``classes``, and the modules that these import. Parsing all is slower.
 
-    None means all: where plugins have files of their own, those must agree with every one of ours.
+    None means all: if plugins have files, these must agree with every file of ours.
     """
     if runtime_files():
         return None
@@ -160,7 +163,7 @@ def _files_of(classes: Sequence[str]) -> tuple[str, ...] | None:
 
 @functools.cache
 def _catalogue(plugins: tuple[Path, ...], modules: tuple[str, ...] | None = None) -> _Catalogue:
-    """What plugins and modules of ours define; without ``modules``, all of ours."""
+    """Collect what plugins and the given modules of ours define; None for ``modules`` means all of them."""
     own = _own_files()
     files: list[Path | Traversable] = [*(own[m] for m in (own if modules is None else modules)), *plugins]
     catalogue = _Catalogue({}, [{} for _ in files])
@@ -169,7 +172,7 @@ def _catalogue(plugins: tuple[Path, ...], modules: tuple[str, ...] | None = None
             text = file.read_text(encoding="utf-8")
             tree = ast.parse(text)
         except (OSError, SyntaxError, ValueError) as e:
-            raise UsageError(f"{file}: this is no readable Python file: {e}") from e
+            raise UsageError(f"{file}: this is not a readable Python file: {e}") from e
         for order, node in enumerate(tree.body):
             if isinstance(node, ast.Import | ast.ImportFrom):
                 _note_import(node, number, catalogue, file)
@@ -190,7 +193,7 @@ def _note_definition(
     is_constant = not isinstance(node, ast.ClassDef | ast.FunctionDef)
     one = _Definition(name, place, source, _names_in(node), at_once, is_constant)
     if catalogue.definitions.setdefault(name, one).source != source:
-        raise UsageError(f"{file}: another file of runtime layers defines {name} otherwise; rename one of them")
+        raise UsageError(f"{file}: another file of runtime layers defines {name} differently; rename one of them")
 
 
 def _note_import(
@@ -223,7 +226,7 @@ def _defined(node: ast.stmt) -> str | None:
 
 
 def _evaluated_at_once(node: ast.AST) -> Iterator[ast.AST]:
-    """The parts of a definition that Python evaluates as soon as it meets them; annotations are not among them."""
+    """Yield the parts of a definition that Python evaluates at once; annotations are not among them."""
     if isinstance(node, ast.FunctionDef):
         yield from (*node.decorator_list, *node.args.defaults, *(d for d in node.args.kw_defaults if d is not None))
     elif isinstance(node, ast.ClassDef):

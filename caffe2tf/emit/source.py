@@ -1,4 +1,4 @@
-"""Statements to Python source."""
+"""From the statements of a program to the Python source of the function ``build``."""
 
 from __future__ import annotations
 
@@ -17,33 +17,33 @@ __all__ = ["is_deep", "render_build", "runtime_classes"]
 
 _SHARE = "share_weight"
 _DEEP = 500
-"""Layers that Keras gets through within Python's usual limit of 1000 calls within calls: one for each layer."""
+"""Number of layers in a row that Keras handles within the default recursion limit of Python, 1000 calls."""
 
 
 def runtime_classes(program: Program) -> list[str]:
-    """What the program uses of `caffe2tf.runtime`, and the layers of plugins, sorted."""
+    """Return the names that the program uses of `caffe2tf.runtime` and of plugins, sorted."""
     targets = {s.construct.target for s in program.statements if s.construct is not None}
     targets |= {_SHARE} if program.ties else set()
     return sorted(t for t in targets if not t.startswith(("layers.", "stubs.")))
 
 
 def is_deep(program: Program) -> bool:
-    """Whether the model may have more layers in a row than Keras gets through: it then needs ``sys``."""
+    """Return whether the model may exceed the recursion limit; ``build`` then raises it, and needs ``sys``."""
     return len(program.statements) > _DEEP
 
 
 def render_build(program: Program, *, model_name: str, with_weights: bool) -> str:
-    """The source of the function that builds the model."""
+    """Return the source of the function that builds the model."""
     variables = _Variables.of(program)
     if with_weights:
         head = "def build(*, weights: str | None = None) -> keras.Model:"
-        doc = '"""Build the network; load the converted weights where a path is given."""'
+        doc = '"""Build the network, and load its weights if the path of a weight file is given."""'
     else:
         head = "def build() -> keras.Model:"
-        doc = '"""Build the network, with freshly initialised weights."""'
+        doc = '"""Build the network; Keras initialises its weights."""'
     lines = [doc]
     if is_deep(program):
-        lines.append("# Keras goes from layer to layer by calls within calls, deeper than Python lets it unasked.")
+        lines.append("# Keras calls one layer from within another, deeper than the default recursion limit of Python.")
         lines.append(f"sys.setrecursionlimit(max(sys.getrecursionlimit(), {len(program.statements) + 1000}))")
     for value, name in program.inputs:
         lines += _input(program, value, name, variables)
@@ -101,7 +101,7 @@ def _ending(program: Program, variables: _Variables, model_name: str, *, with_we
 
 @dataclass(frozen=True, slots=True)
 class _Variables:
-    """Which Python variable holds which tensor: straight chains share ``x``."""
+    """The Python variable of each tensor. Tensors of a straight chain share the variable ``x``."""
 
     names: Mapping[str, str]
 

@@ -1,4 +1,4 @@
-"""The file of a network's stubs: one Keras layer for each Caffe type that nobody knows, to be filled in by the user."""
+"""The source of stubs: one Keras layer for each unknown Caffe type, for the user to fill in."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ __all__ = ["has_stubs", "is_stubs", "render_stubs", "stubs_module"]
 
 _MARK = "STUBS, written by caffe2tf"
 _HEAD = '''\
-"""{mark}: the layers of {network} that it does not know, to be filled in by you.
+"""{mark}: the layers of {network} whose types it does not know, for you to fill in.
 
-Write what each layer computes into its `call`, in place of the `NotImplementedError`. Everything else is done: the
-model is built around these classes, and their trained blobs, where there are any, are loaded under the names blob0,
-blob1, ... in Caffe's shapes. Tensors come and go in Caffe's axis order (N, C, H, W); None is the batch.
+Replace the `NotImplementedError` in each method `call` by what the layer computes. Nothing else is needed: the model
+already uses these classes, and loads their trained blobs, if any, as the weights blob0, blob1, ... in Caffe's shapes.
+Inputs and outputs are in Caffe's axis order (N, C, H, W). None in a shape is the batch.
 
-A later conversion leaves this file as it is once you have changed it.
+Once you have changed this file, later conversions do not overwrite it.
 """
 
 from __future__ import annotations
@@ -47,12 +47,12 @@ class {name}(keras.layers.Layer):
     }}
 
     def build(self, *_: object) -> None:
-        """Caffe's trained blobs, by the layer's name."""
+        """Create a weight for each trained blob of the layer."""
         for i, shape in enumerate(self.BLOBS[self.name]):
             setattr(self, f"blob{{i}}", self.add_weight(name=f"blob{{i}}", shape=shape))
 
     def compute_output_spec(self, {arguments}: {annotation}) -> {spec}:
-        """What `call` gives, in shapes."""
+        """Return the shapes of what `call` returns."""
         {returned}
 
     def call(self, {arguments}: {annotation}) -> {result}:
@@ -62,22 +62,22 @@ class {name}(keras.layers.Layer):
 
 
 def stubs_module(module_name: str) -> str:
-    """The name of the module that holds the stubs of an emitted module."""
+    """Return the name of the module with the stubs of an emitted module."""
     return f"{module_name}_stubs"
 
 
 def is_stubs(source: str) -> bool:
-    """Whether the text began as one of `render_stubs`."""
+    """Return whether `render_stubs` wrote the text, even if the user has edited it since."""
     return _MARK in source.partition("\n\n")[0]
 
 
 def has_stubs(program: Program) -> bool:
-    """Whether the program calls any."""
+    """Return whether the program uses stubs."""
     return any(s.construct is not None and s.construct.target.startswith("stubs.") for s in program.statements)
 
 
 def render_stubs(program: Program) -> str | None:
-    """The text of the file; None where the network has no stubs."""
+    """Return the text of the file; None if the network has no stubs."""
     found: dict[str, list[tuple[str, Node]]] = {}
     for statement in program.statements:
         construct = statement.construct
@@ -109,9 +109,9 @@ def _class(program: Program, name: str, uses: Sequence[tuple[str, Node]]) -> str
         spec="list[keras.KerasTensor]" if gives_several else "keras.KerasTensor",
         returned=f"return {each if gives_several else one}",
         result="list[tf.Tensor]" if gives_several else "tf.Tensor",
-        signature=f"From {'a list of tensors' if several else 'a tensor'} to "
-        f"{'a list of tensors' if gives_several else 'a tensor'}.",
-        message=literal(f"{name} is a stub: write what the layer computes here"),
+        signature=f"Compute {'a list of tensors' if gives_several else 'a tensor'} from "
+        f"{'a list of tensors' if several else 'a tensor'}.",
+        message=literal(f"{name} is a stub: compute the layer here"),
     )
 
 
@@ -150,6 +150,6 @@ def _stub(node: Node) -> Stub:
 
 
 def _plain(text: str, *, strip: bool = True) -> str:
-    """Text of a network inside a docstring: no quotes that end it, no backslashes or control characters."""
+    """Make text of a network safe inside a docstring: no double quotes, backslashes or control characters."""
     safe = literal(text)[1:-1].replace("\\", "/").replace('"', "'")
     return safe.strip() if strip else safe

@@ -1,7 +1,7 @@
 """Writes the HDF5 weight file of earlier Keras: one group per layer, one dataset per weight.
 
 Anyone can read it (``f["conv1"]["kernel"]``), and Keras' own ``model.load_weights`` takes it, by order or by name.
-h5py lays out the file; the values are then written straight to the places that HDF5 has allotted to them.
+h5py lays out the file; the values are then written directly to the places that HDF5 has allocated for them.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from caffe2tf.ir.weight import Weight
 
 __all__ = ["WRITER", "with_number", "write_h5"]
 
-ATTRIBUTE_LIMIT = 64512  # bytes: HDF5 keeps an attribute in the object header, which is not larger than 64 KiB
+ATTRIBUTE_LIMIT = 64512  # bytes: HDF5 stores an attribute in the object header, which has at most 64 KiB
 PAGE = 4096
 
 
@@ -30,7 +30,7 @@ def write_h5(
     weights: Weights,
     progress: Callable[[int], None] | None = None,
 ) -> str:
-    """Write the weights, keyed by layer name and weight name, both in the order given; gives the file's SHA-256.
+    """Write the weights by layer name and weight name, both in the given order; return the SHA-256 of the file.
 
     Raises:
         OSError: the file cannot be written.
@@ -42,7 +42,7 @@ def write_h5(
 
 
 def _lay_out(name: str, weights: Weights) -> list[Place]:
-    """Everything but the values."""
+    """Write everything except the values; return the places of the values."""
     places: list[Place] = []
     try:
         # Aligned to pages, so that a write does not have to read the rest of a page first.
@@ -69,13 +69,13 @@ def _allot(group: h5py.Group, weights: Mapping[str, Weight]) -> list[Place]:
         creation.set_obj_track_times(False)
         space = h5py.h5s.create_simple(weight.shape) if weight.shape else h5py.h5s.create(h5py.h5s.SCALAR)
         dataset = h5py.h5d.create(group.id, name.encode(), h5py.h5t.IEEE_F32LE, space, dcpl=creation)
-        if weight.size:  # HDF5 allots nothing to an empty dataset
+        if weight.size:  # HDF5 allocates nothing for an empty dataset
             places.append(Place(weight=weight, offset=dataset.get_offset()))
     return places
 
 
 def _write_names(group: h5py.Group, attribute: str, names: Sequence[str]) -> None:
-    """A list of names as Keras stores it: split over ``attribute0``, ``attribute1``, ... where it is too large."""
+    """Write a list of names as Keras does: if it is too large, split into ``attribute0``, ``attribute1``, ..."""
     encoded = np.asarray([name.encode() for name in names], dtype=np.bytes_ if names else "S1")
     count = 1
     chunks = [encoded]
@@ -87,7 +87,7 @@ def _write_names(group: h5py.Group, attribute: str, names: Sequence[str]) -> Non
 
 
 def with_number(error: OSError | RuntimeError) -> OSError:
-    """HDF5 tells the system's error number in its text alone."""
+    """Return the error with the error number of the system, which HDF5 states only in the message."""
     number = getattr(error, "errno", None)
     if number is None:
         found = re.search(r"errno = (\d+)", str(error))

@@ -1,4 +1,4 @@
-"""Keras 3's own weight file, ``.weights.h5``, which only a built model can write."""
+"""Writes the weight file of Keras 3, ``.weights.h5``, which only a built model can write."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ if TYPE_CHECKING:
 __all__ = ["WRITER", "save_keras_weights"]
 
 _EACH = 16 << 10
-"""Bytes that a weight takes besides its values, at most: groups and attributes take 2 KiB in the file of GoogLeNet."""
+"""The most bytes that a weight takes besides its values. In the file of GoogLeNet, groups and attributes take 2 KiB."""
 
 
 def save_keras_weights(model: keras.Model, target: Path, converted: Weights) -> None:
-    """Has the model write its weights, whole or not at all, and proves that each layer's arrays are its own.
+    """Let the model save its weights, whole or not at all, and check that the file has the right arrays in each layer.
 
-    Keras keeps weights there by class and position, and the layer's name as an attribute only.
+    Keras stores the weights by class and position, and the layer name only as an attribute.
 
     Args:
         model: the emitted model with its weights.
-        target: the file; its name ends in ``.weights.h5``.
-        converted: what the weights must be, by layer name and weight name in the order of the Keras layer.
+        target: the file, whose name ends in ``.weights.h5``.
+        converted: the expected weights, by layer name and weight name in the order of the Keras layer.
 
     Raises:
         OutputError: the file cannot be written.
@@ -48,15 +48,15 @@ def save_keras_weights(model: keras.Model, target: Path, converted: Weights) -> 
         try:
             model.save_weights(temporary)
             _check(temporary, converted)
-        except RuntimeError as error:  # HDF5 tells of a full disk so, too
+        except RuntimeError as error:  # HDF5 reports a full disk in this way, too
             raise with_number(error) from error
 
 
 def _want_space(folder: Path, converted: Weights) -> None:
-    """Refuses beforehand what would not fit: HDF5 crashes the interpreter when a file that Keras has open may not grow.
+    """Check that the file fits on the disk: HDF5 crashes the interpreter if a file that Keras has open cannot grow.
 
     Raises:
-        OSError: the file would be larger than what is free.
+        OSError: the file would be larger than the free space.
     """
     wanted = sum(4 * weight.size + _EACH for own in converted.values() for weight in own.values()) + _EACH
     if shutil.disk_usage(folder).free < wanted:

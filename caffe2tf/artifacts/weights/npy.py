@@ -1,8 +1,8 @@
-"""The classic ``.npy`` weight file: a pickled dict by layer name, as published AlexNet weights come.
+"""Writes the ``.npy`` weight file: a pickled dict by layer name, as AlexNet weights are published.
 
-``np.load(path, allow_pickle=True, encoding="latin1").item()`` reads it. The pickle is laid out opcode by opcode:
-Python's pickler would need each weight whole in memory, and names modules as the NumPy at hand does, which older
-NumPy cannot read. Protocol 3 is used throughout, except that a weight of 4 GiB or more needs an opcode of protocol 4.
+``np.load(path, allow_pickle=True, encoding="latin1").item()`` reads it. The pickle is written opcode by opcode:
+Python's pickler would need each weight whole in memory, and uses module names of the installed NumPy, which an older
+NumPy cannot read. Only opcodes of protocol 3 are used, except for a weight of 4 GiB or more, which needs protocol 4.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ DTYPE = pickle.GLOBAL + b"numpy\ndtype\n"
 
 @dataclass(slots=True)
 class _Layout:
-    """The file without the values: the bytes between them, each with its place."""
+    """The file without the values: the bytes between them, and the places of the values."""
 
     end: int = 0
     pieces: list[tuple[int, bytes]] = field(default_factory=list)
@@ -46,7 +46,7 @@ class _Layout:
         self.end += len(piece)
 
     def add_values(self, weight: Weight) -> None:
-        """An array, as NumPy pickles it: an empty one, then its state."""
+        """Add an array as NumPy pickles it: an empty array, then its state."""
         size = weight.size * FLOAT32.itemsize
         self.add(_empty_array(), pickle.MARK, _integer(1), _shape(weight.shape), _dtype("f4", "<", flags=0))
         opcode, width = (pickle.BINBYTES, "<I") if size <= MAX_32 else (pickle.BINBYTES8, "<Q")
@@ -63,14 +63,14 @@ def write_npy(
     *,
     lists: bool = False,
 ) -> None:
-    """Write a dict of layers, in the order given.
+    """Write a dict of layers, in the given order.
 
     Args:
-        file: where to.
+        file: an open, empty file.
         weights: by layer name and weight name.
-        progress: gets the count of bytes written since the last call.
-        lists: each layer is the list of its weights in their order; otherwise it is a dict, in which ``kernel`` is
-            called ``weights``, ``bias`` is called ``biases``, and all others keep their names.
+        progress: called with the number of bytes written since the last call.
+        lists: whether each layer is the list of its weights, in their order. Otherwise it is a dict, in which
+            ``kernel`` is renamed to ``weights`` and ``bias`` to ``biases``.
 
     Raises:
         OSError: the file cannot be written.

@@ -1,7 +1,7 @@
-"""The NumPy archive: entries ``layer/weight``, stored without compression, read by ``numpy.load`` without pickle.
+"""Writes a NumPy archive: entries ``layer/weight`` without compression, which ``numpy.load`` reads without pickle.
 
-The archive is laid out by hand: ``zipfile`` can only write one entry after another in order, which a transposition
-box by box is not, and would need each weight whole in memory.
+This module writes the ZIP format itself: ``zipfile`` can only write an entry from its start to its end, which does not
+suit a transposition block by block, and would need each weight whole in memory.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
 __all__ = ["WRITER", "write_npz"]
 
-LIMIT_32 = 0xFFFFFFFF  # from here on a number goes into a 64-bit field, and its own field says so with all bits set
+LIMIT_32 = 0xFFFFFFFF  # larger numbers go into a 64-bit field; their own field then has all bits set
 LIMIT_16 = 0xFFFF
-DATE = 0x0021  # 1 January 1980, the earliest that the format knows: the same on each run
+DATE = 0x0021  # 1 January 1980, the earliest date of the format, so that each run gives identical bytes
 STORED = 0
 UTF_8 = 0x0800  # flag: the name is UTF-8
 CHUNK = 1 << 20
@@ -44,11 +44,11 @@ class _Entry:
 
     @property
     def body(self) -> int:
-        """Where the content begins."""
+        """The offset of the content."""
         return self.offset + len(self.local(0))
 
     def local(self, checksum: int) -> bytes:
-        """The header before the content."""
+        """Return the header before the content."""
         extra, size = b"", _word(self.size)
         if self.size >= LIMIT_32:
             extra = struct.pack("<HHQQ", 1, 16, self.size, self.size)
@@ -56,7 +56,7 @@ class _Entry:
         return struct.pack("<4s5H3I2H", *fields) + self.name + extra
 
     def central(self, checksum: int) -> bytes:
-        """The record in the directory at the end."""
+        """Return the record in the directory at the end."""
         large = [n for n in (self.size, self.size, self.offset) if n >= LIMIT_32]
         extra = struct.pack(f"<HH{len(large)}Q", 1, 8 * len(large), *large) if large else b""
         size, offset = _word(self.size), _word(self.offset)
@@ -73,7 +73,7 @@ def write_npz(
     weights: Weights,
     progress: Callable[[int], None] | None = None,
 ) -> None:
-    """Write the weights under ``layer/weight``, in the order given.
+    """Write the weights under ``layer/weight``, in the given order.
 
     Raises:
         OSError: the file cannot be written.
@@ -104,7 +104,7 @@ def _header(weight: Weight) -> bytes:
 
 
 def _checksum(file: BinaryIO, entry: _Entry) -> int:
-    """CRC of an entry, its values read back from the system's cache."""
+    """Return the CRC of an entry. Its values are read back from the page cache."""
     checksum = zlib.crc32(entry.header)
     left = entry.weight.size * FLOAT32.itemsize
     buffer = memoryview(bytearray(min(CHUNK, left)))
@@ -117,7 +117,7 @@ def _checksum(file: BinaryIO, entry: _Entry) -> int:
 
 
 def _end(count: int, size: int, offset: int) -> bytes:
-    """The end of the directory, in the 64-bit form as well where a number does not fit."""
+    """Return the end of the directory, also in the 64-bit form if a number does not fit."""
     long = b""
     if count >= LIMIT_16 or size >= LIMIT_32 or offset >= LIMIT_32:
         long = struct.pack("<4sQHHIIQQQQ", b"PK\6\6", 44, 45, 45, 0, 0, count, count, size, offset)
@@ -127,7 +127,7 @@ def _end(count: int, size: int, offset: int) -> bytes:
 
 
 def _word(number: int) -> int:
-    """What stands in a 32-bit field."""
+    """Return the content of a 32-bit field."""
     return number if number < LIMIT_32 else 0xFFFFFFFF
 
 

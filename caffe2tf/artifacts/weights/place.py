@@ -1,4 +1,4 @@
-"""Filling the places of weights in a file that has been laid out: two threads transpose and write, box by box."""
+"""Writes weights to their places in a file: two threads transpose and write them block by block (`Region`)."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
 
 __all__ = ["FLOAT32", "Place", "fill"]
 
-BOX_BYTES = 4 << 20  # size of one box, and so of the buffer that each thread keeps
-THREADS = 2  # one transposes while the other is in the kernel; more gained nothing
-WINDOW_BYTES = 64 << 20  # source bytes in flight at once, unless a single weight is larger
+BOX_BYTES = 4 << 20  # size of a block, and so of the buffer of each thread
+THREADS = 2  # one transposes while the other is in a system call; more threads are not faster
+WINDOW_BYTES = 64 << 20  # source bytes in progress at once, unless a single weight is larger
 
 FLOAT32 = np.dtype("<f4")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Place:
-    """Where the values of a weight begin in the file, in bytes."""
+    """A weight and the offset of its values in the file, in bytes."""
 
     weight: Weight
     offset: int
@@ -46,9 +46,9 @@ def fill(
 
     Args:
         file: descriptor of a file open for writing.
-        places: what to write where; places must not overlap.
-        progress: called from this thread with the count of bytes written since the last call.
-        settled: called from this thread with an offset before which no weight remains to be written.
+        places: the weights and their offsets; they must not overlap.
+        progress: called from this thread with the number of bytes written since the last call.
+        settled: called from this thread with an offset before which all weights are written.
 
     Raises:
         OSError: the file cannot be written.
@@ -61,7 +61,9 @@ def fill(
     flights: deque[_Flight] = deque()
     under_way = 0  # source bytes of all flights
     settle = settled or (lambda _: None)
-    lowest = list(itertools.accumulate((p.offset for p in reversed(places)), min))[::-1]  # from each place on
+    lowest = list(itertools.accumulate((p.offset for p in reversed(places)), min))[
+        ::-1
+    ]  # lowest offset from each place on
     pool = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="weights")
     try:
         for number, (place, size) in enumerate(zip(places, sizes, strict=True)):
@@ -81,14 +83,14 @@ def fill(
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Flight:
-    """A weight whose boxes have been handed to the threads."""
+    """A weight whose blocks the threads are writing."""
 
     weight: Weight
     jobs: list[Future[int]]
     size: int
 
     def land(self, progress: Callable[[int], None] | None) -> None:
-        """Wait until it is written, then give its source back."""
+        """Wait until the weight is written, then release its sources."""
         for job in as_completed(self.jobs):
             written = job.result()
             if progress is not None:
@@ -99,7 +101,7 @@ class _Flight:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Job:
-    """A box, the place of its part in the file, and the weight if the box may release what it has read."""
+    """A block, the offset of its part in the file, and the weight if the block may release what it has read."""
 
     region: Region
     offset: int
@@ -110,7 +112,7 @@ def _jobs(place: Place) -> Iterator[_Job]:
     weight = place.weight
     if sum(part.size for part in weight.parts) != weight.size:
         raise ValueError(f"parts {[part.shape for part in weight.parts]} do not make up shape {weight.shape}")
-    # Only then is a position in the part known to be a position in the source.
+    # Otherwise a position in the part is not a position in the source.
     sole = weight if len(weight.parts) == 1 and len(weight.sources) == 1 else None
     offset = place.offset
     for part in weight.parts:
@@ -120,16 +122,16 @@ def _jobs(place: Place) -> Iterator[_Job]:
 
 
 class _Writer:
-    """Writes boxes; each thread that calls it gets a buffer of its own, used again for every box."""
+    """Writes blocks. Each thread has a buffer of its own, which it reuses for every block."""
 
     def __init__(self, file: int) -> None:
         self._file = file
         self._local = threading.local()
-        # The system lets one thread at a time write to a file; waiting here is sleep, waiting there may be spinning.
+        # The system lets one thread at a time write to a file. Waiting for this lock sleeps; the system may spin.
         self._writing = threading.Lock()
 
     def write(self, job: _Job) -> int:
-        """Write one box and say how many bytes that was."""
+        """Write a block; return its number of bytes."""
         view = job.region.view
         direct = view.dtype == FLOAT32 and view.flags.c_contiguous
         values = view.reshape(-1) if direct else self._transposed(view)

@@ -1,9 +1,9 @@
-"""Transposing large arrays at the speed of memory: a matter of touching each cache line and page once.
+"""Transposition of large arrays at the speed of memory, by touching each cache line and page once.
 
-Caffe keeps weights as (out, in, ...), Keras as (..., in, out). A plain copy of such a view walks the source with a
-stride of one whole filter, so that every value costs a cache miss. Here the source is first copied in its own order
-into a tile, and the tile is then scattered to its place. Both are calls of NumPy on millions of bytes: while it copies,
-NumPy lets go of the interpreter lock, and threads that took it again for every few kilobytes would wait for each other.
+Caffe stores weights as (out, in, ...), Keras as (..., in, out). A plain copy of such a view reads the source with a
+stride of one filter, so that every value is a cache miss. Here the source is first copied in its own order into a tile,
+and the tile is then copied to its place. Both are single calls of NumPy on millions of bytes. NumPy releases the
+interpreter lock while it copies; threads that need the lock for every few kilobytes would wait for each other.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ if TYPE_CHECKING:
 __all__ = ["Region", "copy_blocked", "merge_axes", "split_regions"]
 
 TILE = 1 << 19  # values in a tile: 2 MiB of float32
-TILE_WIDTH = 4096  # extent of a tile along the fastest axis of the result: a line of each makes 256 KiB of cache
+TILE_WIDTH = 4096  # extent of a tile along the fastest axis of the result; a cache line for each value is 256 KiB
 LINE = 64  # bytes of a cache line
-SMALL = 1 << 15  # values that fit any second-level cache: 128 KiB of float32
-SHORTEST_RUN = 1 << 14  # bytes: below this, the count of write calls would cost more than scattered reads
+SMALL = 1 << 15  # values that fit into any second-level cache: 128 KiB of float32
+SHORTEST_RUN = 1 << 14  # bytes; with shorter runs, the write calls take longer than scattered reads
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Region:
-    """A box cut out of a part of a weight.
+    """A block of a part of a weight.
 
     Attributes:
-        view: the source values of the box.
-        starts: where the box begins, per axis of `full`.
+        view: the source values of the block.
+        starts: the start of the block along each axis of `full`.
         full: the shape of the whole part, with as many axes as `view`.
     """
 
@@ -43,7 +43,7 @@ class Region:
     full: tuple[int, ...]
 
     def runs(self) -> Iterator[tuple[int, int, int]]:
-        """The box as runs that are contiguous in the part: (position in the part, position in the box, length).
+        """Yield the runs of the block that are contiguous in the part: (position in part, position in block, length).
 
         All three count values, in row-major order.
         """
@@ -58,9 +58,9 @@ class Region:
 
 
 def merge_axes(view: Array) -> Array:
-    """The same values in the same row-major order with as few axes as strides allow; never a copy.
+    """Return the same values in the same row-major order with as few axes as the strides allow, without a copy.
 
-    A view that is contiguous comes back with one axis, and so does a single value.
+    The result of a contiguous view, or of a single value, has one axis.
     """
     shape: list[int] = []
     strides: list[int] = []
@@ -77,7 +77,7 @@ def merge_axes(view: Array) -> Array:
 
 
 def copy_blocked(view: Array, out: Array) -> None:
-    """Copy ``view`` into ``out`` (same shape, any strides, cast to its dtype), tile by tile where that is quicker.
+    """Copy ``view`` into ``out`` (same shape, any strides, cast to its dtype), tile by tile if that is faster.
 
     Raises:
         ValueError: the shapes differ.
@@ -88,7 +88,7 @@ def copy_blocked(view: Array, out: Array) -> None:
         np.copyto(out, view, casting="same_kind")
         return
     tile = _tile_shape(view)
-    # Outermost loop over the axis of the largest source stride: pages are visited once, in the order of the file.
+    # The outermost loop runs over the axis of the largest source stride, so that pages are read once, in file order.
     order = sorted(range(view.ndim), key=lambda axis: -abs(view.strides[axis]))
     ranges = [range(0, view.shape[axis], tile[axis]) for axis in order]
     index = [slice(None)] * view.ndim
@@ -100,10 +100,11 @@ def copy_blocked(view: Array, out: Array) -> None:
 
 
 def _staged(view: Array) -> Array:
-    """A copy in the order of the source, so that it is made sequentially.
+    """Return a copy in the order of the source, so that the source is read sequentially.
 
-    Along the source's slowest axis, which is the result's fastest in general, steps are a line longer than need be:
-    where they are a power of two, all that is read for a line of the result would fall into the same part of the cache.
+    The stride along the slowest axis of the source, which is usually the fastest of the result, is a cache line longer
+    than necessary. With a stride that is a power of two, all values of a line of the result would compete for the same
+    set of the cache.
     """
     order = sorted(range(view.ndim), key=lambda axis: -abs(view.strides[axis]))
     shape = [view.shape[axis] for axis in order]
@@ -116,14 +117,14 @@ def _staged(view: Array) -> Array:
 
 
 def _plain_is_quick(view: Array) -> bool:
-    """Whether NumPy's own copy already reads whole cache lines, or the source fits the cache."""
+    """Return whether NumPy's own copy already reads whole cache lines, or the source fits into the cache."""
     if view.ndim < 2 or view.size <= min(SMALL, TILE):
         return True
     return abs(view.strides[-1]) == view.itemsize and view.shape[-1] * view.itemsize >= LINE
 
 
 def _tile_shape(view: Array) -> list[int]:
-    """Extents of a tile: narrow along the result's fastest axis, then as long as fits in the source's order."""
+    """Return the extents of a tile: limited along the result's fastest axis, then as long as fits in source order."""
     tile = list(view.shape)
     tile[-1] = min(tile[-1], TILE_WIDTH)
     for axis in sorted(range(view.ndim - 1), key=lambda axis: -abs(view.strides[axis])):
@@ -133,9 +134,9 @@ def _tile_shape(view: Array) -> list[int]:
 
 
 def split_regions(part: Array, limit: int) -> Iterator[Region]:
-    """Cut a part into boxes whose float32 copies take at most ``limit`` bytes each.
+    """Cut a part into blocks whose float32 copies take at most ``limit`` bytes each.
 
-    The cuts are chosen so that both the reads from the source and the runs in the result stay long.
+    The cuts keep both the reads from the source and the runs in the result long.
     """
     if part.size:
         merged = merge_axes(part)
@@ -149,25 +150,29 @@ def _split(view: Array, starts: tuple[int, ...], full: tuple[int, ...], limit: i
     axis = _split_axis(view, limit)
     extent = view.shape[axis]
     count = math.ceil(extent / _fitting(view, axis, limit))
-    step = math.ceil(extent / count)  # rather equal boxes than full ones and a sliver
+    step = math.ceil(extent / count)  # equal blocks, instead of full ones and a small rest
     for start in range(0, extent, step):
         box = (slice(None),) * axis + (slice(start, start + step),)
-        moved = (*starts[:axis], start, *starts[axis + 1 :])  # no axis is cut twice: it has been cut to fit, or to one
+        moved = (
+            *starts[:axis],
+            start,
+            *starts[axis + 1 :],
+        )  # no axis is cut twice: after a cut, the block fits or the extent is 1
         yield from _split(view[box], moved, full, limit)
 
 
 def _fitting(view: Array, axis: int, limit: int) -> int:
-    """How many steps along ``axis`` fit into ``limit`` bytes, at least one."""
+    """Return how many steps along ``axis`` fit into ``limit`` bytes, at least one."""
     step: int = view.size // view.shape[axis] * 4
     return max(1, limit // step)
 
 
 def _split_axis(view: Array, limit: int) -> int:
-    """The axis of the largest source stride among those that leave long runs in the result."""
+    """Return the axis of the largest source stride among those that leave long runs in the result."""
     axes = [axis for axis in range(view.ndim) if view.shape[axis] > 1]
     good = [axis for axis in axes if _run_bytes(view.shape, axis, _fitting(view, axis, limit)) >= SHORTEST_RUN]
     if not good:
-        return axes[0]  # cutting the outermost axis leaves a box that is one run
+        return axes[0]  # a block that is cut along the outermost axis is one run
     return max(good, key=[abs(stride) for stride in view.strides].__getitem__)
 
 
