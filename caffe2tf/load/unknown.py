@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from caffe2tf.diagnostics import Diagnostic, Severity
 from caffe2tf.layers import Layer, Role, find, is_ours
+from caffe2tf.parse.enum_words import describe_word
 from caffe2tf.parse.parameters import not_known
 
 if TYPE_CHECKING:
@@ -61,9 +62,14 @@ def judge_unknown(definition: LayerDefinition) -> list[Diagnostic]:
 
 
 def _judged(cls: type[Layer], definition: LayerDefinition, field: UnknownField) -> Diagnostic:
-    meant = _meant(definition.message, field.path)
+    word = describe_word(definition.message, field)
     if _is_harmless(cls, field):
-        return _ignored(field, meant, layer=definition.name)
+        if word is not None:
+            return Diagnostic.note(f"{word}; it is ignored", layer=definition.name, where=field.where)
+        return _ignored(field, _meant(definition.message, field.path), layer=definition.name)
+    if word is not None:
+        return Diagnostic(severity=Severity.UNSUPPORTED, message=word, layer=definition.name, where=field.where)
+    meant = _meant(definition.message, field.path)
     return Diagnostic(
         severity=Severity.UNSUPPORTED,
         message=not_known(field.path) + _did_you(meant),

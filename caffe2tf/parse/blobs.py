@@ -25,7 +25,7 @@ _DATA: Final = tag(caffe_pb2.BlobProto, "data")
 _DOUBLE_DATA: Final = tag(caffe_pb2.BlobProto, "double_data")
 _DIFFS: Final = {tag(caffe_pb2.BlobProto, name)[0]: size for name, size in (("diff", 4), ("double_diff", 8))}
 _LEGACY: Final = ("num", "channels", "height", "width")
-_HEADER: Final = frozenset(tag(caffe_pb2.BlobProto, name)[0] for name in (*_LEGACY, "shape", "raw_data_type"))
+_HEADER: Final = frozenset(tag(caffe_pb2.BlobProto, name) for name in (*_LEGACY, "shape", "raw_data_type"))
 _DTYPES: Final[dict[int, np.dtype[Any]]] = {
     _DATA[0]: np.dtype("<f4"),
     _DOUBLE_DATA[0]: np.dtype("<f8"),
@@ -128,10 +128,13 @@ def view(buffer: bytes | mmap.mmap, dtype: np.dtype[Any], start: int, elements: 
 def read_blob(wire: Wire, start: int, stop: int) -> Blob:
     """Read the blob whose BlobProto is at bytes [start, stop).
 
+    Fields that the schema does not know are skipped, as by protobuf: a field with a known number but another wire type
+    belongs to a fork.
+
     Raises:
         WireError: The message is malformed, or the values do not fill the shape exactly.
     """
-    items = list(wire.fields(start, stop))
+    items = list(wire.fields(start, stop, groups=True))
     if any((item.number, item.wire) == _C3D_WIDTH for item in items):
         return _read_c3d(wire, items, start)
     header: list[Field] = []
@@ -139,7 +142,7 @@ def read_blob(wire: Wire, start: int, stop: int) -> Blob:
     raw: Field | None = None
     unknown: set[int] = set()
     for item in items:
-        if item.number in _HEADER:
+        if (item.number, item.wire) in _HEADER:
             header.append(item)
         elif (item.number, item.wire) in _VALUES:
             values[item.number].append(_run(item))

@@ -15,6 +15,7 @@ from caffe2tf.errors import NetworkError, ParseError
 from caffe2tf.parse.binary import BinaryNetwork, read_binary
 from caffe2tf.parse.definition import LayerDefinition, NetworkDefinition
 from caffe2tf.parse.draft import Draft, ModernLayer, OldLayer, copy_field
+from caffe2tf.parse.enum_words import describe_word
 from caffe2tf.parse.mapped import MappedFile, map_file
 from caffe2tf.parse.prototxt import parse_into
 from caffe2tf.parse.sniff import INSTEAD, is_text, require_binary_network
@@ -30,6 +31,7 @@ Places = Mapping[str, Sequence[Position]]
 """The place of each ``layers``, ``layer`` and ``input`` field of a network, in the order of the message."""
 
 _LAYER_PATH: Final = re.compile(r"(layers?)\[(\d+)\]\.(.+)", re.DOTALL)
+_PHASE_PATH: Final = re.compile(r"((include|exclude)\[\d+\]\.)?phase")
 DEFINITION_FILES: Final = (".prototxt", ".pbtxt", ".caffemodel")
 
 
@@ -58,7 +60,7 @@ def read_network(path: str | PathLike[str]) -> NetworkDefinition:
     finally:
         file.close()
     draft = upgrade(draft)
-    problems = (*draft.problems, *_missing(draft.layers))
+    problems = (*draft.problems, *_missing(draft.layers), *_wrong_phases(draft))
     if problems:
         raise NetworkError(problems)
     if not draft.layers:
@@ -151,6 +153,25 @@ def _missing(layers: Sequence[ModernLayer]) -> list[Diagnostic]:
         if not layer.message.IsInitialized()
         for path in _unset(layer.message)
     ]
+
+
+def _wrong_phases(draft: Draft) -> list[Diagnostic]:
+    """Return a problem for each phase that is none, such as ``include { phase: train }``.
+
+    Such a rule selects other layers than its author meant, so no layer type can ignore it.
+    """
+    found = [
+        Diagnostic(message=what, layer=layer.name, where=field.where)
+        for layer in draft.layers
+        for field in layer.unknown
+        if _PHASE_PATH.fullmatch(field.path) and (what := describe_word(layer.message, field))
+    ]
+    network = [
+        Diagnostic(message=what, where=field.where)
+        for field in draft.unknown
+        if field.path == "state.phase" and (what := describe_word(draft.header, field))
+    ]
+    return [*found, *network]
 
 
 def _unset(message: Any) -> list[str]:  # noqa: ANN401 - the stubs of generated messages lack this method

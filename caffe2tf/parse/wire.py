@@ -24,6 +24,7 @@ __all__ = [
     "DELIMITED",
     "FIXED32",
     "FIXED64",
+    "GROUP",
     "LAYERS_INSIDE",
     "NOT_UTF8",
     "UNSET_PYTHON",
@@ -43,6 +44,7 @@ AnyMessage = TypeVar("AnyMessage", bound=Message)
 VARINT: Final = 0
 FIXED64: Final = 1
 DELIMITED: Final = 2
+GROUP: Final = 3
 FIXED32: Final = 5
 
 _MEND: Final = "the file is damaged or incomplete; copy or download it again"
@@ -110,14 +112,18 @@ class Wire:
         self.buffer = buffer
         self._fields_left = field_limit
 
-    def fields(self, start: int, stop: int) -> Iterator[Field]:
-        """Yield the fields of the message at bytes [start, stop), in order; raise WireError at the first bad one."""
+    def fields(self, start: int, stop: int, *, groups: bool = False) -> Iterator[Field]:
+        """Yield the fields of the message at bytes [start, stop), in order; raise WireError at the first bad one.
+
+        Args:
+            start: The first byte of the message.
+            stop: The end of the message.
+            groups: Whether a group, which no Caffe message has, is yielded as one field instead of being an error.
+        """
         at = start
         while at < stop:
-            self._fields_left -= 1
-            if self._fields_left < 0:
-                raise WireError("it has more fields than any Caffe file", at)
-            field = self._field(at, stop)
+            field = self._group(at, stop) if groups else None
+            field = field or self._next(at, stop)
             yield field
             at = field.stop
 
@@ -135,6 +141,33 @@ class Wire:
         if stop - at >= 10:
             raise WireError("a number of more than 10 bytes", at)
         raise WireError("a number that is cut off", at)
+
+    def _next(self, at: int, stop: int) -> Field:
+        """Return the field at ``at``, and count it."""
+        self._fields_left -= 1
+        if self._fields_left < 0:
+            raise WireError("it has more fields than any Caffe file", at)
+        return self._field(at, stop)
+
+    def _group(self, at: int, stop: int) -> Field | None:
+        """Return the group that starts at ``at``, with all groups inside it; None if another field starts there."""
+        if self.buffer[at] & 7 != GROUP:
+            return None
+        first, start = self.varint(at, stop)
+        inside, here = [first], start
+        while inside:
+            if here >= stop:
+                raise WireError(f"field {first >> 3} is a group that is cut off", at)
+            key, after = self.varint(here, stop)
+            if key & 7 == GROUP:
+                inside.append(key)
+                here = after
+            elif key == inside[-1] + 1:  # the tag that ends a group has the next wire type
+                inside.pop()
+                here = after
+            else:
+                here = self._next(here, stop).stop
+        return Field(first >> 3, GROUP, at, start, here)
 
     def _field(self, at: int, stop: int) -> Field:
         key, start = self.varint(at, stop)

@@ -1,0 +1,50 @@
+"""Words that an enum of the schema does not have, such as ``pool: ave``."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from google.protobuf.descriptor import EnumDescriptor
+    from google.protobuf.message import Message
+
+    from caffe2tf.parse.unknown_field import UnknownField
+
+__all__ = ["describe_word"]
+
+_INDEX = re.compile(r"\[\d+\]")
+
+
+def describe_word(message: Message, field: UnknownField) -> str | None:
+    """Return what is wrong with an unknown value of an enum; None if the field itself is unknown.
+
+    Args:
+        message: The message that the path of `field` starts from.
+        field: The field, as `UnknownField` describes it.
+    """
+    enum = _enum(message, field.path)
+    if enum is None or isinstance(field.value, tuple):
+        return None
+    allowed = [value.name for value in enum.values]
+    near = _nearest(str(field.value), allowed)
+    meant = f"; did you mean `{near}`?" if near else ""
+    return f"{str(field.value)!r} is not a value of `{field.path}`; use one of {', '.join(allowed)}{meant}"
+
+
+def _enum(message: Message, path: str) -> EnumDescriptor | None:
+    """Return the type of the field at `path` if it is an enum."""
+    *blocks, name = _INDEX.sub("", path).split(".")
+    descriptor = message.DESCRIPTOR
+    for block in blocks:
+        known = descriptor.fields_by_name.get(block)
+        if known is None or known.message_type is None:
+            return None
+        descriptor = known.message_type
+    known = descriptor.fields_by_name.get(name)
+    return known.enum_type if known is not None else None
+
+
+def _nearest(word: str, allowed: list[str]) -> str | None:
+    return next(iter(difflib.get_close_matches(word.upper(), allowed, n=1)), None)
