@@ -7,7 +7,6 @@ import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from google.protobuf.descriptor import EnumDescriptor
     from google.protobuf.message import Message
 
     from caffe2tf.parse.unknown_field import UnknownField
@@ -24,26 +23,25 @@ def describe_word(message: Message, field: UnknownField) -> str | None:
         message: The message that the path of `field` starts from.
         field: The field, as `UnknownField` describes it.
     """
-    enum = _enum(message, field.path)
-    if enum is None or isinstance(field.value, tuple):
+    allowed = _words(message, field.path)
+    if not allowed or isinstance(field.value, tuple):
         return None
-    allowed = [value.name for value in enum.values]
     near = _nearest(str(field.value), allowed)
     meant = f"; did you mean `{near}`?" if near else ""
     return f"{str(field.value)!r} is not a value of `{field.path}`; use one of {', '.join(allowed)}{meant}"
 
 
-def _enum(message: Message, path: str) -> EnumDescriptor | None:
-    """Return the type of the field at `path` if it is an enum."""
+def _words(message: Message, path: str) -> list[str]:
+    """Return the values that the field at `path` may have if it is an enum, otherwise nothing."""
     *blocks, name = _INDEX.sub("", path).split(".")
     descriptor = message.DESCRIPTOR
     for block in blocks:
         known = descriptor.fields_by_name.get(block)
         if known is None or known.message_type is None:
-            return None
+            return []
         descriptor = known.message_type
     known = descriptor.fields_by_name.get(name)
-    return known.enum_type if known is not None else None
+    return [value.name for value in known.enum_type.values] if known and known.enum_type else []
 
 
 def _nearest(word: str, allowed: list[str]) -> str | None:

@@ -5,7 +5,8 @@ Each layer is a group `data/<layer name>` with datasets `0`, `1`, ... for its bl
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,11 +17,9 @@ import numpy.typing as npt
 from caffe2tf.errors import ParseError
 from caffe2tf.parse.blobs import Blob, Pages, check_shape, view
 from caffe2tf.parse.caffemodel import TrainedLayer
+from caffe2tf.parse.hdf5_listing import Tree, hdf5_errors, list_hdf5, require_inside
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
     from caffe2tf.parse.mapped import MappedFile
 
 __all__ = ["Hdf5Weights", "read_hdf5"]
@@ -31,7 +30,6 @@ _DEPTH_LIMIT: Final = 32
 _LINK_LIMIT: Final = 100_000
 _BLOB_LIMIT: Final = 1024
 _COMPRESSION_LIMIT: Final = 2000  # the highest ratio of deflate is 1032 : 1
-_WHAT_LIBHDF5_RAISES: Final = (OSError, RuntimeError, KeyError, ValueError, TypeError, OverflowError, SystemError)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -67,7 +65,7 @@ class _StoredBlob(Blob):
     @property
     def data(self) -> npt.NDArray[Any]:
         """The values, read from the file at each access."""
-        with _hdf5_errors(self._where):
+        with hdf5_errors(self._where):
             values = np.asarray(self._dataset[()]).reshape(-1)
             values = values.astype(_plain(values.dtype), copy=False)
         values.flags.writeable = False
@@ -81,109 +79,124 @@ def read_hdf5(file: MappedFile) -> Hdf5Weights:
     it; in the other layers, an absent `Blob` takes its place unless it would be the last one.
 
     Raises:
-        ParseError: The file is another kind of HDF5 file, or is damaged.
+        ParseError: The file is another kind of HDF5 file, is damaged, or does not hold all values itself.
     """
-    with _hdf5_errors(str(file.path)):
-        root = h5py.File(file.path, "r")
-    try:
-        with _hdf5_errors(str(file.path)):
-            data = _data_group(file.path, root)
-            layers = tuple(_layer(file, name, group) for name, group in _layer_groups(file.path, data))
-    except ParseError:
-        root.close()
-        raise
-    if any(isinstance(blob, _StoredBlob) for layer in layers for blob in layer.blobs):
-        return Hdf5Weights(layers=layers, file=root)
-    root.close()
-    return Hdf5Weights(layers=layers, file=None)
+    size = len(file.map)
+    listed = list_hdf5(file.path, size, lambda tree: list(_layers(tree, size)))
+    root = None
+    if any(offset is None for _, blobs in listed for _, _, _, offset in blobs):
+        with hdf5_errors(str(file.path)):
+            root = h5py.File(file.path, "r")
+    layers = tuple(_layer(file, root, name, blobs) for name, blobs in listed)
+    return Hdf5Weights(layers=layers, file=root)
 
 
-@contextmanager
-def _hdf5_errors(where: str) -> Iterator[None]:
-    try:
-        yield
-    except _WHAT_LIBHDF5_RAISES as error:
-        reason = str(error.args[0] if error.args else error)
-        what = f"{where}: HDF5 cannot read this: {reason}; copy or download the file again"
-        raise ParseError(what) from None
+_Listed = tuple[int, Sequence[int], str, int | None]
+"""One dataset: its number, shape, number type, and offset in the file if the values can be memory-mapped."""
 
 
-def _data_group(path: Path, root: h5py.File) -> h5py.Group:
-    data = root.get("data")
+def _layer(file: MappedFile, root: h5py.File | None, name: str, listed: Sequence[_Listed]) -> TrainedLayer:
+    found = {index: _blob(file, root, f"{name}/{index}", entry) for index, *entry in listed}
+    absent = Blob(shape=(0,), data=np.empty(0, np.float32), absent=True)
+    blobs = tuple(found.get(i, absent) for i in range(max(found, default=-1) + 1))
+    return TrainedLayer(name=name, type="", blobs=blobs, hdf5=True)
+
+
+def _blob(file: MappedFile, root: h5py.File | None, name: str, entry: Sequence[Any]) -> Blob:
+    shape, dtype, offset = tuple(entry[0]), np.dtype(entry[1]), entry[2]
+    if offset is None and root is not None:
+        layer, _, index = name.rpartition("/")
+        where = f"{file.path}: layer {layer!r}, blob {index}"
+        with hdf5_errors(where):
+            return _StoredBlob(dataset=root[f"data/{name}"], where=where)
+    count = math.prod(shape)
+    values = view(file.map, dtype, offset, count, dtype.itemsize)
+    return Blob(shape=shape, data=values, pages=Pages(map=file.map, start=offset, stop=offset + values.nbytes))
+
+
+def _layers(tree: Tree, size: int) -> Iterator[tuple[str, list[_Listed]]]:
+    """Yield every group that may be a layer, with its path below `data` as the name, and its datasets.
+
+    Args:
+        tree: The file.
+        size: The number of bytes of the file.
+    """
+    links = 0
+    waiting = [("", _data_group(tree), 0)]
+    while waiting:
+        prefix, parent, depth = waiting.pop()
+        listed: list[_Listed] = []
+        groups = []
+        for child in parent:
+            links += 1
+            if depth > _DEPTH_LIMIT or links > _LINK_LIMIT:
+                what = "its groups are more, or nested deeper, than in any Caffe file"
+                raise ParseError(f"{tree.path}: {what}; {_INSTEAD}")
+            item = tree.child(parent, child)
+            if isinstance(item, h5py.Group):
+                groups.append((f"{prefix}{child}/", item, depth + 1))
+            elif isinstance(item, h5py.Dataset) and prefix:
+                listed.append(_dataset(item, child, f"{tree.path}: layer {prefix[:-1]!r}, blob {child}", size))
+        if prefix:
+            yield prefix[:-1], listed
+        waiting += reversed(groups)
+
+
+def _data_group(tree: Tree) -> h5py.Group:
+    path, data = tree.path, tree.find("data")
     if isinstance(data, h5py.Group):
         return data
-    if "learned_net" in root:
-        learned = root["learned_net"][()]
-        name = learned.decode("utf-8", "replace") if isinstance(learned, bytes) else str(learned)
-        raise ParseError(
-            f"{path}: this is a solver state; pass the file that it names, {name!r}, which holds the weights"
-        )
-    if "layer_names" in root.attrs or "model_weights" in root or "layers" in root:
+    if isinstance(learned := tree.find("learned_net"), h5py.Dataset):
+        raise ParseError(f"{path}: this is a solver state; pass {_learned_net(learned)}, which holds the weights")
+    if "layer_names" in tree.root.attrs or tree.find("model_weights") or tree.find("layers"):
         raise ParseError(f"{path}: this holds Keras weights, not Caffe's; {_INSTEAD}")
     if data is not None:
         raise ParseError(f"{path}: this file holds input data (HDF5Data), not weights; {_INSTEAD}")
     raise ParseError(f"{path}: this HDF5 file has no group `data`, so it holds no Caffe weights; {_INSTEAD}")
 
 
-def _layer_groups(path: Path, data: h5py.Group) -> Iterator[tuple[str, h5py.Group]]:
-    """Yield every group that may be a layer, with its path below `data` as the name."""
-    links = 0
-    waiting = [("", data, 0)]
-    while waiting:
-        prefix, parent, depth = waiting.pop()
-        groups = []
-        for child in parent:
-            links += 1
-            if depth >= _DEPTH_LIMIT or links > _LINK_LIMIT:
-                raise ParseError(f"{path}: its groups are more, or nested deeper, than in any Caffe file; {_INSTEAD}")
-            if isinstance(parent[child], h5py.Group):
-                groups.append((f"{prefix}{child}", parent[child]))
-        yield from groups
-        waiting += [(f"{name}/", group, depth + 1) for name, group in reversed(groups)]
+def _learned_net(dataset: h5py.Dataset) -> str:
+    require_inside(dataset, f"{dataset.name}")
+    if dataset.shape != ():
+        return "the .caffemodel.h5 that was saved with it"
+    learned = dataset[()]
+    name = learned.decode("utf-8", "replace") if isinstance(learned, bytes) else str(learned)
+    return f"the file that it names, {name!r}"
 
 
-def _layer(file: MappedFile, name: str, group: h5py.Group) -> TrainedLayer:
-    found: dict[int, Blob] = {}
-    for child in group:
-        dataset = group[child]
-        if not isinstance(dataset, h5py.Dataset):
-            continue
-        where = f"{file.path}: layer {name!r}, blob {child}"
-        if not (child.isascii() and child.isdigit() and str(int(child)) == child and int(child) < _BLOB_LIMIT):
-            raise ParseError(f"{where}: the datasets of a layer must be named 0, 1, 2, ...; rename this one")
-        found[int(child)] = _blob(file, dataset, where)
-    absent = Blob(shape=(0,), data=np.empty(0, np.float32), absent=True)
-    blobs = tuple(found.get(i, absent) for i in range(max(found, default=-1) + 1))
-    return TrainedLayer(name=name, type="", blobs=blobs, hdf5=True)
-
-
-def _blob(file: MappedFile, dataset: h5py.Dataset, where: str) -> Blob:
-    shape = dataset.shape
-    if shape is None or dataset.dtype.kind not in "fiu":
-        raise ParseError(f"{where}: it holds {dataset.dtype}, not numbers; {_INSTEAD}")
+def _dataset(dataset: h5py.Dataset, name: str, where: str, size: int) -> _Listed:
+    """Check a dataset of a layer and return what is needed to read it."""
+    if not (name.isascii() and name.isdigit() and str(int(name)) == name and int(name) < _BLOB_LIMIT):
+        raise ParseError(f"{where}: the datasets of a layer must be named 0, 1, 2, ...; rename this one")
+    stored = require_inside(dataset, where)
+    shape, dtype = dataset.shape, dataset.dtype
+    if shape is None or dtype.kind not in "fiu":
+        raise ParseError(f"{where}: it holds {dtype}, not numbers; {_INSTEAD}")
     try:
         count = check_shape(shape)
     except ValueError as error:
         raise ParseError(f"{where}: {error}; copy or download the file again") from None
-    size = count * dataset.dtype.itemsize
-    offset = _offset(file, dataset)
-    if offset is not None:
-        if offset + size > len(file.map):
-            raise ParseError(f"{where}: its values extend beyond the end of the file; copy or download it again")
-        values = view(file.map, dataset.dtype, offset, count, dataset.dtype.itemsize)
-        return Blob(shape=shape, data=values, pages=Pages(map=file.map, start=offset, stop=offset + size))
-    stored = dataset.id.get_storage_size() * _COMPRESSION_LIMIT
-    if size > stored and not dataset.is_virtual:
-        raise ParseError(f"{where}: it has {count} values, but the file stores fewer; copy or download it again")
-    return _StoredBlob(dataset=dataset, where=where)
+    offset = _offset(dataset, stored)
+    if offset is not None and offset + count * dtype.itemsize > size:
+        raise ParseError(f"{where}: its values extend beyond the end of the file; copy or download it again")
+    if offset is None:
+        _require_stored(dataset, stored, where, size)
+    return int(name), shape, dtype.str, offset
 
 
-def _offset(file: MappedFile, dataset: h5py.Dataset) -> int | None:
+def _require_stored(dataset: h5py.Dataset, stored: h5py.h5p.PropDCID, where: str, size: int) -> None:
+    """Raise an error if a dataset, or a piece in which it is read, declares more than the file can hold."""
+    most = min(dataset.id.get_storage_size(), size) * (_COMPRESSION_LIMIT if stored.get_nfilters() else 1)
+    chunk = math.prod(stored.get_chunk()) if stored.get_layout() == h5py.h5d.CHUNKED and dataset.size else 0
+    if max(dataset.size, chunk) * dataset.dtype.itemsize > most:
+        what = f"it has {dataset.size} values, but the file stores fewer"
+        raise ParseError(f"{where}: {what}; copy or download it again")
+
+
+def _offset(dataset: h5py.Dataset, stored: h5py.h5p.PropDCID) -> int | None:
     """Return the offset of the values in the file; None if they are not contiguous or not float32 or float64."""
     plain = dataset.dtype == _plain(dataset.dtype) and dataset.dtype.isnative
-    layout = dataset.id.get_create_plist().get_layout()
-    elsewhere = dataset.external or dataset.file.filename != str(file.path) or dataset.file.userblock_size
-    if not plain or layout != h5py.h5d.CONTIGUOUS or elsewhere:
+    if not plain or stored.get_layout() != h5py.h5d.CONTIGUOUS or dataset.file.userblock_size:
         return None
     offset = dataset.id.get_offset()
     return None if offset is None else int(offset)

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+import textwrap
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 
@@ -80,3 +87,100 @@ def test_phases_elsewhere_are_checked_too(tmp_path: Path, text: str) -> None:
     file.write_text(f'layer {{ name: "d" type: "Input" top: "d" }}\n{text}\n', encoding="utf-8")
     with pytest.raises(NetworkError, match="phase`; use one of TRAIN, TEST; did you mean `TEST`"):
         read_network(file)
+
+
+def opened_apart(file: Path) -> tuple[str, float, int]:
+    """Open weights in another process, which may hang; return the error, its seconds and its peak memory in MB."""
+    program = f"""
+        import resource, time
+        import caffe2tf.parse.hdf5
+        from caffe2tf.errors import ParseError
+        from caffe2tf.parse import open_weights
+        start = time.monotonic()
+        try:
+            open_weights({str(file)!r})
+        except ParseError as error:
+            print(error)
+        print(time.monotonic() - start)
+        who = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+        print(max(resource.getrusage(one).ru_maxrss for one in who) // 1024)
+        """
+    command = [sys.executable, "-c", textwrap.dedent(program)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
+    *error, seconds, memory = done.stdout.splitlines()
+    return "".join(error), float(seconds), int(memory)
+
+
+def test_field_hdf5_loop() -> None:
+    """A heap whose list of free blocks contains itself, in which libhdf5 loops for ever and takes all memory."""
+    error, seconds, memory = opened_apart(FIELD / "hdf5_loop_minimal.h5")
+    assert "HDF5 cannot read this" in error
+    assert seconds < 2
+    assert memory < 200
+
+
+@pytest.mark.parametrize("part", ["TREE", "SNOD", "HEAP"])
+def test_hdf5_parts_that_contain_themselves(tmp_path: Path, part: str) -> None:
+    """Every address in the file leads to one part: a B-tree, a symbol table or a heap, and so into loops."""
+    source = (ROOT / "tests/data/layers/convolution_hw_params/net.caffemodel.h5").read_bytes()
+    target = source.index(part.encode()).to_bytes(8, "little")
+    starts = [at for at in range(0, len(source), 8) if source[at : at + 4] in (b"TREE", b"SNOD", b"HEAP")]
+    for at in (a for start in starts for a in range(start + 8, min(start + 64, len(source)), 8)):
+        file = tmp_path / f"{at}.h5"
+        file.write_bytes(source[:at] + target + source[at + 8 :])
+        with suppress(ParseError), open_weights(file) as weights:
+            assert all(np.size(blob.data) < 1000 for blobs in weights.layers.values() for blob in blobs)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("s-linkfifo", "/data is a link to another file, 'fifo'"),
+        ("s-extfifo", "layer 'ip', blob 0: its values are in another file"),
+        ("s-exthosts", "layer 'ip', blob 0: its values are in another file"),
+        ("s-vdsfifo", "layer 'ip', blob 0: it is a virtual dataset"),
+    ],
+)
+def test_field_hdf5_links(tmp_path: Path, name: str, said: str) -> None:
+    """Weights come from the file itself alone. A pipe that another file names is not opened, which would block."""
+    os.mkfifo(tmp_path / "fifo")
+    file = tmp_path / f"{name}.h5"
+    file.write_bytes((FIELD / f"hdf5_links_{name}.h5").read_bytes())
+    error, seconds, _ = opened_apart(file)
+    assert said in error
+    assert seconds < 2
+
+
+@pytest.mark.parametrize("name", ["ext", "vds"])
+def test_field_hdf5_declared(name: str) -> None:
+    """Memory is bounded by what a file holds, not by what it declares: here 1 GB."""
+    error, seconds, memory = opened_apart(FIELD / f"hdf5_declared_{name}.h5")
+    assert "layer 'ip', blob 0: it" in error
+    assert seconds < 2
+    assert memory < 200
+
+
+def declare_chunks(group: h5py.Group, *, shape: tuple[int, ...], chunks: tuple[int, ...], **options: object) -> None:
+    values = group.create_dataset("0", shape, "<f4", chunks=chunks, **options)
+    values[(0,) * len(shape)] = 1
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"shape": (4096, 4096), "chunks": (8, 8)},
+        {"shape": (4096, 4096), "chunks": (8, 8), "compression": "gzip"},
+        {"shape": (2,), "chunks": (2**28,), "maxshape": (None,), "compression": "gzip", "late": True},
+    ],
+)
+def test_chunks_that_declare_more_than_the_file_holds(tmp_path: Path, options: dict[str, Any]) -> None:
+    file = tmp_path / "net.h5"
+    late = options.pop("late", False)
+    with h5py.File(file, "w") as written:
+        group = written.create_group("data/fc")
+        if late:
+            group.create_dataset("0", dtype="<f4", **options)
+        else:
+            declare_chunks(group, **options)
+    with pytest.raises(ParseError, match=r"layer 'fc', blob 0: it has .* values, but the file stores fewer"):
+        open_weights(file)

@@ -114,20 +114,28 @@ def test_blobs_that_another_layer_owns_are_absent(tmp_path: Path) -> None:
     assert "shares all" not in weights.layers
 
 
-def test_values_in_an_external_file(tmp_path: Path) -> None:
-    other = write(tmp_path / "other.h5", lambda data: data.create_dataset("x/0", data=W))
+@pytest.mark.parametrize(
+    ("fill", "wanted"),
+    [
+        (lambda d: d.__setitem__("x", h5py.ExternalLink("other.h5", "/data/x")), "/data/x is a link to another file"),
+        (lambda d: d.__setitem__("x/0", h5py.ExternalLink("other.h5", "/data/x/0")), "/data/x/0 is a link to another"),
+        (lambda d: d.create_dataset("x/0", (2,), "<f4", external=[("raw", 0, 8)]), "its values are in another file"),
+        (lambda d: d.create_virtual_dataset("x/0", virtual("other.h5")), "it is a virtual dataset"),
+        (lambda d: d.create_virtual_dataset("x/0", virtual(".")), "it is a virtual dataset"),
+    ],
+)
+def test_values_outside_the_file_are_refused(tmp_path: Path, fill: Callable[[h5py.Group], object], wanted: str) -> None:
+    write(tmp_path / "other.h5", lambda data: data.create_dataset("x/0", data=B))
     (tmp_path / "raw").write_bytes(B.tobytes())
+    text = message(write(tmp_path / "net.h5", fill))
+    assert wanted in text
+    assert text.endswith("; save the file again with all values in it")
 
-    def fill(data: h5py.Group) -> None:
-        data["pad"] = np.zeros(0)
-        del data["pad"]
-        data["link/0"] = h5py.ExternalLink(str(other), "/data/x/0")
-        data.create_dataset("raw/0", (2,), "<f4", external=[(str(tmp_path / "raw"), 0, 8)])
 
-    weights = open_weights(write(tmp_path / "net.h5", fill))
-    assert (weights.layers["link"][0].array() == W).all()
-    assert weights.layers["raw"][0].data.tolist() == B.tolist()
-    assert weights.layers["link"][0].pages is None
+def virtual(source: str) -> h5py.VirtualLayout:
+    layout = h5py.VirtualLayout((2,), "<f4")
+    layout[:] = h5py.VirtualSource(source, "data/x/0", (2,))
+    return layout
 
 
 @pytest.mark.parametrize("size", [512, 2048])
