@@ -55,11 +55,11 @@ class LayerDefinition:
             message=message,
             where=where,
             unknown=unknown,
-            include=tuple(StateRule.of(rule) for rule in message.include),
-            exclude=tuple(StateRule.of(rule) for rule in message.exclude),
+            include=tuple([StateRule.of(rule) for rule in message.include]),
+            exclude=tuple([StateRule.of(rule) for rule in message.exclude]),
             stated_phase=phase,
             phase=phase,
-            params=tuple(ParamSpec.of(param) for param in message.param),
+            params=tuple([ParamSpec.of(param) for param in message.param]),
         )
 
     @property
@@ -107,7 +107,16 @@ class LayerDefinition:
 
     def in_phase(self, phase: Phase) -> Self:
         """Return the layer in a network of this phase; a layer that states a phase keeps it."""
-        return replace(self, phase=self.stated_phase or phase)
+        return type(self)(  # `replace` is three times slower, and a network has hundreds of layers
+            message=self.message,
+            where=self.where,
+            unknown=self.unknown,
+            include=self.include,
+            exclude=self.exclude,
+            stated_phase=self.stated_phase,
+            phase=self.stated_phase or phase,
+            params=self.params,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -130,11 +130,11 @@ def draft_of(net: caffe_pb2.NetParameter, unknown: Sequence[UnknownField], place
         else:
             rest.append(field)
     layers = tuple(
-        ModernLayer(message=layer, where=where, unknown=tuple(owned["layer", index]))
+        ModernLayer(message=layer, where=where, unknown=tuple(owned.get(("layer", index), ())))
         for index, (layer, where) in enumerate(zip(net.layer, places.get("layer", ()), strict=True))
     )
     old = tuple(
-        OldLayer(message=layer, where=where, unknown=tuple(owned["layers", index]))
+        OldLayer(message=layer, where=where, unknown=tuple(owned.get(("layers", index), ())))
         for index, (layer, where) in enumerate(zip(net.layers, places.get("layers", ()), strict=True))
     )
     header = caffe_pb2.NetParameter()

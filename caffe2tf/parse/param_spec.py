@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
-from typing import Final, Self
+from functools import lru_cache
+from typing import Final
 
 from caffe2tf.proto import caffe_pb2
 
@@ -40,12 +41,13 @@ class ParamSpec:
     lr_mult: float = 1.0
     decay_mult: float = 1.0
 
-    @classmethod
-    def of(cls, message: caffe_pb2.ParamSpec) -> Self:
+    @staticmethod
+    def of(message: caffe_pb2.ParamSpec) -> ParamSpec:
         """Return the specification that a message describes."""
-        return cls(
-            name=message.name,
-            share_mode=_MODES[message.share_mode],
-            lr_mult=message.lr_mult,
-            decay_mult=message.decay_mult,
-        )
+        return _spec(message.name, message.share_mode, message.lr_mult, message.decay_mult)
+
+
+@lru_cache(maxsize=256)
+def _spec(name: str, mode: caffe_pb2.ParamSpec.DimCheckMode, lr_mult: float, decay_mult: float) -> ParamSpec:
+    """Return a specification; most layers of a network have the same few."""
+    return ParamSpec(name=name, share_mode=_MODES[mode], lr_mult=lr_mult, decay_mult=decay_mult)

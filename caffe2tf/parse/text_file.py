@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_right
 from functools import cached_property
+from itertools import accumulate, count
+from operator import add
 
 from caffe2tf.diagnostics import Position
 from caffe2tf.errors import ParseError
 
 __all__ = ["TextFile", "repaired"]
 
-_LINE_END = re.compile("\n")
 _BYTE_ORDER_MARK = "\ufeff"
 
 
@@ -30,7 +30,9 @@ class TextFile:
 
     @cached_property
     def _line_starts(self) -> list[int]:
-        return [0, *(found.end() for found in _LINE_END.finditer(self.text))]
+        # Before line i are i line ends, and the characters of the lines before it.
+        lengths = map(len, self.text.split("\n"))
+        return list(map(add, accumulate(lengths, initial=0), count()))
 
     def position(self, offset: int) -> Position:
         """Return the line and column of the character at `offset`; columns count characters."""
