@@ -45,12 +45,18 @@ def stub_for(definition: LayerDefinition, shapes: InputShapes) -> Layer | None:
     """Return the stand-in for a layer of unknown type, or None if the type is known.
 
     A layer that reads nothing becomes an input.
+
+    Raises:
+        LayerUnsupportedError: the type is unknown, and the layer has no top.
     """
     if find(definition.type, definition) is not None:
         return None
     from caffe2tf.ir.stub import Stub  # noqa: PLC0415 - few networks have such layers
     from caffe2tf.layers.data.fork_sources import ForkData  # noqa: PLC0415 - few networks have such layers
 
+    if not definition.tops:
+        what = f"a layer of type {definition.type!r} without a top computes nothing that a stub could; remove the layer"
+        raise LayerUnsupportedError(what)
     if not definition.bottoms:
         return ForkData.read(definition)
     return Stub.of(definition, [shapes.take(t) for t in definition.tops])

@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -28,6 +29,7 @@ _DATA_BLOCKS: Final = {
 }
 _TRANSFORM_FIELDS: Final = ("scale", "mean_file", "crop_size", "mirror")
 _DIMS_PER_INPUT: Final = 4
+_DIMS_PER_VIDEO: Final = 5  # in C3D 1.0
 
 
 def upgrade(draft: Draft) -> Draft:
@@ -81,22 +83,30 @@ def _upgrade_inputs(draft: Draft) -> Draft:
         return _noted(draft, "`input_shape` or `input_dim` without `input` is ignored, as in Caffe")
     if not (shapes or dims):
         return _noted(draft, f"input {listed} without `input_shape` or `input_dim` is ignored, as in Caffe")
-    given = len(shapes) if shapes else len(dims) / _DIMS_PER_INPUT
+    per_input = _dims_per_input(header, draft.layers)
+    given = len(shapes) if shapes else len(dims) / per_input
     if given < len(names):
         have = f"{len(shapes)} of `input_shape`" if shapes else f"{len(dims)} of `input_dim`"
-        need = f"{len(names)} of `input_shape`, or {_DIMS_PER_INPUT * len(names)} of `input_dim`"
+        need = f"{len(names)} of `input_shape`, or {per_input * len(names)} of `input_dim`"
         what = f"{len(names)} of `input` need {need}, not {have}"
         return replace(draft, problems=(*draft.problems, Diagnostic(message=what, where=draft.inputs)))
     message = caffe_pb2.LayerParameter(name="input", type="Input", top=names)
     for index in range(len(names)):
-        first = index * _DIMS_PER_INPUT
-        own = shapes[index].dim if shapes else dims[first : first + _DIMS_PER_INPUT]
+        first = index * per_input
+        own = shapes[index].dim if shapes else dims[first : first + per_input]
         message.input_param.shape.add().dim.extend(own)
     draft = replace(draft, layers=(ModernLayer(message=message, where=draft.inputs), *draft.layers))
     draft = _noted(draft, f"input {listed} became the top of an Input layer")
     if given > len(names):
         draft = _noted(draft, "there are more input shapes than inputs; the last ones are ignored, as in Caffe")
     return draft
+
+
+def _dims_per_input(header: caffe_pb2.NetParameter, layers: Sequence[ModernLayer]) -> int:
+    """Return how many ``input_dim`` an input has: five in C3D 1.0, whose layers are 3-D, if there are five for each."""
+    deep = any(layer.message.type.endswith("3D") for layer in layers)
+    fives = len(header.input_dim) == _DIMS_PER_VIDEO * len(header.input)
+    return _DIMS_PER_VIDEO if deep and fives else _DIMS_PER_INPUT
 
 
 def _upgrade_batch_norm(draft: Draft) -> Draft:

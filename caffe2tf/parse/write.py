@@ -13,9 +13,14 @@ from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
 from caffe2tf.atomic import write_whole
-from caffe2tf.parse.definition import NetworkDefinition
+from caffe2tf.diagnostics import Diagnostic
+from caffe2tf.errors import NetworkError, ParseError
+from caffe2tf.parse.definition import LayerDefinition, NetworkDefinition
 from caffe2tf.parse.descriptors import is_repeated
+from caffe2tf.parse.prototxt import parse_into
+from caffe2tf.parse.text_file import TextFile
 from caffe2tf.parse.unknown_field import UnknownField
+from caffe2tf.proto import caffe_pb2
 
 __all__ = ["format_prototxt", "write_prototxt"]
 
@@ -29,9 +34,27 @@ def write_prototxt(network: NetworkDefinition | Message, path: str | PathLike[st
     """Write `format_prototxt(network)` to a file. The write is atomic.
 
     Raises:
+        NetworkError: A layer has a field that the modern form knows, but with another kind of value.
         OutputError: The file cannot be written.
     """
+    layers = () if isinstance(network, Message) else network.layers
+    problems = [problem for layer in layers for problem in _unreadable(layer)]
+    if problems:
+        raise NetworkError(problems)
     write_whole(path, [format_prototxt(network).encode("utf-8")])
+
+
+def _unreadable(layer: LayerDefinition) -> Iterator[Diagnostic]:
+    """Yield a problem for each field that was kept from an older form and that the modern form would refuse."""
+    for field in layer.unknown:
+        name = field.path
+        if name not in layer.message.DESCRIPTOR.fields_by_name or not field.text:
+            continue
+        try:
+            parse_into(caffe_pb2.LayerParameter(), TextFile(field.text.encode(), layer.where.file))
+        except ParseError:
+            what = f"`{name}` must have another kind of value in the modern form; change it, or remove it"
+            yield Diagnostic(message=what, layer=layer.name, where=field.where)
 
 
 def format_prototxt(network: NetworkDefinition | Message) -> str:

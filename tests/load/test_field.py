@@ -15,7 +15,7 @@ FIELD = ROOT / "tests" / "data" / "field"
 def test_field_enum_word() -> None:
     """An unknown word of an enum is called one, and is not called a field that may be removed."""
     with pytest.raises(UnsupportedError) as caught:
-        load_graph(read_network(FIELD / "enum_word.prototxt"))
+        load_graph(read_network(FIELD / "enum_word.pbtxt"))
     pool, operation = (p.message for p in caught.value.problems)
     assert pool.startswith("'ave' is not a value of `pooling_param.pool`; use one of MAX, AVE, STOCHASTIC")
     assert pool.endswith("; did you mean `AVE`?")
@@ -26,4 +26,11 @@ def test_field_enum_word() -> None:
 def test_field_hdf5data_null() -> None:
     """A dataset without a shape in a data file leaves the shape of the input unknown, which is reported."""
     with pytest.raises(NetworkError, match="the definition does not state the shape of 'data'"):
-        load_graph(read_network(FIELD / "hdf5data_null.prototxt"))
+        load_graph(read_network(FIELD / "hdf5data_null.pbtxt"))
+
+
+@pytest.mark.parametrize("name", ["stub_no_top", "stub_no_top_last"])
+def test_field_stub_no_top(name: str) -> None:
+    """A layer of unknown type without tops cannot become a stub."""
+    with pytest.raises(UnsupportedError, match="layer 'out': a layer of type 'Foo' without a top computes nothing"):
+        load_graph(read_network(FIELD / f"{name}.pbtxt"), stub_unknown=True)

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from caffe2tf.errors import NetworkError, ParseError
-from caffe2tf.parse import open_weights, read_network
+from caffe2tf.parse import open_weights, read_network, upgrade_file
 from tests.conftest import ROOT
 
 FIELD = ROOT / "tests" / "data" / "field"
@@ -74,8 +74,8 @@ def test_a_damaged_group_in_a_blob_is_an_error(tmp_path: Path, damaged: bytes) -
 def test_field_phase_word(name: str, places: list[str]) -> None:
     """A phase that is none is an error, as in Caffe: it would select other layers than its author meant."""
     with pytest.raises(NetworkError) as caught:
-        read_network(FIELD / f"{name}.prototxt")
-    assert [str(p.where).partition("prototxt:")[2] for p in caught.value.problems] == places
+        read_network(FIELD / f"{name}.pbtxt")
+    assert [str(p.where).partition("pbtxt:")[2] for p in caught.value.problems] == places
     kind = "exclude" if "exclude" in name else "include"
     said = f"'train' is not a value of `{kind}[0].phase`; use one of TRAIN, TEST; did you mean `TRAIN`?"
     assert caught.value.problems[0].message == said
@@ -184,3 +184,45 @@ def test_chunks_that_declare_more_than_the_file_holds(tmp_path: Path, options: d
             declare_chunks(group, **options)
     with pytest.raises(ParseError, match=r"layer 'fc', blob 0: it has .* values, but the file stores fewer"):
         open_weights(file)
+
+
+def test_field_c3d_input_dims(tmp_path: Path) -> None:
+    """C3D 1.0 has five `input_dim` for each input."""
+    network = read_network(FIELD / "c3d_input_dims.pbtxt")
+    shapes = [list(shape.dim) for shape in network.layers[0].message.input_param.shape]
+    assert shapes == [[1, 3, 4, 8, 8]]
+    assert not any("more input shapes" in note.message for note in network.notes)
+    text = (FIELD / "c3d_input_dims.pbtxt").read_text(encoding="utf-8")
+    four = tmp_path / "four.prototxt"
+    four.write_text(text.replace("input_dim: 4 ", "", 1), encoding="utf-8")
+    assert list(read_network(four).layers[0].message.input_param.shape[0].dim) == [1, 3, 8, 8]
+    two = tmp_path / "two.prototxt"
+    dims = "".join(f" input_dim: {d}" for d in (2, 7, 1, 5, 6))
+    two.write_text(text.replace('input: "data"', 'input: "data" input: "more"').replace("\nlayers", dims + "\nlayers"))
+    shapes = [list(shape.dim) for shape in read_network(two).layers[0].message.input_param.shape]
+    assert shapes == [[1, 3, 4, 8, 8], [2, 7, 1, 5, 6]]
+
+
+def test_five_dims_of_a_flat_network_are_four_and_one_more(tmp_path: Path) -> None:
+    file = tmp_path / "net.prototxt"
+    dims = "".join(f" input_dim: {d}" for d in (1, 3, 4, 8, 8))
+    file.write_text(f'input: "data"{dims}\nlayer {{ name: "r" type: "ReLU" bottom: "data" top: "r" }}\n')
+    assert list(read_network(file).layers[0].message.input_param.shape[0].dim) == [1, 3, 4, 8]
+
+
+def test_field_upgrade_v1(tmp_path: Path) -> None:
+    """What `upgrade` writes can be read back; what the modern form would refuse is a problem with its place."""
+    new = tmp_path / "new.prototxt"
+    with pytest.raises(NetworkError, match="`reorg_param` must have another kind of value") as caught:
+        upgrade_file(FIELD / "upgrade_v1.pbtxt", new)
+    (problem,) = caught.value.problems
+    assert (problem.layer, str(problem.where).partition("pbtxt:")[2]) == ("r", "2:52")
+    assert not new.exists()
+
+
+def test_upgrade_keeps_what_the_modern_form_lacks(tmp_path: Path) -> None:
+    new = tmp_path / "new.prototxt"
+    text = (FIELD / "upgrade_v1.pbtxt").read_text(encoding="utf-8").replace("reorg_param", "odd_param")
+    (tmp_path / "old.prototxt").write_text(text, encoding="utf-8")
+    upgrade_file(tmp_path / "old.prototxt", new)
+    assert [(field.path, field.value) for field in read_network(new).layers[1].unknown] == [("odd_param", "")]
