@@ -25,7 +25,7 @@ _WHAT_LIBHDF5_RAISES: Final = (
     *(OSError, RuntimeError, KeyError, ValueError, TypeError, OverflowError, SystemError, MemoryError, RecursionError),
 )
 _SOFT_LINKS: Final = 16  # that one name may lead through, as in libhdf5
-_MEMORY: Final = 96 << 20
+_MEMORY: Final = 64 << 20
 _SECONDS: Final = 1.0
 _SECONDS_PER_BYTE: Final = 2e-6  # a sound file of 1,000 layers has 2 MB of structure and takes less than 1 s
 _MOST_SECONDS: Final = 60.0
