@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from caffe2tf.diagnostics import Diagnostic, Position
 from caffe2tf.errors import NetworkError
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from caffe2tf.proto import caffe_pb2
 
 __all__ = ["LayerDefinition", "NetworkDefinition"]
+
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,11 +57,11 @@ class LayerDefinition:
             message=message,
             where=where,
             unknown=unknown,
-            include=tuple([StateRule.of(rule) for rule in message.include]),
-            exclude=tuple([StateRule.of(rule) for rule in message.exclude]),
+            include=_each(StateRule.of, message.include),
+            exclude=_each(StateRule.of, message.exclude),
             stated_phase=phase,
             phase=phase,
-            params=tuple([ParamSpec.of(param) for param in message.param]),
+            params=_each(ParamSpec.of, message.param),
         )
 
     @property
@@ -103,7 +105,7 @@ class LayerDefinition:
         """Return whether Caffe keeps the layer in this state; it must not have both include and exclude rules."""
         if self.include:
             return any(rule.is_met_by(state) for rule in self.include)
-        return not any(rule.is_met_by(state) for rule in self.exclude)
+        return not self.exclude or not any(rule.is_met_by(state) for rule in self.exclude)
 
     def in_phase(self, phase: Phase) -> Self:
         """Return the layer in a network of this phase; a layer that states a phase keeps it."""
@@ -117,6 +119,11 @@ class LayerDefinition:
             phase=self.stated_phase or phase,
             params=self.params,
         )
+
+
+def _each(of: Callable[[Any], Item], messages: Sequence[Any]) -> tuple[Item, ...]:
+    """Return what `of` makes of each message. Most lists are empty, and protobuf is slow to iterate over those."""
+    return tuple([of(message) for message in messages]) if messages else ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -81,7 +81,7 @@ def _read_text(file: MappedFile, name: str) -> Draft:
     net = caffe_pb2.NetParameter()
     parsed = parse_into(net, TextFile(file.map[:], name))
     weighted = any(x.blobs for x in net.layer) or any(x.blobs or x.layer.blobs for x in net.layers)
-    for layer in net.layer:
+    for layer in net.layer if weighted else ():
         layer.ClearField("blobs")
     places: defaultdict[str, list[Position]] = defaultdict(list)
     for field, place in parsed.fields:
