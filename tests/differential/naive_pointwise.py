@@ -73,7 +73,11 @@ def _batch_norm(layer: Message, xs: Sequence[Array], ws: Sequence[Array]) -> lis
     p, x = layer.batch_norm_param, xs[0]
     check(x.ndim >= 2, "2 axes")
     flat = x.reshape(*x.shape[:2], -1)
-    if p.use_global_stats or not p.HasField("use_global_stats"):
+    if len(ws) == 5 and ws[4].size == 1 < x.shape[1]:  # NVIDIA's Caffe 0.15 has scale and bias first
+        ws = [*ws[2:], *ws[:2]]
+    if len(ws) == 5 and (p.scale_bias or p.HasField("scale_filler")):  # NVIDIA's: the third blob means nothing
+        mean, variance = ws[0], ws[1]
+    elif p.use_global_stats or not p.HasField("use_global_stats"):
         factor = 0.0 if ws[2].item() == 0 else 1 / ws[2].item()
         mean, variance = ws[0] * factor, ws[1] * factor
     else:

@@ -23,6 +23,9 @@ _UNKNOWN = re.compile(
     r"\b(?:mul|reverse|expand_dims_nd|unstack|space_to_batch_nd|batch_to_space_nd|local)_param \{([^{}]*)\}"
 )
 
+# The schema knows `engine` for some layers only, and no result depends on it.
+_ENGINE = re.compile(r"\bengine: \w+")
+
 
 class Refused(Exception):  # noqa: N818 - said of the network, not of a fault
     """Caffe stops at one of its checks."""
@@ -53,7 +56,8 @@ def legacy(x: Array) -> Array:
 
 def parsed(text: str) -> Message:
     """A definition."""
-    return text_format.Parse(_UNKNOWN.sub(r'python_param { param_str: "\1" }', text), caffe_pb2.NetParameter())
+    known = _ENGINE.sub("", _UNKNOWN.sub(r'python_param { param_str: "\1" }', text))
+    return text_format.Parse(known, caffe_pb2.NetParameter())
 
 
 def integers(layer: Message, field: str) -> list[int]:
