@@ -1,4 +1,4 @@
-"""Random networks of Caffe layers, grown layer by layer under the judge's eyes: each is sound Caffe."""
+"""Random networks of Caffe layers. Each new layer is run by the interpreter, so that Caffe accepts the network."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from tests.builders import input_layer
+from tests.builders import input_layer, layer
 from tests.differential.naive import Interpreter
 from tests.differential.rules import Array, Refused, parsed
 
@@ -22,12 +22,12 @@ LARGEST = 3000  # values in a blob
 
 @dataclass(slots=True)
 class Drawn:
-    """A network with everything it needs.
+    """A network with its inputs and weights.
 
     Attributes:
-        text: its definition.
+        text: the definition.
         inputs: an array for each input.
-        weights: trained blobs by layer.
+        weights: trained blobs by layer name.
     """
 
     text: str
@@ -37,7 +37,15 @@ class Drawn:
 
 @dataclass(slots=True)
 class Grower:
-    """A network that grows; what a layer would need is known, because every layer is run at once."""
+    """A network that grows by random layers.
+
+    Attributes:
+        rng: source of the random choices.
+        drawn: the network so far.
+        machine: the interpreter, which has run all layers so far.
+        read: for each blob, the number of layers that read it.
+        names: number of names in use.
+    """
 
     rng: np.random.Generator
     drawn: Drawn = field(default_factory=lambda: Drawn(text="", inputs={}, weights={}))
@@ -46,36 +54,36 @@ class Grower:
     names: int = 0
 
     def pick(self, *options: object) -> str:
-        """One of ``options`` as text."""
+        """Return one of ``options`` as text."""
         return str(options[int(self.rng.integers(len(options)))])
 
     def chance(self, p: float) -> bool:
-        """True with probability ``p``."""
+        """Return True with probability ``p``."""
         return bool(self.rng.random() < p)
 
     def number(self, low: float, high: float) -> str:
-        """A number between the two, printed short."""
+        """Return a number from ``low`` to ``high`` as short text."""
         return f"{self.rng.uniform(low, high):.4g}"
 
     def whole(self, low: int, high: int) -> int:
-        """A whole number, both ends included."""
+        """Return an integer from ``low`` to ``high``, both included."""
         return int(self.rng.integers(low, high + 1))
 
     def normal(self, shape: Sequence[int], scale: float = 1.0) -> Floats:
-        """Normal random numbers."""
+        """Return normally distributed numbers."""
         return (scale * self.rng.standard_normal(tuple(shape))).astype(np.float32)
 
     def value(self, blob: str) -> Array:
-        """What the blob holds now."""
+        """Return the present values of a blob."""
         return self.machine.blobs[blob]
 
     def fresh(self, stem: str = "b") -> str:
-        """A name not used yet."""
+        """Return an unused name."""
         self.names += 1
         return f"{stem}{self.names}"
 
     def feed(self, value: npt.ArrayLike) -> str:
-        """A new network input."""
+        """Add an input to the network; return its name."""
         name = self.fresh("in")
         array = np.asarray(value, np.float32)
         self.drawn.text += input_layer(name, array.shape)
@@ -93,11 +101,14 @@ class Grower:
         weights: Sequence[npt.ArrayLike] = (),
         name: str = "",
     ) -> list[str]:
-        """One layer more; its tops. Raises Refused, and leaves the network as it was, where Caffe refuses it."""
+        """Add a layer; return the names of its tops.
+
+        Raises:
+            Refused: Caffe refuses the layer, or its values are too many or too large. The network is unchanged.
+        """
         named = [self.fresh() for _ in range(tops)] if isinstance(tops, int) else list(tops)
         name = name or self.fresh("layer")
-        ends = " ".join([*(f'bottom: "{b}"' for b in bottoms), *(f'top: "{t}"' for t in named)])
-        line = f'layer {{ name: "{name}" type: "{kind}" {ends} {parameters} }}\n'
+        line = layer(kind, name, bottoms, named, parameters)
         arrays = [np.asarray(w, np.float32) for w in weights]
         before = {k: (v, v.copy()) for k, v in self.machine.blobs.items()}
         self.machine.step(parsed(line).layer[0], arrays)
@@ -120,13 +131,13 @@ class Grower:
         return named
 
     def spot(self, bottom: str) -> int | list[str]:
-        """The tops of a layer that may work in place: in place where nobody else reads what it overwrites."""
+        """Choose the tops of a layer that may work in place: the bottom, if no other layer reads it, or a new blob."""
         if self.read.get(bottom, 0) == 0 and self.chance(0.35):
             return [bottom]
         return 1
 
     def axis(self, x: Array, *, low: int = 0) -> int:
-        """An axis from ``low`` on, often counted from the end."""
+        """Return a random axis from ``low`` on, sometimes counted from the end."""
         if x.ndim <= low:
             raise Refused("no such axis")
         axis = self.whole(low, x.ndim - 1)
@@ -134,18 +145,18 @@ class Grower:
 
 
 def draw(seed: int, layers: Sequence[Callable[[Grower, str], None]], *, depth: int | None = None) -> Drawn:
-    """A random network of 1 to 7 layers.
+    """Return a random network.
 
     Args:
-        seed: of the random numbers.
-        layers: functions that add layers behind a blob.
-        depth: how many of them are asked for.
+        seed: seed of the random numbers.
+        layers: functions that add layers after a blob.
+        depth: number of calls of them; 1 to 7, at random, if absent.
     """
     g = Grower(rng=np.random.default_rng(seed))
     rank = int(g.rng.choice([1, 2, 3, 4, 5], p=[0.03, 0.15, 0.12, 0.62, 0.08]))
     extents = [2, 3, 4, 5, 6, 7, 8] if rank == 4 else [2, 3, 4, 5, 6] if rank < 4 else [2, 3, 4]
     shape = [int(d) for d in g.rng.choice(extents, rank, replace=rank > len(extents))]
-    if g.chance(0.15):  # axes of one extent, which broadcasting may mistake for one another
+    if g.chance(0.15):  # equal extents, so that wrong broadcasting goes unnoticed by shapes
         shape = [min(shape)] * rank
     shape[0] = shape[0] if g.chance(0.1) else g.whole(1, 3)
     if g.chance(0.25):
@@ -166,12 +177,12 @@ def draw(seed: int, layers: Sequence[Callable[[Grower, str], None]], *, depth: i
 
 
 def factors(n: int) -> list[int]:
-    """Whole numbers that divide ``n``."""
+    """Return the divisors of ``n``."""
     return [d for d in range(1, n + 1) if n % d == 0]
 
 
 def split_count(g: Grower, n: int, parts: int) -> list[int]:
-    """Extents whose product is ``n``."""
+    """Return random extents whose product is ``n``."""
     dims = []
     for _ in range(parts - 1):
         d = int(g.rng.choice(factors(n)))

@@ -1,4 +1,4 @@
-"""Every kind of layer, with every parameter, as functions that add one behind a blob of a growing network."""
+"""The layers of BVLC's Caffe with all parameters: functions that append a random layer to a growing network."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def _convolutional(g: Grower, at: str, kind: str) -> None:
 
 
 def _activate(g: Grower, top: str) -> None:
-    """Activations, often one after the other in one blob."""
+    """Append activations, often several in place in the same blob."""
     while g.chance(0.4):
         kind = g.pick("ReLU", "ReLU", "ReLU", "Sigmoid", "TanH", "Dropout")
         (top,) = g.add(kind, [top], tops=[top] if g.read.get(top, 0) == 0 and g.chance(0.7) else 1)

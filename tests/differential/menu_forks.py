@@ -1,4 +1,4 @@
-"""The menu of layers of Caffe's forks."""
+"""The layers of Caffe's forks: functions that append a random layer to a growing network."""
 
 from __future__ import annotations
 
@@ -245,7 +245,7 @@ def _like(g: Grower, at: str) -> str:
 
 def resized(g: Grower, at: str) -> None:
     if min(_image(g, at)[2:]) == 1:
-        raise Refused("equal values, whose order rounding decides")
+        raise Refused("ties, which rounding decides")
     kind = g.pick("Resample", "Downsample")
     prefix = "top_" if kind == "Downsample" else ""
     text = f"type: {g.pick('LINEAR', 'NEAREST', 'CUBIC')} {_flag(g, 'antialias')}" if kind == "Resample" else ""
@@ -317,7 +317,7 @@ def batch_norm(g: Grower, at: str) -> None:
 
 
 def scaled(g: Grower, at: str) -> None:
-    """A sum of one bottom, and a PReLU of a volume."""
+    """Append an Eltwise of one bottom, or the PReLU of a volume."""
     x = g.value(at)
     if x.ndim == 5:
         g.add("PReLU", [at], tops=g.spot(at), weights=[g.normal(x.shape[1:2])])
@@ -329,7 +329,7 @@ def reverse(g: Grower, at: str) -> None:
     x = g.value(at)
     axes = [g.axis(x) for _ in range(g.whole(1, 2))]
     if len({a % x.ndim for a in axes}) < len(axes):
-        raise Refused("an axis named twice")
+        raise Refused("repeated axis")
     g.add("Reverse", [at], f"reverse_param {{ {' '.join(f'axis: {a}' for a in axes)} }}")
 
 
@@ -340,7 +340,7 @@ def unstack(g: Grower, at: str) -> None:
 
 
 def boxes(g: Grower, at: str) -> None:
-    """What a box holds."""
+    """Append a pooling over random boxes."""
     shape = _image(g, at)
     corners = g.rng.uniform(-2, 12, (g.whole(1, 4), 4))
     low, high = np.minimum(corners[:, :2], corners[:, 2:]), np.maximum(corners[:, :2], corners[:, 2:])
@@ -358,7 +358,7 @@ def boxes(g: Grower, at: str) -> None:
 
 
 def batches(g: Grower, at: str) -> None:
-    """Space to batch, and back."""
+    """Append a SpaceToBatchND, and often its inverse."""
     x = g.value(at)
     if x.ndim < 3:
         raise Refused("axes")

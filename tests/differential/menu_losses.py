@@ -1,4 +1,4 @@
-"""The rest of the menu: recurrent layers, losses and metrics."""
+"""Functions that append random recurrent layers, losses and metrics to a growing network."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def lstm_unit(g: Grower, at: str) -> None:
 
 
 def labelled(g: Grower, at: str) -> None:
-    """Accuracy, SoftmaxWithLoss and InfogainLoss."""
+    """Append an Accuracy, a SoftmaxWithLoss or an InfogainLoss."""
     x, kind = g.value(at), g.pick("Accuracy", "SoftmaxWithLoss", "InfogainLoss")
     axis = g.axis(x, low=1) if x.ndim > 1 else g.axis(x)
     classes = x.shape[axis]
@@ -62,7 +62,7 @@ def labelled(g: Grower, at: str) -> None:
 
 
 def paired(g: Grower, at: str) -> None:
-    """Losses of two blobs, value by value."""
+    """Append a loss that compares two blobs value by value."""
     x, kind = g.value(at), g.pick("EuclideanLoss", "SigmoidCrossEntropyLoss")
     if x.ndim == 0:
         raise Refused("axes")
@@ -75,7 +75,7 @@ def paired(g: Grower, at: str) -> None:
 
 
 def rows(g: Grower, at: str) -> None:
-    """Losses over the rows of axis 0."""
+    """Append a loss that compares items along axis 0."""
     x = g.value(at)
     if x.ndim == 0:
         raise Refused("axes")

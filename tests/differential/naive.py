@@ -1,7 +1,7 @@
-"""Caffe's networks in NumPy, in the TEST phase, straight from the rules of its C++ layers: the judge of caffe2tf.
+"""An interpreter of Caffe networks in NumPy, written from the rules of Caffe's C++ layers, for the TEST phase.
 
-It shares nothing with caffe2tf but the schema. Everything is NCHW, slow, and accumulated in float64; what a layer
-leaves in a blob is rounded to float32, as Caffe stores it.
+It shares nothing with caffe2tf but the schema. It is slow, and computes in NCHW and float64. The values of each blob
+are rounded to float32, as Caffe stores them.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ LAYERS: dict[str, Callable[..., list[Array]]] = {
     "HoleConvolution": naive_windows.LAYERS["Convolution"],
 }
 
-# Layers that refuse a top of the bottom's name, and those whose in-place result no one would want to rely on.
+# Layers that refuse to work in place, and layers that may. All others give useless results in place.
 NEVER_IN_PLACE = {"AbsVal", "Flatten", "Reshape", "Split"}
 LIKE_BOTTOM = {
     *("ReLU", "PReLU", "Sigmoid", "TanH", "ELU", "Exp", "Log", "Power", "BNLL", "Clip", "Threshold", "Swish"),
@@ -49,27 +49,28 @@ LIKE_BOTTOM = {
 
 @dataclass(slots=True)
 class Interpreter:
-    """A network as it runs: each blob is a view of its memory, so a write in place changes all names of it.
+    """The state of a running network. Each blob is a view of memory, so that a write in place changes all its aliases.
 
     Attributes:
-        blobs: the values of every blob now.
-        noise: a relative error put on every result (equal values get equal errors), to see how well it is conditioned.
+        blobs: the present values of all blobs.
+        noise: relative error that is added to all results, to measure the condition of a network. Equal values get
+            equal errors.
     """
 
     blobs: dict[str, Array] = field(default_factory=dict)
     noise: float = 0.0
 
     def feed(self, name: str, value: npt.ArrayLike) -> None:
-        """A network input."""
+        """Set an input of the network."""
         self.blobs[name] = np.array(value, np.float32).astype(np.float64)
 
     def step(self, layer: Message, weights: Sequence[npt.ArrayLike]) -> None:
-        """Runs one layer (a LayerParameter)."""
+        """Run one layer, a LayerParameter."""
         check(layer.type in LAYERS, f"no rule for {layer.type}")
         bottoms = [self.blobs[b].copy() for b in layer.bottom]
         in_place = [b == t for b, t in zip(layer.bottom, layer.top, strict=False)]
         check(not any(in_place) or layer.type not in NEVER_IN_PLACE, f"{layer.type} is not computed in place")
-        check(not any(in_place) or layer.type in LIKE_BOTTOM, f"{layer.type} in place is no use")
+        check(not any(in_place) or layer.type in LIKE_BOTTOM, f"{layer.type} in place is useless")
         with np.errstate(all="ignore"):
             tops = LAYERS[layer.type](layer, bottoms, [np.array(w, np.float32).astype(np.float64) for w in weights])
         check(len(layer.top) <= len(tops), f"{len(layer.top)} tops")
@@ -92,7 +93,7 @@ class Interpreter:
 
 
 def _shares(layer: Message, bottoms: Sequence[Array], tops: Sequence[Array]) -> bool:
-    """Whether the tops are the memory of the first bottom."""
+    """Return whether the tops are aliases of the first bottom."""
     if layer.type in naive_forks.SHARED:
         return naive_forks.SHARED[layer.type](layer, bottoms[0], tops[0])
     if layer.type == "Reshape":
@@ -105,13 +106,13 @@ def _shares(layer: Message, bottoms: Sequence[Array], tops: Sequence[Array]) -> 
 def run(
     text: str, inputs: Mapping[str, npt.ArrayLike], weights: Mapping[str, Sequence[npt.ArrayLike]], *, noise: float = 0
 ) -> dict[str, Array]:
-    """All blobs of a network (modern text) after one forward pass in the TEST phase.
+    """Return all blobs of a network after one forward pass in the TEST phase.
 
     Args:
-        text: the definition.
+        text: the definition, in the modern text format.
         inputs: an array for each input blob.
-        weights: trained blobs by layer.
-        noise: a relative error put on every result.
+        weights: trained blobs by layer name.
+        noise: relative error of all results, see `Interpreter`.
     """
     net = parsed(text)
     machine = Interpreter(noise=noise)

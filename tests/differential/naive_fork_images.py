@@ -1,4 +1,4 @@
-"""Layers of Caffe's forks that resize images, slide windows over them, or lay boxes over them."""
+"""Rules of layers of Caffe's forks that resize images, slide windows over them, or pool over boxes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ F = np.float32
 
 
 def _half_away(x: np.float32) -> int:
-    """Rounded as C++ does it."""
+    """Round as C++ does: halves away from zero."""
     return int(math.copysign(math.floor(abs(float(x)) + 0.5), float(x)))
 
 
@@ -166,7 +166,7 @@ def _upsample(layer: Message, xs: Sequence[Array], ws: Sequence[Array]) -> list[
     y = np.zeros((*x.shape[:2], sizes[0] * sizes[1]))
     for n, c, h, w in np.ndindex(*x.shape):
         index = int(xs[1][n, c, h, w])
-        check(0 <= index < y.shape[2], "a place beyond the top")
+        check(0 <= index < y.shape[2], "an index outside the top")
         y[n, c, index] = x[n, c, h, w]
     return [y.reshape(*x.shape[:2], *sizes)]
 

@@ -1,4 +1,4 @@
-"""Layers of Caffe's forks that work value by value, or move values."""
+"""Rules of layers of Caffe's forks that compute value by value, normalize, or move values."""
 
 from __future__ import annotations
 
@@ -55,19 +55,19 @@ def _channel_norm(layer: Message, x: Array) -> Array:
 
 
 def _bn(layer: Message, xs: Sequence[Array], ws: Sequence[Array]) -> list[Array]:
-    """SegNet's with two blobs, PSPNet's with four."""
+    """SegNet's BN has two blobs, PSPNet's has four."""
     p, x = layer.bn_param, legacy(xs[0])
     check(all(w.size == x.shape[1] for w in ws), "blobs")
     blobs = [w.reshape(1, -1, 1, 1) for w in ws]
     if len(blobs) == 4:
         if layer.HasField("phase") and layer.phase == caffe_pb2.TRAIN and not p.frozen:
             blobs[2], blobs[3] = x.mean(axis=(0, 2, 3), keepdims=True), x.var(axis=(0, 2, 3), keepdims=True)
-            check(bool(blobs[3].min() > 1e-3), "what is left of a variance that small is chance")
+            check(bool(blobs[3].min() > 1e-3), "a variance this small is mostly rounding error")
         return [((x - blobs[2]) / np.sqrt(blobs[3] + p.eps) * blobs[0] + blobs[1]).reshape(xs[0].shape)]
     if p.BNMode.Name(p.bn_mode) == "LEARN":
         mean, square = (v.mean(axis=(0, 2, 3), keepdims=True) for v in (x, x * x))
         check(
-            bool((square - mean * mean > 1e-3 + 0.01 * square).all()), "what is left of a variance that small is chance"
+            bool((square - mean * mean > 1e-3 + 0.01 * square).all()), "a variance this small is mostly rounding error"
         )
         x = (x - mean) / np.sqrt(square - mean * mean + 1e-9)
     return [x * blobs[0] + blobs[1]]
@@ -193,7 +193,7 @@ def _space_to_batch(layer: Message, xs: Sequence[Array], ws: Sequence[Array]) ->
 
 
 def _every(at: Sequence[int], blocks: Sequence[int]) -> tuple[slice, ...]:
-    """The values at one place of all blocks, for the whole batch."""
+    """Return the index of the values at one position of all blocks, for the whole batch."""
     return (slice(None), *(slice(o, None, b) for o, b in zip(at, blocks, strict=True)))
 
 
@@ -235,7 +235,7 @@ LAYERS: dict[str, Rule] = {
     "BatchToSpaceND": _batch_to_space,
 }
 
-# Tops that are their bottom's memory, by layer.
+# Whether the top is an alias of the bottom, by layer type.
 SHARED: dict[str, Callable[[Message, Array, Array], bool]] = {
     "Squeeze": lambda *_: True,
     "ExpandDimsND": lambda *_: True,

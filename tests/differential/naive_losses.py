@@ -1,4 +1,4 @@
-"""Losses and metrics."""
+"""Rules of losses and metrics."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Flags = npt.NDArray[np.bool_]
 
 
 def _labels(x: Array, label: Array, axis: int) -> tuple[Array, Integers]:
-    """Classes last, and a label for each row of them."""
+    """Return one row of classes for each prediction, and the labels."""
     moved = np.moveaxis(x, axis, -1)
     check(label.size == count(moved.shape[:-1]), "a label for each prediction")
     return moved.reshape(-1, x.shape[axis]), label.reshape(-1).astype(int)

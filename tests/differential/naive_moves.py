@@ -1,4 +1,4 @@
-"""Layers that move, cut, join, pick or sum up values."""
+"""Rules of layers that move, slice, join, select or reduce values, of Softmax and of Parameter."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def _argmax(layer: Message, xs: Sequence[Array], ws: Sequence[Array]) -> list[Ar
     check(p.top_k <= rows.shape[-1], "top_k")
     places = np.arange(rows.shape[-1])
     order = np.empty((*rows.shape[:-1], p.top_k), int)
-    for at in np.ndindex(*rows.shape[:-1]):  # of equal values the later comes first
+    for at in np.ndindex(*rows.shape[:-1]):  # the last of equal values comes first
         order[at] = sorted(places, key=lambda i, r=rows[at]: (r[i], i), reverse=True)[: p.top_k]  # type: ignore[misc]
     largest = np.take_along_axis(rows, order, -1)
     if p.HasField("axis"):
@@ -122,7 +122,7 @@ def _reshape(layer: Message, xs: Sequence[Array], ws: Sequence[Array]) -> list[A
 
 
 def spread(x: Array, size: int, *, channel_first: bool) -> Array:
-    """Runs of channels as squares of an image."""
+    """Return an image whose squares of `size` x `size` positions hold channels of the bottom (depth to space)."""
     check(x.ndim == 4 and size > 0, "4 axes")
     n, c, h, w = x.shape
     check(c % (size * size) == 0, "channels")

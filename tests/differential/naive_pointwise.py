@@ -1,4 +1,4 @@
-"""Layers that work value by value, or scale along axes."""
+"""Rules of layers that compute value by value or scale along axes, of InnerProduct and of Embed."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def _sigmoid(x: Array) -> Array:
 
 
 def _stored(x: Array) -> Array:
-    """As Caffe keeps it between two steps."""
+    """Round to float32, as Caffe does between two steps."""
     return x.astype(np.float32).astype(np.float64)
 
 
@@ -82,7 +82,7 @@ def _batch_norm(layer: Message, xs: Sequence[Array], ws: Sequence[Array]) -> lis
         mean, variance = ws[0] * factor, ws[1] * factor
     else:
         mean, variance = flat.mean(axis=(0, 2)), flat.var(axis=(0, 2))
-        check(bool((variance > 1e-7 * mean**2).all()), "what is left of a variance that small is chance")
+        check(bool((variance > 1e-7 * mean**2).all()), "a variance this small is mostly rounding error")
     deviation = np.sqrt(variance + p.eps) if p.add_eps_before_sqrt else np.sqrt(variance) + p.eps
     y = (flat - mean[:, None]) / deviation[:, None]
     if len(ws) == 5:  # NVIDIA's and Intel's

@@ -1,4 +1,4 @@
-"""RNN, LSTM and the LSTM's cell."""
+"""Rules of RNN, LSTM and LSTMUnit."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def _sigmoid(x: Array) -> Array:
 
 
 def _cell(c: Array, gates: Array, cont: Array) -> tuple[Array, Array]:
-    """The next cell and hidden state; (N, D), (N, 4 D) and (N, 1)."""
+    """Return the next cell and hidden state of (N, D) cells, (N, 4 * D) gates and (N, 1) continuation indicators."""
     i, f, o, g = np.split(gates, 4, axis=-1)
     c = np.where(cont == 0, 0.0, cont * _sigmoid(f)) * c + _sigmoid(i) * np.tanh(g)
     return c, _sigmoid(o) * np.tanh(c)

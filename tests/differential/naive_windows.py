@@ -1,4 +1,4 @@
-"""Convolutions, pooling, and other layers of sliding windows."""
+"""Rules of convolutions, pooling, and other layers with sliding windows."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.differential.rules import Array, Message, axis_of, check, count, lega
 
 __all__ = ["FLT_MAX", "LAYERS", "columns"]
 
-Pads = list[tuple[int, int]]  # before and after, for each axis
+Pads = list[tuple[int, int]]  # (before, after) for each axis
 
 FLT_MAX = float(np.finfo(np.float32).max)
 
@@ -29,12 +29,12 @@ def _spatial(p: Message, stem: str, name: str, n: int, default: int | None) -> l
 
 
 def _sides(p: Message) -> list[int]:
-    """Synopsys' paddings: top, bottom, left, right."""
+    """Return Synopsys' padding: top, bottom, left, right."""
     return [p.pad_t, p.pad_b, p.pad_l, p.pad_r]
 
 
 def same_pads(spatial: Sequence[int], kernel: Sequence[int], stride: Sequence[int]) -> Pads:
-    """Synopsys' pad_type 1."""
+    """Return the padding of Synopsys' pad_type 1."""
     total = [max(k - (n % s or s), 0) for n, k, s in zip(spatial, kernel, stride, strict=True)]
     return [(t // 2, t - t // 2) for t in total]
 
@@ -52,11 +52,11 @@ def _window(p: Message, spatial: Sequence[int]) -> tuple[list[int], list[int], P
     sides = _sides(p)
     if any(sides):
         check(n == 2 and not p.pad_type and not any(map(any, pads)), "sides")
-        check(max(*kernel, *stride) > 1, "the fork takes no account of sides there")
+        check(max(*kernel, *stride) > 1, "the fork ignores sides here")
         pads = [(sides[0], sides[1]), (sides[2], sides[3])]
     elif p.pad_type:
         check(n == 2 and not any(map(any, pads)), "pad_type")
-        check(max(*kernel, *stride) > 1, "the fork takes no account of pad_type there")
+        check(max(*kernel, *stride) > 1, "the fork ignores pad_type here")
         pads = same_pads(spatial, kernel, stride)
     return kernel, stride, pads, dilation
 
@@ -64,7 +64,7 @@ def _window(p: Message, spatial: Sequence[int]) -> tuple[list[int], list[int], P
 def columns(
     x: Array, kernel: list[int], stride: list[int], pads: Pads, dilation: list[int], out: Sequence[int] = ()
 ) -> Array:
-    """(N, C, spatial) as (N, C, kernel positions, output positions)."""
+    """Return (N, C, *spatial) as (N, C, kernel positions, *output positions)."""
     spatial = x.shape[2:]
     if not out:
         covered = zip(spatial, kernel, stride, pads, dilation, strict=True)
@@ -169,7 +169,7 @@ def _pool_windows(n: int, k: int, s: int, p: tuple[int, int], *, up: bool, padde
 def _pool(
     x: Array, method: str, kernel: Sequence[int], stride: Sequence[int], pads: Pads, up: bool, sizes: Sequence[int] = ()
 ) -> Array:
-    """Pooled values and where the largest lie."""
+    """Return the pooled values, and the indices of the maxima."""
     height, width = x.shape[2:]
     check(min(kernel) > 0 and min(stride) > 0, "kernel and stride")
     sizes = sizes or [
@@ -221,7 +221,7 @@ def _pooling(layer: Message, xs: Sequence[Array], ws: Sequence[Array]) -> list[A
     method = "AVE_EXC_PAD" if method == "AVE_TF" or (method == "AVE" and not p.avg_include_pad) else method
     up = p.RoundMode.Name(p.round_mode) == "CEIL" if p.HasField("round_mode") else p.ceil_mode
     y = _pool(xs[0], method, kernel, stride, pads, up, sizes)
-    check(method == "MAX" or len(layer.top) == 1, "a mask is of maxima")
+    check(method == "MAX" or len(layer.top) == 1, "only MAX has a mask")
     return [y[0], y[1]]
 
 
@@ -260,7 +260,7 @@ def _mvn(layer: Message, xs: Sequence[Array], ws: Sequence[Array]) -> list[Array
     y = x - mean
     if p.normalize_variance:
         deviation = np.sqrt((y * y).mean(axis=axes, keepdims=True)) + p.eps
-        check(bool((deviation > 1e-5 * np.abs(mean)).all()), "what is left of a variance that small is chance")
+        check(bool((deviation > 1e-5 * np.abs(mean)).all()), "a variance this small is mostly rounding error")
         y = y / deviation
     return [y]
 
