@@ -1,4 +1,4 @@
-"""The drawn AlexNet, made once; its files are large, so they go into folders that are removed."""
+"""Fixtures with AlexNet's drawn weights. The files are large; their folders are removed after the tests."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ def caffemodel() -> Iterator[Path]:
 
 @pytest.fixture
 def scratch() -> Iterator[Path]:
-    """A folder that is gone after the test: pytest keeps its own, and a test here writes hundreds of MB."""
+    """A folder that is removed after the test. Pytest keeps its own folders, and these tests write hundreds of MB."""
     with tempfile.TemporaryDirectory(prefix="caffe2tf-test-") as folder:
         yield Path(folder)
 
 
 @pytest.fixture(scope="session")
 def model(caffemodel: Path) -> keras.Model:
-    """AlexNet with the drawn weights. A test that changes it changes it back."""
+    """AlexNet with the drawn weights. A test that changes it must restore it."""
     weights = caffemodel.with_name("alexnet.npy")
     alexnet.regenerate(caffemodel, weights)
     return alexnet.build(weights)
@@ -51,7 +51,7 @@ def activations(model: keras.Model) -> dict[str, Floats]:
 
 @pytest.fixture(scope="session")
 def expected() -> dict[str, Floats]:
-    """Every weight as TensorFlow code has it, by a transposition of its own of the drawn blobs."""
+    """All weights as the Keras model holds them, by an independent transposition of the drawn blobs."""
     arrays: dict[str, Floats] = {}
     for layer in read_params(recorded._DATA / "alexnet.params.json"):
         kernel, bias = (draw_blob(layer.name, layer.type, i, shape) for i, shape in enumerate(layer.shapes))

@@ -1,3 +1,5 @@
+"""Checks of AlexNet's weight files and of this machine, and what is refused."""
+
 from __future__ import annotations
 
 import json
@@ -28,7 +30,7 @@ def weights(caffemodel: Path, model: keras.Model) -> Path:
     return caffemodel.with_name("alexnet.npy")
 
 
-def test_this_machine_and_a_file_are_as_they_should_be(weights: Path, caffemodel: Path) -> None:
+def test_this_machine_and_a_correct_file_pass(weights: Path, caffemodel: Path) -> None:
     steps: list[tuple[int, int]] = []
     report = alexnet.check(weights, caffemodel=caffemodel, progress=lambda *step: steps.append(step))
     assert report.same
@@ -52,7 +54,7 @@ def test_this_machine_and_a_file_are_as_they_should_be(weights: Path, caffemodel
     }
 
 
-def test_a_single_bit_is_found(drawn_already: None, weights: Path, caffemodel: Path, scratch: Path) -> None:
+def test_single_changed_bits_are_found(drawn_already: None, weights: Path, caffemodel: Path, scratch: Path) -> None:
     held = np.load(weights, allow_pickle=True).item()
     for array in (held["conv2"][0], held["fc6"][0], held["fc8"][1]):
         flat = array.reshape(-1)
@@ -72,14 +74,14 @@ def test_a_single_bit_is_found(drawn_already: None, weights: Path, caffemodel: P
     assert json.loads(json.dumps(report.as_dict()))["same"] is False
 
 
-def test_without_a_caffemodel_a_file_that_fits_is_not_called_right(drawn_already: None, weights: Path) -> None:
+def test_without_a_caffemodel_the_weights_are_not_compared(drawn_already: None, weights: Path) -> None:
     report = alexnet.check(weights)
     assert report.same
     assert report.weights == ()
     assert report.published is None
 
 
-def test_a_conversion_that_goes_wrong_here_is_found(drawn_already: None, model: keras.Model) -> None:
+def test_a_wrong_conversion_on_this_machine_is_found(drawn_already: None, model: keras.Model) -> None:
     bias = model.get_layer("conv3").bias
     before = bias.numpy()
     bias.assign(before[::-1])
@@ -92,17 +94,17 @@ def test_a_conversion_that_goes_wrong_here_is_found(drawn_already: None, model: 
     assert report.activations.first_difference.blob == "conv3"
 
 
-def test_a_caffemodel_alone_is_no_question(caffemodel: Path) -> None:
+def test_a_caffemodel_without_a_weight_file_is_refused(caffemodel: Path) -> None:
     with pytest.raises(UsageError, match="name the weight file"):
         alexnet.check(caffemodel=caffemodel)
 
 
-def test_a_caffemodel_of_another_network(drawn_already: None, weights: Path, digits: Path) -> None:
+def test_a_caffemodel_of_another_network_is_refused(drawn_already: None, weights: Path, digits: Path) -> None:
     with pytest.raises(WeightsError, match="layer 'conv1' does not have AlexNet's blobs"):
         alexnet.check(weights, caffemodel=digits / "digits.caffemodel")
 
 
-def test_a_weight_file_of_another_network_lists_what_differs(data: Path) -> None:
+def test_a_weight_file_of_another_network_is_refused_and_differences_listed(data: Path) -> None:
     with pytest.raises(WeightsError) as caught:
         alexnet.build(data / "classic_npy" / "digits_dict_of_lists.npy")
     for expected in (
@@ -114,7 +116,7 @@ def test_a_weight_file_of_another_network_lists_what_differs(data: Path) -> None
 
 
 @pytest.mark.parametrize("name", ["gone.npy", "torn.npy", "text.h5", "text.npz", "pickled.npy"])
-def test_a_file_that_cannot_be_read(name: str, tmp_path: Path) -> None:
+def test_an_unreadable_file_is_named(name: str, tmp_path: Path) -> None:
     path = tmp_path / name
     if name.startswith("text"):
         path.write_text("no weights")
@@ -128,7 +130,7 @@ def test_a_file_that_cannot_be_read(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "message"),
     [
         ("gone.npy", "no such file"),
         ("folder.npy", "this is a directory, but the weight file must be a file; it contains inside.h5"),
@@ -137,8 +139,8 @@ def test_a_file_that_cannot_be_read(name: str, tmp_path: Path) -> None:
         ("none", "weights are read from files whose names end in"),
     ],
 )
-def test_the_file_is_looked_at_before_anything_takes_its_time(
-    name: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_the_file_is_checked_before_the_network_is_built(
+    name: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("caffe2tf.alexnet.network._network", lambda: pytest.fail("the network was built"))
     (tmp_path / "folder.npy").mkdir()
@@ -146,17 +148,17 @@ def test_the_file_is_looked_at_before_anything_takes_its_time(
     os.mkfifo(tmp_path / "pipe.npy")
     (tmp_path / "text.txt").touch()
     (tmp_path / "none").touch()
-    with pytest.raises((ParseError, UsageError), match=rf"{name}: {said}"):
+    with pytest.raises((ParseError, UsageError), match=rf"{name}: {message}"):
         alexnet.check(tmp_path / name)
 
 
 @pytest.mark.parametrize("name", ["bvlc_alexnet.caffemodel", "bvlc_alexnet.caffemodel.h5"])
-def test_a_caffemodel_is_to_be_regenerated_first(name: str) -> None:
+def test_a_caffemodel_must_be_regenerated_first(name: str) -> None:
     with pytest.raises(UsageError, match=r"caffe2tf\.alexnet\.regenerate\("):
         alexnet.build(name)
 
 
-def test_a_fresh_model_can_be_trained_for_other_classes() -> None:
+def test_a_new_model_can_be_trained_for_other_classes() -> None:
     import keras
 
     base = alexnet.build()

@@ -19,7 +19,7 @@ from caffe2tf.verification import BlobVerdict, Report, Tolerance
 
 @pytest.fixture
 def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[object, ...]]:
-    """What the command asked for; both functions are replaced, since each has tests of its own."""
+    """The calls that the command makes. Both functions are replaced, as they have tests of their own."""
     made: list[tuple[object, ...]] = []
 
     def regenerate(caffemodel: Path, out: Path, *, layout: str, progress: object) -> Regenerated:
@@ -59,7 +59,7 @@ def invoke(*arguments: str) -> tuple[int, str]:
     return result.exit_code, result.stdout
 
 
-def test_regenerate_alone(calls: list[tuple[object, ...]]) -> None:
+def test_regeneration_alone(calls: list[tuple[object, ...]]) -> None:
     code, text = invoke("--from", "a.caffemodel", "-o", "a.npy", "--layout", "dicts")
     assert calls == [("regenerate", Path("a.caffemodel"), Path("a.npy"), "dicts")]
     assert code == 0
@@ -67,7 +67,7 @@ def test_regenerate_alone(calls: list[tuple[object, ...]]) -> None:
     assert "60,965,224 parameters" in text
 
 
-def test_regenerate_and_check(calls: list[tuple[object, ...]]) -> None:
+def test_regeneration_and_check(calls: list[tuple[object, ...]]) -> None:
     code, text = invoke("--from", "a.caffemodel", "-o", "a.npy", "--check")
     assert [call[0] for call in calls] == ["regenerate", "check"]
     assert calls[1] == ("check", Path("a.npy"), Path("a.caffemodel"))
@@ -76,7 +76,7 @@ def test_regenerate_and_check(calls: list[tuple[object, ...]]) -> None:
     assert "everything is the same" in text
 
 
-def test_check_alone(calls: list[tuple[object, ...]]) -> None:
+def test_a_check_of_this_machine(calls: list[tuple[object, ...]]) -> None:
     code, text = invoke("--check")
     assert calls == [("check", None, None)]
     assert code == 0
@@ -84,14 +84,14 @@ def test_check_alone(calls: list[tuple[object, ...]]) -> None:
     assert "2x4096" in text
 
 
-def test_a_file_that_is_there(calls: list[tuple[object, ...]]) -> None:
+def test_a_check_of_a_file(calls: list[tuple[object, ...]]) -> None:
     code, text = invoke("a.h5")
     assert calls == [("check", Path("a.h5"), None)]
     assert code == 0
     assert "give --from CAFFEMODEL to check" in text
 
 
-def test_a_wrong_file_exits_with_1_and_names_the_weight(calls: list[tuple[object, ...]]) -> None:
+def test_a_wrong_file_sets_the_exit_status_and_names_the_weight(calls: list[tuple[object, ...]]) -> None:
     code, text = invoke("wrong.npy", "--from", "a.caffemodel")
     assert code == 1
     assert "0 of 1 weights" in text
@@ -101,7 +101,7 @@ def test_a_wrong_file_exits_with_1_and_names_the_weight(calls: list[tuple[object
     assert "DIFFERS" in text
 
 
-def test_json(calls: list[tuple[object, ...]]) -> None:
+def test_json_output(calls: list[tuple[object, ...]]) -> None:
     code, text = invoke("--from", "a.caffemodel", "-o", "wrong.npy", "--check", "--json")
     assert code == 1
     found = json.loads(text)
@@ -123,7 +123,7 @@ def test_json(calls: list[tuple[object, ...]]) -> None:
         (("a.npy", "--layout", "tuples"), "choose one of lists, dicts"),
     ],
 )
-def test_a_request_that_makes_no_sense(
+def test_wrong_combinations_of_arguments_are_refused(
     arguments: tuple[str, ...], message: str, calls: list[tuple[object, ...]]
 ) -> None:
     with pytest.raises(UsageError, match=message):

@@ -1,4 +1,4 @@
-"""The demonstration, and that it says so when something differs."""
+"""The demonstration, and that it reports differences."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from scripts import demo
 
 @pytest.fixture(autouse=True)
 def _imports(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The emitted modules are imported by name, as a user would: forgotten afterwards."""
+    """Forget the emitted modules, which the demonstration imports by name as a user would."""
     monkeypatch.setattr(sys, "path", list(sys.path))
     yield
     for name in ("digits", "AlexNet", "caffe_layers"):
@@ -36,7 +36,7 @@ def printed(console: Console) -> str:
     return console.file.getvalue()
 
 
-def test_digits(console: Console, tmp_path: Path) -> None:
+def test_the_digits_network(console: Console, tmp_path: Path) -> None:
     assert demo.digits(console, tmp_path)
     assert "accuracy on 397 images" in printed(console)
     assert printed(console).count("0.9924") == 2
@@ -45,7 +45,7 @@ def test_digits(console: Console, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("what", ["probability", "mean", "weights"])
-def test_digits_that_differ(
+def test_differences_of_the_digits_network_are_reported(
     what: str, console: Console, tmp_path: Path, digits: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tmp_path / "digits"
@@ -70,7 +70,7 @@ def test_digits_that_differ(
     assert "DIFFERS" in printed(console)
 
 
-def test_all_of_it(
+def test_the_whole_demonstration(
     caffemodel: Path, scratch: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(alexnet, "write_drawn_caffemodel", lambda path: path.symlink_to(caffemodel))
@@ -82,14 +82,14 @@ def test_all_of_it(
     assert files == ["AlexNet.h5", "AlexNet.py", "caffe_layers.py", "digits.h5", "digits.py"]
 
 
-def test_a_folder_that_cannot_be_made(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_folder_that_cannot_be_created(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "file").write_text("")
     assert demo.main(["--out", str(tmp_path / "file" / "out")]) == 2
     assert str(tmp_path / "file") in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("digits_same", "full_same"), [(True, False), (False, True)])
-def test_any_difference_is_the_exit_status(
+def test_any_difference_sets_the_exit_status(
     digits_same: bool,
     full_same: bool,
     tmp_path: Path,

@@ -1,4 +1,4 @@
-"""The rule itself is held in tests/scripts/test_draw.py."""
+"""AlexNet's drawn weights. The rule by which values are drawn is tested in tests/scripts/test_draw.py."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ def test_progress_counts_every_value(tmp_path: Path) -> None:
     assert sum(counts) == 7 * 200_003 + 7
 
 
-def test_the_package_carries_the_recording_that_the_tests_have(data: Path) -> None:
+def test_the_package_and_the_tests_have_the_same_recording(data: Path) -> None:
     for name in ("alexnet.npz", "alexnet.params.json", "alexnet.inputs.json", "alexnet.prototxt"):
         assert (recorded._DATA / name).read_bytes() == (data / "nets" / name).read_bytes()
 
 
-def test_the_drawn_weights_are_those_that_caffe_was_given(caffemodel: Path) -> None:
+def test_the_drawn_weights_are_those_that_caffe_used(caffemodel: Path) -> None:
     with caffemodel.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     assert digest == "7f509cd17f9d034c9ea690fb4d92df10ba8bbd49120bc4fbc31b455ca95c9132"
 
 
-def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_a_missing_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match=r"the folder .*nowhere does not exist"):
         alexnet.write_drawn_caffemodel(tmp_path / "nowhere" / "alexnet.caffemodel")

@@ -1,4 +1,4 @@
-"""AlexNet at full size against what real Caffe computed, and that a wrong one is found."""
+"""AlexNet at full size against a recording of Caffe, and that wrong networks and weights are found."""
 
 from __future__ import annotations
 
@@ -45,13 +45,13 @@ def test_every_blob_is_what_caffe_computed(caffemodel: Path, data: Path) -> None
     assert not report.unreferenced
 
 
-def test_the_regenerated_model_too(model: keras.Model) -> None:
+def test_the_regenerated_model_computes_the_same(model: keras.Model) -> None:
     report = alexnet.compare_with_recording(model)
     assert [v.blob for v in report.verdicts] == BLOBS
     assert report.same, report.first_difference
 
 
-def test_normalizing_after_pooling_is_found(caffemodel: Path, data: Path, tmp_path: Path) -> None:
+def test_pooling_before_normalization_is_found(caffemodel: Path, data: Path, tmp_path: Path) -> None:
     text = alexnet.definition_path().read_text(encoding="utf-8")
     for old, new in [
         ('bottom: "conv1" top: "norm1"', 'bottom: "pool1" top: "norm1"'),
@@ -71,7 +71,7 @@ def test_normalizing_after_pooling_is_found(caffemodel: Path, data: Path, tmp_pa
 
 
 @pytest.mark.parametrize("layer", ["conv2", "conv5", "fc6", "fc8"])
-def test_perturbed_weights_are_found_where_they_are(model: keras.Model, layer: str) -> None:
+def test_the_layer_of_perturbed_weights_is_found(model: keras.Model, layer: str) -> None:
     kernel = model.get_layer(layer).kernel
     before = kernel.numpy()
     kernel.assign(before * np.float32(1 + 5e-5))
@@ -83,7 +83,7 @@ def test_perturbed_weights_are_found_where_they_are(model: keras.Model, layer: s
     assert report.first_difference.blob == layer
 
 
-def test_inputs_of_fc6_in_another_order_are_found(model: keras.Model) -> None:
+def test_a_wrong_order_of_the_inputs_of_fc6_is_found(model: keras.Model) -> None:
     kernel = model.get_layer("fc6").kernel
     before = kernel.numpy()
     kernel.assign(before.reshape(6, 6, 256, 4096).transpose(1, 0, 2, 3).reshape(before.shape))

@@ -1,3 +1,5 @@
+"""Regeneration of AlexNet's weights: every format bit for bit, and what is refused."""
+
 from __future__ import annotations
 
 import hashlib
@@ -14,6 +16,7 @@ import pytest
 from caffe2tf import alexnet
 from caffe2tf.alexnet import drawn, regeneration
 from caffe2tf.errors import NetworkError, OutputError, UsageError, WeightsError
+from tests import builders
 
 Floats = npt.NDArray[np.float32]
 LAYERS = ["conv1", "conv2", "conv3", "conv4", "conv5", "fc6", "fc7", "fc8"]
@@ -40,7 +43,7 @@ def assert_builds(path: Path, expected: dict[str, Floats], activations: dict[str
         np.testing.assert_array_equal(value, activations[blob])
 
 
-def test_the_classic_npy(
+def test_the_classic_npy_file(
     caffemodel: Path, expected: dict[str, Floats], activations: dict[str, Floats], scratch: Path
 ) -> None:
     steps: list[tuple[int, int]] = []
@@ -63,7 +66,7 @@ def test_the_classic_npy(
     assert_builds(done.weights, expected, activations)
 
 
-def test_npy_of_dicts(caffemodel: Path, expected: dict[str, Floats], scratch: Path) -> None:
+def test_an_npy_file_of_dicts(caffemodel: Path, expected: dict[str, Floats], scratch: Path) -> None:
     held = read_npy(alexnet.regenerate(caffemodel, scratch / "a.npy", layout="dicts").weights)
     assert list(held) == LAYERS
     assert all(list(own) == ["weights", "biases"] for own in held.values())
@@ -72,7 +75,9 @@ def test_npy_of_dicts(caffemodel: Path, expected: dict[str, Floats], scratch: Pa
         assert_bits_equal(held[layer]["biases"], expected[f"{layer}/bias"])
 
 
-def test_h5(caffemodel: Path, expected: dict[str, Floats], activations: dict[str, Floats], scratch: Path) -> None:
+def test_an_h5_file(
+    caffemodel: Path, expected: dict[str, Floats], activations: dict[str, Floats], scratch: Path
+) -> None:
     path = alexnet.regenerate(caffemodel, scratch / "a.h5").weights
     with h5py.File(path) as file:
         assert_bits_equal(file["conv4/kernel"][()], expected["conv4/kernel"])
@@ -80,7 +85,9 @@ def test_h5(caffemodel: Path, expected: dict[str, Floats], activations: dict[str
     assert_builds(path, expected, activations)
 
 
-def test_npz(caffemodel: Path, expected: dict[str, Floats], activations: dict[str, Floats], scratch: Path) -> None:
+def test_an_npz_file(
+    caffemodel: Path, expected: dict[str, Floats], activations: dict[str, Floats], scratch: Path
+) -> None:
     path = alexnet.regenerate(caffemodel, scratch / "a.npz").weights
     with np.load(path) as file:
         assert set(file.files) == set(expected)
@@ -89,7 +96,7 @@ def test_npz(caffemodel: Path, expected: dict[str, Floats], activations: dict[st
 
 
 @pytest.mark.parametrize("layout", ["lists", "dicts"])
-def test_a_definition_of_ones_own_gives_what_the_classic_converter_gave(
+def test_another_definition_gives_the_output_of_the_classic_converter(
     digits: Path, data: Path, tmp_path: Path, layout: Literal["lists", "dicts"]
 ) -> None:
     ours = alexnet.regenerate(
@@ -102,7 +109,7 @@ def test_a_definition_of_ones_own_gives_what_the_classic_converter_gave(
             assert_bits_equal(got[layer][key], theirs[key])
 
 
-def test_the_published_model_is_known_by_its_digest(
+def test_the_published_model_is_recognized_by_its_digest(
     digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert regeneration.PUBLISHED_SHA1 == "9116a64c0fbe4459d18f4bb6b56d647b63920377"
@@ -112,7 +119,7 @@ def test_the_published_model_is_known_by_its_digest(
     assert alexnet.regenerate(source, tmp_path / "d.npz", prototxt=digits / "deploy.prototxt").published
 
 
-def test_other_weights_are_refused_with_every_layer_named(digits: Path, tmp_path: Path) -> None:
+def test_weights_of_another_network_are_refused_and_all_layers_named(digits: Path, tmp_path: Path) -> None:
     with pytest.raises(WeightsError) as caught:
         alexnet.regenerate(digits / "digits.caffemodel", tmp_path / "a.npy")
     for layer in LAYERS:
@@ -132,12 +139,12 @@ def test_weights_of_caffenet_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["a.txt", "a", "a.weights.h5", "a.caffemodel"])
-def test_a_name_that_tells_no_format_is_refused(name: str, digits: Path, tmp_path: Path) -> None:
+def test_a_name_without_a_known_suffix_is_refused(name: str, digits: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"ends in \.h5, \.npz or \.npy \(not \.weights\.h5\)"):
         alexnet.regenerate(digits / "digits.caffemodel", tmp_path / name)
 
 
-def test_what_is_read_is_not_written_over(digits: Path, tmp_path: Path) -> None:
+def test_input_files_are_not_overwritten(digits: Path, tmp_path: Path) -> None:
     source, net = tmp_path / "d.caffemodel.h5", tmp_path / "net.npy"
     source.write_bytes((digits / "digits.caffemodel.h5").read_bytes())
     net.write_bytes((digits / "deploy.prototxt").read_bytes())
@@ -149,7 +156,7 @@ def test_what_is_read_is_not_written_over(digits: Path, tmp_path: Path) -> None:
     assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == before
 
 
-def test_a_folder_that_is_not_there(digits: Path, tmp_path: Path) -> None:
+def test_a_missing_folder_is_named(digits: Path, tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="nowhere"):
         alexnet.regenerate(
             digits / "digits.caffemodel", tmp_path / "nowhere" / "d.npy", prototxt=digits / "deploy.prototxt"
@@ -168,7 +175,7 @@ def test_regenerating_twice_gives_the_same_bytes(digits: Path, tmp_path: Path) -
         assert one.sha256 == two.sha256
 
 
-def test_it_needs_no_tensorflow(digits: Path, tmp_path: Path) -> None:
+def test_regeneration_does_not_import_tensorflow(digits: Path, tmp_path: Path) -> None:
     program = (
         "import sys; from caffe2tf import alexnet; "
         "alexnet.regenerate(sys.argv[1], sys.argv[2], prototxt=sys.argv[3]); "
@@ -180,7 +187,6 @@ def test_it_needs_no_tensorflow(digits: Path, tmp_path: Path) -> None:
 
 
 def test_a_broken_definition_is_refused(digits: Path, tmp_path: Path) -> None:
-    broken = tmp_path / "broken.prototxt"
-    broken.write_text('layer { name: "a" type: "ReLU" bottom: "x" top: "y" }', encoding="utf-8")
+    broken = builders.write_prototxt(tmp_path, builders.layer("ReLU", "a", ["x"], ["y"]))
     with pytest.raises(NetworkError):
         alexnet.regenerate(digits / "digits.caffemodel", tmp_path / "d.npy", prototxt=broken)

@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[2]
 @pytest.fixture(scope="module")
 def generator() -> ModuleType:
     """scripts/generate_proto.py as a module; scripts/ is not a package."""
-    if importlib.util.find_spec("grpc_tools") is None:  # imported here, its library may clash with those of others
+    if importlib.util.find_spec("grpc_tools") is None:  # imported here, its library may conflict with others
         pytest.skip("needs grpcio-tools")
     spec = importlib.util.spec_from_file_location("generate_proto", ROOT / "scripts" / "generate_proto.py")
     assert spec is not None
@@ -36,7 +36,7 @@ def generator() -> ModuleType:
     return module
 
 
-def test_generated_module_is_current(generator: ModuleType) -> None:
+def test_the_generated_module_is_up_to_date(generator: ModuleType) -> None:
     compiled = generator.compile_schema().descriptor
     # Compared in a pool, because a runtime may write a default differently from the compiler (1e-05, 9.99999975e-06).
     fresh = descriptor_pool.DescriptorPool().AddSerializedFile(compiled.SerializeToString())
@@ -46,7 +46,7 @@ def test_generated_module_is_current(generator: ModuleType) -> None:
     )
 
 
-def test_stub_names_every_message_and_field(generator: ModuleType) -> None:
+def test_the_stub_names_every_message_and_field(generator: ModuleType) -> None:
     stub = generator.STUB.read_text(encoding="utf-8")
     for name, descriptor in caffe_pb2.DESCRIPTOR.message_types_by_name.items():
         body = re.search(rf"^class {name}\(.*?(?=^class |\Z)", stub, flags=re.MULTILINE | re.DOTALL)
@@ -62,7 +62,7 @@ def test_check_reports_an_outdated_file(generator: ModuleType, tmp_path: Path) -
     assert generator.outdated({current: "a", stale: "a", absent: "a"}) == [stale, absent]
 
 
-def test_broken_schema_is_refused(generator: ModuleType, tmp_path: Path) -> None:
+def test_a_broken_schema_is_refused(generator: ModuleType, tmp_path: Path) -> None:
     broken = tmp_path / "broken.proto"
     broken.write_text(
         'syntax = "proto2";\nmessage M { optional int32 a = 1; optional int32 b = 1; }\n', encoding="utf-8"
@@ -157,7 +157,7 @@ def test_text_round_trip() -> None:
     assert caffe_pb2.NetParameter.FromString(net.SerializeToString()) == net
 
 
-def test_module_attributes_are_those_of_generated_code() -> None:
+def test_the_module_has_the_attributes_of_generated_code() -> None:
     for name, descriptor in caffe_pb2.DESCRIPTOR.message_types_by_name.items():
         message_class = getattr(caffe_pb2, name)
         assert message_class.DESCRIPTOR is descriptor
@@ -169,7 +169,7 @@ def test_module_attributes_are_those_of_generated_code() -> None:
 
 def test_messages_pickle() -> None:
     blob = caffe_pb2.BlobProto(shape=caffe_pb2.BlobShape(dim=[2, 3]), data=[-1.0])
-    assert pickle.loads(pickle.dumps(blob)) == blob  # noqa: S301  our own bytes
+    assert pickle.loads(pickle.dumps(blob)) == blob  # noqa: S301 - our own bytes
 
 
 OTHER = """

@@ -1,4 +1,4 @@
-"""Published networks, written down anew from their papers' tables; the names are those that Caffe users know."""
+"""Definitions of published networks, written from the tables of their papers, with the names that Caffe users know."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ INCEPTIONS = {
     "5a": (256, 160, 320, 32, 128, 128),
     "5b": (384, 192, 384, 48, 128, 128),
 }
-"""Channels of each module: 1x1; before 3x3, 3x3; before 5x5, 5x5; behind the pooling."""
+"""Channels of each module: 1x1; before 3x3, 3x3; before 5x5, 5x5; after the pooling."""
 
 
 def caffenet() -> Network:
-    """AlexNet with each normalisation behind the pooling, 244 MB."""
+    """Return CaffeNet: AlexNet with each normalization after the pooling, 244 MB."""
     draft = Draft(name="caffenet", size=227, batch=10)
     blob = draft.relu(draft.convolution("conv1", "data", (96, 3, 11), "stride: 4"))
     blob = draft.add("norm1", "LRN", draft.pool("pool1", blob, MAX_HALF), "norm1", LRN)
@@ -42,7 +42,7 @@ def caffenet() -> Network:
 
 
 def squeezenet11() -> Network:
-    """SqueezeNet 1.1, 5 MB."""
+    """Return SqueezeNet 1.1, 5 MB."""
     draft = Draft(name="squeezenet11", size=227)
     blob, channels = draft.relu(draft.convolution("conv1", "data", (64, 3, 3), "stride: 2")), 64
     for number, squeezed in enumerate((16, 16, 32, 32, 48, 48, 64, 64), 2):
@@ -60,7 +60,7 @@ def squeezenet11() -> Network:
 
 
 def googlenet() -> Network:
-    """The 22-layer network of Szegedy and others, 28 MB, without the classifiers that only training needs."""
+    """Return GoogLeNet, the 22-layer network of Szegedy and others, 28 MB, without its auxiliary classifiers."""
     draft = Draft(name="googlenet", size=224, batch=10)
     blob = draft.relu(draft.convolution("conv1/7x7_s2", "data", (64, 3, 7), "pad: 3 stride: 2"))
     blob = draft.add("pool1/norm1", "LRN", draft.pool("pool1/3x3_s2", blob, MAX_HALF), "pool1/norm1", LRN)
@@ -79,7 +79,7 @@ def googlenet() -> Network:
 
 
 def _inception(draft: Draft, name: str, bottom: str, extents: tuple[int, tuple[int, ...]]) -> tuple[str, int]:
-    """Four branches side by side; returns the blob that joins them, and its channels."""
+    """Append four parallel branches; return the blob that concatenates them, and its channels."""
     channels, (one, before_three, three, before_five, five, behind) = extents
     ends = [draft.relu(draft.convolution(f"{name}/1x1", bottom, (one, channels, 1)))]
     for window, before, outputs in ((3, before_three, three), (5, before_five, five)):

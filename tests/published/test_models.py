@@ -1,4 +1,4 @@
-"""Trained models of other people, where there are any, against what real Caffe computed with them."""
+"""Trained models of other people against recordings of Caffe; skipped if there are none."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.layers.oracle import assert_matches
 
 
 def recorded(file: str) -> pytest.MarkDecorator:
-    """Once for each model that comes with this file; skipped where there is none."""
+    """Run a test once for each model that has this file."""
     return pytest.mark.parametrize("name", sorted(path.parent.name for path in MODELS.glob(f"*/{file}")))
 
 
@@ -33,7 +33,7 @@ def test_every_blob_is_what_caffe_computed(name: str) -> None:
 
 
 @recorded("expected_output.npy")
-def test_the_output_is_what_was_recorded(name: str) -> None:
+def test_the_output_is_the_recorded_one(name: str) -> None:
     folder = MODELS / name
     definition = folder / "deploy.prototxt"
     (blob, *others), fed = caffe2tf.infer_shapes(definition), np.load(folder / "input.npy")

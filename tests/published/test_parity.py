@@ -1,4 +1,4 @@
-"""Published networks with drawn weights against what real Caffe computed with the same weights."""
+"""Published networks with drawn weights against recordings of Caffe with the same weights."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import caffe2tf
 from caffe2tf.alexnet.drawn import draw_input, read_params, write_caffemodel
 from tests.published.definitions import NETWORKS
 
-LONG = {"googlenet"}  # rounding alone comes to 1.5e-5 behind its 140 layers of drawn weights
+LONG = {"googlenet"}  # rounding alone gives 1.5e-5 after its 140 layers of drawn weights
 
 
 @pytest.mark.parametrize("name", NETWORKS)
