@@ -36,7 +36,10 @@ def _interp(layer: Message, xs: Sequence[Array], ws: Sequence[Array]) -> list[Ar
     check(p.pad_beg <= 0 and p.pad_end <= 0, "pads")
     check(min(x.shape[2:]) + p.pad_beg + p.pad_end > 0, "extents")
     x = x[:, :, -p.pad_beg : x.shape[2] + p.pad_end, -p.pad_beg : x.shape[3] + p.pad_end]
-    sizes = [_interp_size(p, n, stated) for n, stated in zip(x.shape[2:], (p.height, p.width), strict=True)]
+    if len(xs) > 1:
+        sizes = list(legacy(xs[1]).shape[2:])
+    else:
+        sizes = [_interp_size(p, n, stated) for n, stated in zip(x.shape[2:], (p.height, p.width), strict=True)]
     check(min(sizes) > 0, "extents")
     for axis, m in zip((2, 3), sizes, strict=True):
         n = x.shape[axis]

@@ -69,8 +69,11 @@ def _bn(layer: Message, xs: Sequence[Array], ws: Sequence[Array]) -> list[Array]
         check(
             bool((square - mean * mean > 1e-3 + 0.01 * square).all()), "a variance this small is mostly rounding error"
         )
+        statistics = [mean, square - mean * mean]
         x = (x - mean) / np.sqrt(square - mean * mean + 1e-9)
-    return [x * blobs[0] + blobs[1]]
+    else:
+        statistics = [np.zeros((1, x.shape[1], 1, 1))] * 2
+    return [x * blobs[0] + blobs[1], *statistics]
 
 
 def _axpy(layer: Message, xs: Sequence[Array], ws: Sequence[Array]) -> list[Array]:
