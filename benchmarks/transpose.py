@@ -79,7 +79,7 @@ def open_weights(path: Path, shapes: dict[str, tuple[int, ...]]) -> dict[str, di
         source = Mapped(memory=memory, offset=places[name], nbytes=count * 4)
         view = blob.transpose(2, 3, 1, 0) if blob.ndim == 4 else blob.T
         final = (count // shape[0], shape[0]) if name.startswith("fc") else view.shape
-        weights[name] = {"kernel": Weight.of(view, final, sources=(source,))}
+        weights[name] = {"kernel": Weight.of(view, final, memory=(source,))}
     return weights
 
 

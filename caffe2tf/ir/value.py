@@ -47,19 +47,19 @@ class NodeBlob:
 
     Attributes:
         array: the values, in Caffe's shape.
-        source: memory to release once the blob has been written; None if it is not memory-mapped.
+        memory: what to release once the blob has been written; None if it is not memory-mapped.
         member: which Caffe blob it is: layers that share a parameter have the same one. None if nobody asks for the
             origin of the weights that are made of it.
     """
 
     array: Array
-    source: Releasable | None = None
+    memory: Releasable | None = None
     member: Member | None = None
 
     @property
-    def sources(self) -> tuple[Releasable, ...]:
-        """The source, if there is one."""
-        return () if self.source is None else (self.source,)
+    def releasable(self) -> tuple[Releasable, ...]:
+        """The memory to release, if there is any."""
+        return () if self.memory is None else (self.memory,)
 
     def weight(self, view: Array | None = None, shape: Sequence[int] | None = None) -> Weight:
         """Return the blob as a Keras weight. Its memory is released once the weight is written.
@@ -79,7 +79,7 @@ class NodeBlob:
             shape: the shape of the weight.
         """
         origin = None if self.member is None else origin_of_views(self.member, self.array, views)
-        return Weight(shape=tuple(shape), parts=tuple(views), sources=self.sources, origin=origin)
+        return Weight(shape=tuple(shape), parts=tuple(views), memory=self.releasable, origin=origin)
 
 
 def computed_weight(
@@ -97,5 +97,5 @@ def computed_weight(
     members = [b.member for b in blobs if b.member is not None]
     known = len(members) == len(blobs)
     origin = Recipe(name=recipe, blobs=tuple(members), depends=depends) if known else None
-    sources = tuple(s for b in blobs for s in b.sources)
-    return Weight(shape=tuple(shape), parts=tuple(parts), sources=sources, origin=origin)
+    memory = tuple(m for b in blobs for m in b.releasable)
+    return Weight(shape=tuple(shape), parts=tuple(parts), memory=memory, origin=origin)

@@ -38,26 +38,26 @@ class Weight:
     Attributes:
         shape: the shape of the Keras weight.
         parts: arrays whose sizes add up to the size of `shape`.
-        sources: memory that may be released once the weight is written.
+        memory: memory that may be released once the weight is written.
         origin: which blobs the weight is made of and how; None if that is not known.
     """
 
     shape: tuple[int, ...]
     parts: tuple[Array, ...]
-    sources: tuple[Releasable, ...] = ()
+    memory: tuple[Releasable, ...] = ()
     origin: Origin | None = None
 
     @classmethod
-    def of(cls, view: Array, shape: Sequence[int] | None = None, *, sources: Sequence[Releasable] = ()) -> Self:
+    def of(cls, view: Array, shape: Sequence[int] | None = None, *, memory: Sequence[Releasable] = ()) -> Self:
         """Return a weight of one part and of no known origin; see `NodeBlob.weight` for one of a known origin.
 
         Args:
             view: the values.
             shape: the shape of the weight, if it is not that of ``view`` (same row-major order).
-            sources: memory that may be released once the weight is written.
+            memory: memory that may be released once the weight is written.
         """
         final = tuple(view.shape if shape is None else shape)
-        return cls(shape=final, parts=(view,), sources=tuple(sources))
+        return cls(shape=final, parts=(view,), memory=tuple(memory))
 
     @property
     def size(self) -> int:

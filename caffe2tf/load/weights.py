@@ -151,7 +151,7 @@ class _Pairing:
         except MemoryError:
             message = f"its trained values need more memory than there is: {_listed(specs)}"
             raise NetworkError([Diagnostic(message=message, layer=node.name, where=node.where)]) from None
-        return replace(node, blobs=tuple(NodeBlob(array=a, source=b) for a, b in zip(arrays, have, strict=True)))
+        return replace(node, blobs=tuple(NodeBlob(array=a, memory=b) for a, b in zip(arrays, have, strict=True)))
 
     def error(self) -> WeightsError | None:
         """Return the error that lists everything that does not fit; None if all blobs fit."""

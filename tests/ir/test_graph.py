@@ -60,7 +60,7 @@ class Pages:
 
 def test_a_blob_as_a_weight_is_released_once_written(rng: np.random.Generator) -> None:
     pages, array = Pages(), rng.standard_normal((2, 3)).astype("f4")
-    blob = NodeBlob(array=array, source=pages)
+    blob = NodeBlob(array=array, memory=pages)
     for weight, want in [
         (blob.weight(), array),
         (blob.weight(array.T), array.T),
@@ -69,8 +69,8 @@ def test_a_blob_as_a_weight_is_released_once_written(rng: np.random.Generator) -
     ]:
         np.testing.assert_array_equal(weight.array(), want)
         assert np.shares_memory(weight.parts[0], array)
-        assert weight.sources == (pages,)
+        assert weight.memory == (pages,)
 
 
 def test_a_blob_that_was_drawn_has_nothing_to_release() -> None:
-    assert NodeBlob(array=np.ones(3, "f4")).weight().sources == ()
+    assert NodeBlob(array=np.ones(3, "f4")).weight().memory == ()

@@ -95,8 +95,8 @@ class _Flight:
             written = job.result()
             if progress is not None:
                 progress(written)
-        for source in self.weight.sources:
-            source.release()
+        for memory in self.weight.memory:
+            memory.release()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -113,7 +113,7 @@ def _jobs(place: Place) -> Iterator[_Job]:
     if sum(part.size for part in weight.parts) != weight.size:
         raise ValueError(f"parts {[part.shape for part in weight.parts]} do not make up shape {weight.shape}")
     # Otherwise a position in the part is not a position in the source.
-    sole = weight if len(weight.parts) == 1 and len(weight.sources) == 1 else None
+    sole = weight if len(weight.parts) == 1 and len(weight.memory) == 1 else None
     offset = place.offset
     for part in weight.parts:
         for region in split_regions(part, BOX_BYTES):
@@ -141,7 +141,7 @@ class _Writer:
                 self._write_all(run, job.offset + position * FLOAT32.itemsize)
         if direct and job.sole is not None:
             start = job.region.starts[0]
-            job.sole.sources[0].release_range(start, start + view.size)
+            job.sole.memory[0].release_range(start, start + view.size)
         return values.nbytes
 
     def _transposed(self, view: Array) -> Array:

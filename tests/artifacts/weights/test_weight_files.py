@@ -231,9 +231,9 @@ def test_sources_are_released(tmp_path: Path, kind: str, monkeypatch: pytest.Mon
     straight, turned, shared = Source(), Source(), Source()
     values = np.arange(600, dtype=np.float32).reshape(20, 30)
     weights = {
-        "straight": {"kernel": Weight.of(values, sources=(straight,))},
-        "turned": {"kernel": Weight.of(values.T, sources=(turned,))},
-        "shared": {"kernel": Weight(shape=(600,), parts=(values[:5], values[5:]), sources=(shared,))},
+        "straight": {"kernel": Weight.of(values, memory=(straight,))},
+        "turned": {"kernel": Weight.of(values.T, memory=(turned,))},
+        "shared": {"kernel": Weight(shape=(600,), parts=(values[:5], values[5:]), memory=(shared,))},
     }
     write_weights(tmp_path / "w", weights, format=kind)
     assert (straight.whole, turned.whole, shared.whole) == (1, 1, 1)
@@ -273,7 +273,7 @@ class Source:
     def release(self): memory.madvise(mmap.MADV_DONTNEED, self.start, 48 << 20)
     def release_range(self, start, stop): pass
 blobs = [np.frombuffer(memory, np.float32, 12 << 20, i * (48 << 20)).reshape(2048, 6144) for i in range(2)]
-weights = {f"fc{i}": {"kernel": Weight.of(b.T, sources=(Source(i * (48 << 20)),))} for i, b in enumerate(blobs)}
+weights = {f"fc{i}": {"kernel": Weight.of(b.T, memory=(Source(i * (48 << 20)),))} for i, b in enumerate(blobs)}
 before = peak()
 write_weights(sys.argv[2], weights, format=sys.argv[3])
 print(peak() - before)

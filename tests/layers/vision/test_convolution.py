@@ -299,4 +299,4 @@ def test_weights_are_views(tmp_path: Path) -> None:
         assert [(name, w.shape) for name, w in converted.items()] == [("kernel", (3, 3, 3, 2)), ("bias", (6,))]
         for weight, blob in zip(converted.values(), node.blobs, strict=True):
             assert np.shares_memory(weight.parts[0], blob.array)
-            assert weight.sources == (blob.source,)
+            assert weight.memory == (blob.memory,)
