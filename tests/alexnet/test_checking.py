@@ -135,7 +135,7 @@ def test_an_unreadable_file_is_named(name: str, tmp_path: Path) -> None:
         ("gone.npy", "no such file"),
         ("folder.npy", "this is a directory, but the weight file must be a file; it contains inside.h5"),
         ("pipe.npy", "not a regular file"),
-        ("text.txt", r"weights are read from files whose names end in \.npy, \.h5, \.hdf5, \.npz"),
+        ("text.txt", r"weights are read from files whose names end in \.h5, \.hdf5, \.npz, \.npy, \.weights\.h5"),
         ("none", "weights are read from files whose names end in"),
     ],
 )
