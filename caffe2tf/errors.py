@@ -113,7 +113,7 @@ class UnsupportedError(NetworkError):
 
 
 class LayerError(Caffe2TFError):
-    """One layer is wrong; whoever reads the network adds the layer's name and place (`diagnose`)."""
+    """One layer is wrong. The loader adds the name and the place of the layer (`diagnose`)."""
 
 
 class LayerUnsupportedError(LayerError):

@@ -22,7 +22,7 @@ def test_shapes_become_plain_tuples() -> None:
 
 
 @pytest.mark.parametrize("wrong", [(2.5, 3), "1,3", 7, (0, 3), (2, -1), None, (2, None)])
-def test_what_is_no_shape(digits: Path, wrong: object) -> None:
+def test_invalid_shapes_are_refused(digits: Path, wrong: object) -> None:
     given: dict[str, Any] = {"data": wrong}
     for function in (caffe2tf.infer_shapes, caffe2tf.convert):
         with pytest.raises(caffe2tf.UsageError, match="input 'data': give whole numbers of 1 or more"):
@@ -30,7 +30,7 @@ def test_what_is_no_shape(digits: Path, wrong: object) -> None:
 
 
 @pytest.mark.parametrize(("argument", "word"), [("weights_format", "hdf5"), ("on_unknown", "Stub")])
-def test_a_word_that_is_none_of_the_choices(digits: Path, tmp_path: Path, argument: str, word: str) -> None:
+def test_an_unknown_choice_is_refused(digits: Path, tmp_path: Path, argument: str, word: str) -> None:
     other: dict[str, Any] = {argument: word}
     with pytest.raises(caffe2tf.UsageError, match=f"^{argument} '{word}': choose one of "):
         caffe2tf.convert(digits / "deploy.prototxt", digits / "digits.caffemodel", tmp_path, **other)

@@ -25,7 +25,7 @@ def test_pieces_come_one_after_the_other(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError, OSError])
-def test_what_is_left_by_an_exception_changes_nothing(tmp_path: Path, error: type[BaseException]) -> None:
+def test_an_exception_in_the_block_changes_nothing(tmp_path: Path, error: type[BaseException]) -> None:
     (tmp_path / "file").write_text("old")
 
     def interrupted() -> None:

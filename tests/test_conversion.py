@@ -140,7 +140,7 @@ def test_files_are_put_in_place_together_or_not_at_all(
     assert not new.exists()
 
 
-def test_what_is_read_is_not_written_over(digits: Path, tmp_path: Path) -> None:
+def test_files_that_are_read_are_not_overwritten(digits: Path, tmp_path: Path) -> None:
     for name in ("deploy.prototxt", "digits.caffemodel.h5"):
         (tmp_path / name).write_bytes((digits / name).read_bytes())
     (tmp_path / "digits.caffemodel.h5").rename(tmp_path / "digits.h5")
@@ -196,7 +196,7 @@ def test_a_conversion_that_cannot_put_a_file_in_place(
     assert not (tmp_path / "out").exists()
 
 
-def test_the_outcome_tells_what_was_made(digits: Path, tmp_path: Path) -> None:
+def test_the_conversion_lists_its_artifacts(digits: Path, tmp_path: Path) -> None:
     steps: list[tuple[int, int]] = []
     done = caffe2tf.convert(
         digits / "deploy.prototxt", digits / "digits.caffemodel", tmp_path, progress=lambda a, b: steps.append((a, b))

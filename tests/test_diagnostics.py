@@ -53,7 +53,7 @@ def test_a_diagnostic_is_one_line(diagnostic: Diagnostic, text: str) -> None:
     assert str(diagnostic) == text
 
 
-def test_the_order_is_that_of_the_file_and_what_has_no_place_comes_last() -> None:
+def test_diagnostics_are_in_file_order_with_unplaced_ones_last() -> None:
     nowhere = Diagnostic.note("whole file")
     first, second, third = at(2), at(10), Diagnostic(message="m", where=Position("n.prototxt", 10, 5))
     assert in_order([nowhere, third, second, first]) == (first, second, third, nowhere)

@@ -40,7 +40,7 @@ def hash_file(path: str | os.PathLike[str]) -> str:
 def begin_hashing(path: str | os.PathLike[str]) -> None:
     """Begin to hash a file now; the next `hash_jobs` of the same path uses the result.
 
-    A path that is not a file is ignored: whoever needs the file reports it.
+    A path that is not a file is ignored; the step that needs the file reports it.
     """
     with suppress(OSError):
         if Path(path).is_file():

@@ -125,7 +125,7 @@ class Layer(ABC):
 
     Class attributes:
         bottoms: the smallest and the largest number of bottoms; None for no upper limit.
-        tops: likewise for tops; `PER_BOTTOM` if the layer has one top for each bottom (Convolution).
+        tops: the same for tops; `PER_BOTTOM` if the layer has one top for each bottom (Convolution).
         role: the purpose of the layer.
         reads_unknown: the fields outside caffe2tf's schema that the layer reads, for example ``("crop_param",)``; each
             includes all fields inside it. Other unknown fields are refused unless they cannot affect the result. With
@@ -277,7 +277,7 @@ class Elementwise(Layer):
     __slots__ = ()
 
     def infer(self, *inputs: Shape) -> tuple[Shape, ...]:
-        """The shape of the bottom."""
+        """Return the shape of the bottom."""
         return (inputs[0],)
 
     def arrange(self, inputs: Sequence[Value], outputs: Sequence[Value]) -> Arrangement:

@@ -97,7 +97,7 @@ def register_runtime(path: str | os.PathLike[str]) -> None:
     """
     file = Path(path).resolve()
     if not file.is_file():
-        raise UsageError(f"{file}: there is no such file of Keras layers")
+        raise UsageError(f"{file}: no such file of Keras layers")
     _runtime_files[file] = None
 
 

@@ -158,6 +158,8 @@ def per_axis(name: str, values: Sequence[int], spatial: int, default: int | None
         return (values[0],) * spatial
     if not values and default is not None:
         return (default,) * spatial
+    if not values:
+        raise LayerError(f"{name} is required: once, or once for each of the {spatial} spatial axes")
     raise LayerError(
         f"{name} must be given once, or once for each spatial axis: it is given {len(values)} times, "
         f"and the input has {spatial} spatial axes"

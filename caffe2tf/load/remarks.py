@@ -35,7 +35,7 @@ def _remarks(node: Node) -> list[Diagnostic]:
 
 
 def _on_stub(node: Node, stub: Stub) -> Diagnostic:
-    message = f"type {stub.type!r} is a stub, to be filled in"
+    message = f"type {stub.type!r} is a stub that you must fill in"
     if None not in stub.given:
         return Diagnostic.note(message, layer=node.name, where=node.where)
     return Diagnostic(

@@ -156,7 +156,7 @@ def _missing(layers: Sequence[ModernLayer]) -> list[Diagnostic]:
 
 
 def _wrong_phases(draft: Draft) -> list[Diagnostic]:
-    """Return a problem for each phase that is none, such as ``include { phase: train }``.
+    """Return a problem for each word that is not a phase, as in ``include { phase: train }``.
 
     Such a rule selects other layers than its author meant, so no layer type can ignore it.
     """

@@ -156,7 +156,7 @@ def _fits(index: npt.NDArray[Any], values: npt.NDArray[Any], size: int) -> bool:
 
 
 def _shape(told: npt.NDArray[Any]) -> tuple[int, ...] | None:
-    """Of a blob; None for what is none. A scalar's is an empty array, which NumPy makes one of floats."""
+    """Return a recorded shape; None if it is invalid. That of a scalar is empty, and NumPy stores it as floats."""
     if told.dtype.kind not in "fiu" or not np.all(np.isfinite(told) & (told >= 0) & (told == np.floor(told))):
         return None
     return tuple(int(d) for d in told.reshape(-1))

@@ -158,7 +158,7 @@ def violations(module: str, source: str, *, is_package: bool = False) -> list[st
 
 
 @each_module
-def test_a_module_imports_only_what_stands_above_it(module: str) -> None:
+def test_a_module_imports_only_packages_above_it(module: str) -> None:
     path = MODULES[module]
     assert not violations(module, path.read_text(encoding="utf-8"), is_package=path.name == "__init__.py")
 
@@ -273,11 +273,11 @@ def test_layers_stand_in_folders_by_family() -> None:
 
 
 @each_module
-def test_a_module_imports_only_what_another_offers(module: str) -> None:
+def test_a_module_imports_only_public_names(module: str) -> None:
     assert hidden(TREES[module]) == []
 
 
-def test_what_is_not_offered_is_found() -> None:
+def test_an_import_of_a_private_name_is_found() -> None:
     assert hidden(ast.parse("from caffe2tf.errors import Caffe2TFError\nfrom caffe2tf import layers")) == []
     source = "def f():\n    from caffe2tf.runtime.loss.losses import HingeLoss, _batch_of"
     assert hidden(ast.parse(source)) == ["caffe2tf.runtime.loss.losses._batch_of"]
@@ -298,23 +298,23 @@ def named_in(cell: str) -> set[str]:
     return {"" if name == "caffe2tf" else name for name in re.findall(r"`(\w+)`", cell)}
 
 
-def test_the_table_is_what_holds() -> None:
+def test_the_documented_table_is_the_tested_one() -> None:
     assert documented() == {part: (others, FOR_TYPES.get(part, set())) for part, others in MAY_IMPORT.items()}
 
 
-def test_each_part_imports_what_stands_above_it() -> None:
+def test_each_package_imports_only_packages_above_it() -> None:
     above: set[str] = set()
     for part, (running, typing) in documented().items():
         assert running | typing <= above, part
         above.add(part)
 
 
-def test_what_is_imported_for_annotations_only_is_not_imported_otherwise() -> None:
+def test_columns_of_the_import_table_do_not_overlap() -> None:
     """An arrow of the last column that code follows at run time belongs in the column before it."""
     assert all(not others & MAY_IMPORT[part] for part, others in FOR_TYPES.items())
 
 
-def test_the_table_lists_no_import_that_nobody_makes() -> None:
+def test_every_import_in_the_table_is_made() -> None:
     made: dict[str, set[str]] = {part: set() for part in MAY_IMPORT}
     for module, tree in TREES.items():
         package = module if MODULES[module].name == "__init__.py" else module.rpartition(".")[0]

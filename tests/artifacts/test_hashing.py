@@ -77,7 +77,7 @@ def test_a_digest_that_nobody_waits_for_does_not_keep_the_program_running(tmp_pa
     assert (done.returncode, done.stderr) == (0, b"")
 
 
-def test_what_changes_behind_the_settled_part_counts_as_it_is_in_the_end(tmp_path: Path) -> None:
+def test_later_changes_of_unsettled_bytes_are_hashed(tmp_path: Path) -> None:
     file = tmp_path / "f"
     cut = CHUNK + 17
     file.write_bytes(CONTENT[:cut] + b"\0" * (len(CONTENT) - cut))
@@ -90,7 +90,7 @@ def test_what_changes_behind_the_settled_part_counts_as_it_is_in_the_end(tmp_pat
         assert digest.result() == hashlib.sha256(CONTENT).hexdigest()
 
 
-def test_it_waits_for_what_is_not_settled(tmp_path: Path) -> None:
+def test_it_waits_for_bytes_that_are_not_settled(tmp_path: Path) -> None:
     file = tmp_path / "f"
     file.write_bytes(CONTENT)
     with TrailingHash(file) as digest:

@@ -47,7 +47,7 @@ def test_a_module_that_fails_leaves_no_trace_either(tmp_path: Path) -> None:
     assert (dict(sys.modules), list(sys.path)) == before
 
 
-def test_what_is_no_module(tmp_path: Path) -> None:
+def test_files_that_are_not_modules_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"net\.py: there is no emitted module here; was it moved\?"):
         import_emitted(tmp_path / "net.py")
     with pytest.raises(UsageError, match="there is no emitted module"):

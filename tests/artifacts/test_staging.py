@@ -56,7 +56,7 @@ def test_nothing_is_to_be_seen_before_all_is(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("error", [OutputError("full"), ValueError("a mistake"), KeyboardInterrupt(), SystemExit(1)])
 @pytest.mark.parametrize("there", ["", "out", "out/deep"])
-def test_whatever_ends_it_all_is_as_it_was(tmp_path: Path, error: BaseException, there: str) -> None:
+def test_any_failure_restores_the_folder(tmp_path: Path, error: BaseException, there: str) -> None:
     (tmp_path / there).mkdir(parents=True, exist_ok=True)
     if there:
         (tmp_path / there / "net.py").write_text("old")
@@ -105,7 +105,7 @@ def test_the_message_has_the_name_that_the_user_knows(tmp_path: Path) -> None:
     assert str(caught.value) == f"{tmp_path / 'out' / 'net.h5'}: no space"
 
 
-def test_what_is_no_file_is_not_replaced(tmp_path: Path) -> None:
+def test_only_regular_files_are_replaced(tmp_path: Path) -> None:
     (tmp_path / "net.h5").mkdir()
     said = r"net\.h5: this is not a file, but a file must be written here"
     with Staging(tmp_path) as staging, pytest.raises(OutputError, match=said):
@@ -188,7 +188,7 @@ def test_a_failure_at_each_step_of_a_commit_leaves_all_as_it_was(
 
 
 @pytest.mark.parametrize("failing", ["net.h5", "net_saved", "net.py"])
-def test_what_cannot_be_set_aside_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: str) -> None:
+def test_a_file_that_cannot_be_set_aside_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: str) -> None:
     (tmp_path / "net_saved").mkdir()
     for name in ("net.h5", "net_saved/file", "net.py"):
         (tmp_path / name).write_text(f"old {name}")

@@ -156,7 +156,7 @@ def test_files_of_the_classic_converter(data: Path, layout: str, load_weights: C
 
 
 @pytest.mark.parametrize(("kind", "layout"), FILES)
-def test_all_differences_are_told_and_nothing_is_assigned(
+def test_all_differences_are_listed_and_nothing_is_assigned(
     tmp_path: Path,
     model: keras.Model,
     values: Values,

@@ -67,7 +67,7 @@ def test_modules_hide_no_other(network: str, module: str) -> None:
     assert module_name(network) == module
 
 
-def test_arguments_of_an_exported_model_are_told_apart_without_case() -> None:
+def test_arguments_of_an_exported_model_differ_in_more_than_case() -> None:
     assert argument_name("a-b") == argument_name("A.b") == "a_b"
     assert argument_name("1a") == argument_name("arg_1a")
 

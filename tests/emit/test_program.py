@@ -56,7 +56,7 @@ def test_every_value_can_be_read_at_its_tap(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("blob", ["a~layer", "a~0", "a-2~0", "d@plain", "a#2"])
-def test_blobs_that_are_called_like_what_the_converter_adds(tmp_path: Path, blob: str) -> None:
+def test_blobs_named_like_generated_layers(tmp_path: Path, blob: str) -> None:
     text = (
         IP.format("a", "d", "a", SHARED)
         + 'layer { name: "r" type: "ReLU" bottom: "a" top: "a" }\n'

@@ -44,7 +44,7 @@ def test_the_order_of_the_request_does_not_matter() -> None:
     assert extract_runtime(["MVN", "LRN", "MVN"]) == extract_runtime(["LRN", "MVN"])
 
 
-def test_what_it_lists_can_be_read_back() -> None:
+def test_the_listed_classes_can_be_read_back() -> None:
     assert listed_classes(extract_runtime(["MVN", "LRN"])) == ["LRN", "MVN"]
     for other in ("", '"""Mine.\n\nLayers:\n    LRN\n"""\n', "def f(:", "x = 1", "\x00"):
         assert listed_classes(other) is None

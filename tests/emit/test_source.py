@@ -43,7 +43,7 @@ def test_a_batch_that_is_fixed_is_declared(tmp_path: Path) -> None:
     assert lines[0] == 'd = keras.Input(batch_shape=(2, 3), name="d")'
 
 
-def test_what_could_take_the_place_of_something_else_is_renamed(tmp_path: Path) -> None:
+def test_names_that_would_shadow_others_are_changed(tmp_path: Path) -> None:
     text = "".join(
         f'layer {{ name: "l{i}" type: "TanH" bottom: "keras" top: "{top}" }}\n'
         for i, top in enumerate(["layers", "x", "weights", "model"])

@@ -63,7 +63,7 @@ def test_a_network_without_stubs_has_no_file(tmp_path: Path) -> None:
     assert "stubs" not in made.module_source
 
 
-def test_layers_of_one_type_are_one_class_with_what_each_is(tmp_path: Path) -> None:
+def test_stubs_of_one_type_share_a_class_and_list_their_layers(tmp_path: Path) -> None:
     text = INPUT + BLEND.format("one", "data", 0.25) + BLEND.format("two", "one", -3) + SPLICE
     made = plan(tmp_path, text, {"two": (2, 7), "left": (2, 1, 4, 5)}, {"two": [(7, 3), (7,)]})
     found = classes(made)

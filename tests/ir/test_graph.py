@@ -47,7 +47,7 @@ def test_an_echo_is_no_reader_and_makes_no_output_of_a_blob_that_was_read() -> N
     assert g.unread() == ("z#2", "y#2")
 
 
-def test_values_that_nobody_writes_are_dropped() -> None:
+def test_values_without_a_writer_are_dropped() -> None:
     g = graph(node("a", "", "x"), node("b", "x", "y"))
     assert set(g.with_nodes(g.nodes[:1]).values) == {"x"}
 

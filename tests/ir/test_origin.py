@@ -70,7 +70,7 @@ def test_the_weights_of_a_blob_know_it() -> None:
     assert Weight.of(array).origin is None
 
 
-def test_computed_weights_are_equal_by_recipe_blobs_and_what_else_they_depend_on() -> None:
+def test_computed_weights_are_equal_by_recipe_blobs_and_dependencies() -> None:
     array = np.zeros(3, np.float32)
     w, b = (NodeBlob(array=array, member=m) for m in (W, B))
 

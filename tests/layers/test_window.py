@@ -116,7 +116,7 @@ def test_per_axis() -> None:
     assert per_axis("stride", [3, 2], 2, 1) == (3, 2)
     with pytest.raises(LayerError, match="given 3 times, and the input has 2 spatial axes"):
         per_axis("stride", [1, 2, 3], 2, 1)
-    with pytest.raises(LayerError, match="kernel_size must be given once"):
+    with pytest.raises(LayerError, match="kernel_size is required"):
         per_axis("kernel_size", [], 2, None)
 
 
@@ -156,7 +156,7 @@ def test_extents_are_rounded_towards_zero() -> None:
             2,
             r"stride must be 1 or more along every axis, not \(0, 2\)",
         ),
-        (ConvolutionParameter(), 2, "kernel_size must be given once"),
+        (ConvolutionParameter(), 2, "kernel_size is required"),
     ],
 )
 def test_errors(p: ConvolutionParameter, spatial: int, message: str) -> None:

@@ -48,7 +48,7 @@ def test_a_view_stays_valid_after_close_and_release(tmp_path: Path) -> None:
         ("null", "the trained weights cannot be read"),
     ],
 )
-def test_what_cannot_be_mapped(tmp_path: Path, kind: str, said: str) -> None:
+def test_files_that_cannot_be_mapped_are_refused(tmp_path: Path, kind: str, said: str) -> None:
     (tmp_path / "file").write_bytes(b"x")
     (tmp_path / "empty").touch()
     os.mkfifo(tmp_path / "pipe")  # opening it would wait for a writer for good

@@ -85,7 +85,7 @@ def test_flattened_axes(blocks: tuple[Block, ...], *, turned: bool) -> None:
             check(*((other, flat) if turned else (flat, other)), shape=(2, 60))
 
 
-def test_what_is_emitted() -> None:
+def test_the_emitted_layers() -> None:
     image, flat = Layout.channels_last(4), Layout((0, 1), (TURNED,))
     assert names(image, Layout.plain(4), (2, 3, 4, 5)) == ["Permute"]
     assert names(image, Layout.plain(4), (2, 3, 1, 1)) == ["Reshape"]

@@ -84,7 +84,7 @@ def test_a_shape_that_the_file_does_not_hold(tmp_path: Path, shape: tuple[int, .
 
 
 @each_method
-def test_memory_is_taken_for_what_is_there(tmp_path: Path, method: int) -> None:
+def test_memory_is_bounded_by_the_size_of_the_file(tmp_path: Path, method: int) -> None:
     """Header and archive agree on 16 GiB; 24 bytes are there."""
     path = archive(tmp_path / "a.npz", entry((1 << 32,), A.tobytes()), method)
     content, told = bytearray(path.read_bytes()), len(entry((1 << 32,), b"")) + (4 << 32)
@@ -167,7 +167,7 @@ def test_a_header_that_python_2_wrote(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read_arrays(archive(tmp_path / "a.npz", content))["x"], A)
 
 
-def test_what_is_no_regular_file(tmp_path: Path) -> None:
+def test_files_that_are_not_regular_are_refused(tmp_path: Path) -> None:
     assert "this is a directory" in refusal(tmp_path)
     assert "not a regular file" in refusal(Path(os.devnull))
     assert "no such file" in refusal(tmp_path / "a.npz")

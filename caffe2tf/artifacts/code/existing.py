@@ -1,4 +1,4 @@
-"""What is in the output folder already."""
+"""Checks of files that are already in the output folder."""
 
 from __future__ import annotations
 

@@ -98,7 +98,7 @@ class HDF5Output(Sink):
     def read(cls, proto: LayerProto) -> Self:
         """Check that the file has a name."""
         if not proto.message.hdf5_output_param.file_name:
-            raise LayerError("hdf5_output_param.file_name must be given")
+            raise LayerError("hdf5_output_param.file_name is required")
         return cls()
 
     def infer(self, *inputs: Shape) -> tuple[Shape, ...]:

@@ -51,7 +51,7 @@ def test_layers_of_a_plugin_that_is_not_loaded_are_not_lost(tmp_path: Path) -> N
         layers_source(path, ["MVN"])
 
 
-def test_what_cannot_be_read_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unreadable_files_are_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object, **__: object) -> str:
         raise PermissionError(13, "Permission denied")
 

@@ -28,7 +28,7 @@ def test_nothing_happens_in_test_phase(parameters: str, rng: np.random.Generator
 
 
 @pytest.mark.parametrize("truth", ["false", "0", "False"])
-def test_what_training_did_not_scale_testing_does(truth: str, rng: np.random.Generator) -> None:
+def test_scale_train_false_scales_in_testing(truth: str, rng: np.random.Generator) -> None:
     x = rng.standard_normal((2, 3, 4, 5)).astype(np.float32)
     out = run_layer(layer(f"dropout_ratio: 0.75 scale_train: {truth}"), {"data": x})["out"]
     assert np.array_equal(out, x * np.float32(0.25))

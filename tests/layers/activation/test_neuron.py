@@ -99,7 +99,7 @@ def test_extremes() -> None:
     assert run_layer(layer("Log"), {"data": np.array([0, -1, 1], np.float32)})["out"][[0, 2]].tolist() == [-np.inf, 0]
 
 
-def test_what_is_not_a_number() -> None:
+def test_values_that_are_not_numbers_are_refused() -> None:
     """Caffe's comparisons let the lower limit win, and a power of 0 does not look at its input."""
     x = np.array([np.nan, np.inf, -np.inf, 2], np.float32)
     assert run_layer(layer("Clip", "min: -1 max: 3"), {"data": x})["out"].tolist() == [-1, 3, -1, 2]

@@ -37,7 +37,7 @@ def test_slopes(shape: tuple[int, ...], shared: bool, rng: np.random.Generator) 
 
 
 @pytest.mark.parametrize("shared", [False, True])
-def test_of_what_is_flattened(shared: bool, rng: np.random.Generator) -> None:
+def test_layouts_of_flattened_blobs(shared: bool, rng: np.random.Generator) -> None:
     text = """
     layer { name: "conv" type: "Convolution" bottom: "data" top: "conv"
             convolution_param { num_output: 5 kernel_size: 1 bias_term: false } }

@@ -54,7 +54,7 @@ def test_training_leaves_out_whole_channels() -> None:
     assert_matches(scaled, np.full((6, 4, 5, 40), 4.0))
 
 
-def test_what_is_told() -> None:
+def test_the_notes_of_a_conversion() -> None:
     assert SpatialDropout(rate=0.1).remarks() == ()
     assert "asks for phase TRAIN" in SpatialDropout(rate=0.1, always=True).remarks()[0]
 

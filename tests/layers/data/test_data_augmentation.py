@@ -133,7 +133,7 @@ def test_without_weights_the_mean_is_0() -> None:
     np.testing.assert_array_equal(run_layer(layer("recompute_mean: 9"), {"x": x})["y"], x)
 
 
-def test_what_is_emitted() -> None:
+def test_the_emitted_layers() -> None:
     shapes = {"x": (1, 3, 8, 10)}
     assert calls(layer("recompute_mean: 9 mean_per_pixel: false"), shapes) == ["SubtractMean"]
     assert calls(layer("crop_height: 4 crop_width: 4"), shapes) == ["Cropping2D"]
@@ -163,7 +163,7 @@ TRAINING = [
 
 
 @pytest.mark.parametrize("text", TRAINING)
-def test_what_serves_training_is_where_the_network_begins(tmp_path: Path, text: str) -> None:
+def test_tops_of_training_sources_are_inputs(tmp_path: Path, text: str) -> None:
     head = 'layer { name: "abs" type: "AbsVal" bottom: "y" top: "z" }'
     net = write_prototxt(tmp_path, input_layers({"x": (2, 3, 6, 7)}) + text + head)
     drawn = {"drawn": (2, 42, 1, 1)} if "drawn" in text else {}

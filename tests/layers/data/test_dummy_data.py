@@ -65,6 +65,6 @@ def test_values(tmp_path: Path) -> None:
         ('shape { dim: 3 } data_filler { type: "noise" }', "unknown filler type 'noise'"),
     ],
 )
-def test_what_caffe_refuses(parameters: str, message: str, tmp_path: Path) -> None:
+def test_networks_that_caffe_refuses(parameters: str, message: str, tmp_path: Path) -> None:
     with pytest.raises(Caffe2TFError, match=message):
         caffe2tf.infer_shapes(write(tmp_path, parameters, "a b c"))

@@ -55,7 +55,7 @@ def test_where_sequences_begin(tmp_path: Path) -> None:
     assert_matches(run(tmp_path, indicator("time_step: 4 batch_size: 3"), c=fed)["out"], np.abs(fed))
 
 
-def test_what_is_read_is_not_said_to_be_left_out(tmp_path: Path) -> None:
+def test_fields_that_are_read_are_not_reported_as_ignored(tmp_path: Path) -> None:
     net = write_prototxt(tmp_path, indicator("time_step: 4 batch_size: 3"))
     assert caffe2tf.convert(net, None, tmp_path / "out").notes == ()
 

@@ -25,21 +25,21 @@ def test_recorded(case: str) -> None:
 
 
 @pytest.mark.parametrize("sink", [SILENCE, HDF5])
-def test_what_it_takes_is_no_output(sink: str) -> None:
+def test_blobs_read_by_a_sink_are_not_outputs(sink: str) -> None:
     source = emitted(RELUS + sink, {"data": X.shape})
     assert "TanH" in source or "tanh" in source
     assert "ReLU" not in source
 
 
 @pytest.mark.parametrize("sink", [SILENCE, HDF5])
-def test_a_run_knows_every_blob_all_the_same(sink: str) -> None:
+def test_run_returns_every_blob(sink: str) -> None:
     have = run_layer(RELUS + sink, {"data": X})
     assert set(have) == {"data", "a", "b", "c"}
     assert_matches(have["b"], np.maximum(X, 0))
 
 
 @pytest.mark.parametrize("kind", ["implicit", "MatWrite", "FLOWriter"])
-def test_what_stands_before_a_mere_end_stays_an_output(kind: str) -> None:
+def test_the_bottom_of_an_end_stays_an_output(kind: str) -> None:
     end = f'layer {{ name: "e" type: "{kind}" bottom: "b" }}'
     model = built(RELUS + end, {"data": X.shape})
     assert len(model.outputs) == 3
@@ -54,7 +54,7 @@ def test_what_stands_before_a_mere_end_stays_an_output(kind: str) -> None:
         ('layer { name: "s" type: "Silence" }', "takes 1 or more bottoms, 0 given"),
         (SILENCE.replace("bottom", "top", 1).replace('"a"', '"z"'), "takes 0 tops, 1 given"),
         (HDF5.replace('bottom: "b"', ""), "takes 2 bottoms, 1 given"),
-        (HDF5.replace('file_name: "no/such/file"', ""), "hdf5_output_param.file_name must be given"),
+        (HDF5.replace('file_name: "no/such/file"', ""), "hdf5_output_param.file_name is required"),
         (HDF5.replace('"b"', '"few"'), "same number of items along axis 0, not 2 and 3"),
         (HDF5.replace('"b"', '"deep"'), "4 axes at most, not 5"),
     ],

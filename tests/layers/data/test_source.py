@@ -179,6 +179,6 @@ def test_datasets_imply_the_shapes(tmp_path: Path) -> None:
         ("HDF5Data", "hdf5_data_param { batch_size: 7 } transform_param { }", "a", "take transform_param away"),
     ],
 )
-def test_what_caffe_refuses(kind: str, parameters: str, tops: str, message: str, tmp_path: Path) -> None:
+def test_networks_that_caffe_refuses(kind: str, parameters: str, tops: str, message: str, tmp_path: Path) -> None:
     with pytest.raises(Caffe2TFError, match=message):
         caffe2tf.infer_shapes(write(tmp_path, kind, parameters, tops))

@@ -251,7 +251,7 @@ def test_equal_definitions_are_equal_layers(tmp_path: Path) -> None:
         ("num_output: 4 kernel_size: 3 group: 0", (2, 4, 8, 9), "group must be 1 or more, not 0"),
         ("num_output: 4 kernel_size: 3 group: 3", (2, 3, 8, 9), r"num_output \(4\) must be a multiple of group \(3\)"),
         ("num_output: 6 kernel_size: 3 group: 3", (2, 4, 8, 9), "4 channels must be a multiple of group"),
-        ("num_output: 4", (2, 4, 8, 9), "kernel_size must be given once, or once for each spatial axis: it is given 0"),
+        ("num_output: 4", (2, 4, 8, 9), "kernel_size is required: once, or once for each of the 2 spatial axes"),
         ("num_output: 4 kernel_size: 0", (2, 4, 8, 9), "kernel_size must be 1 or more along every axis, not 0"),
         ("num_output: 4 kernel_h: 3", (2, 4, 8, 9), r"kernel_size must be 1 or more along every axis, not \(3, 0\)"),
         ("num_output: 4 kernel_h: 3 kernel_w: 3", (2, 4, 8), "kernel_h and kernel_w are for 2 spatial axes"),

@@ -185,8 +185,8 @@ def test_multiply_adds_and_unknown_extents() -> None:
 @pytest.mark.parametrize(
     ("type_", "parameters", "shape", "message"),
     [
-        ("ConvolutionDepthwise", "", (2, 3, 4, 5), "kernel_size must be given once"),
-        ("ConvolutionDepthwise", "kernel_h: 3", (2, 3, 4, 5), "kernel_size must be given once"),
+        ("ConvolutionDepthwise", "", (2, 3, 4, 5), "kernel_size is required"),
+        ("ConvolutionDepthwise", "kernel_h: 3", (2, 3, 4, 5), "kernel_size is required"),
         ("ConvolutionDepthwise", "kernel_size: 0", (2, 3, 4, 5), "kernel_size must be 1 or more"),
         ("ConvolutionDepthwise", "kernel_size: 1 stride: 0", (2, 3, 4, 5), "stride must be 1 or more"),
         (

@@ -99,7 +99,7 @@ def test_convolution_is_a_matrix_product_with_im2col() -> None:
 @pytest.mark.parametrize(
     ("parameters", "shape", "message"),
     [
-        ("", (1, 2, 6, 7), "kernel_size must be given once"),
+        ("", (1, 2, 6, 7), "kernel_size is required"),
         ("kernel_size: 0", (1, 2, 6, 7), "kernel_size must be 1 or more"),
         ("kernel_size: 2 stride: 0", (1, 2, 6, 7), "stride must be 1 or more"),
         ("kernel_size: 2 kernel_size: 2 kernel_size: 2", (1, 2, 6, 7), "given 3 times"),

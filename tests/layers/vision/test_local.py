@@ -166,7 +166,7 @@ def test_all_weights_have_gradients(rng: np.random.Generator) -> None:
     [
         (layer("kernel_size: 3"), "local_param.num_output is required"),
         (layer("num_output: 0 kernel_size: 3"), "local_param.num_output must be 1 or more, not 0"),
-        (layer("num_output: 2"), "kernel_size must be given once"),
+        (layer("num_output: 2"), "kernel_size is required"),
         (layer("num_output: 2 kernel_size: 0"), "kernel_size must be 1 or more"),
         (layer("num_output: 2 kernel_size: 6"), r"the window \(6x6\) is larger than the input \(7x5\)"),
         (layer("num_output: 2 kernel_size: 3 group: 4"), "must be a multiple of group"),

@@ -57,7 +57,7 @@ def test_any_extents_compiled_by_xla(rng: np.random.Generator) -> None:
     assert_matches(tf.function(model, jit_compile=True)(tf.constant(x)), want, tolerance=1e-6)
 
 
-def test_what_does_not_vary_becomes_zero_and_has_a_gradient(rng: np.random.Generator) -> None:
+def test_constant_values_become_zero_and_have_a_gradient(rng: np.random.Generator) -> None:
     import tensorflow as tf
 
     from caffe2tf.runtime.normalization.mvn import MVN

@@ -76,7 +76,7 @@ def test_where_no_pixel_has_weight_there_is_zero(rng: np.random.Generator) -> No
     assert_matches(Resample((1, 9))(x), want)
 
 
-def test_what_is_not_finite_stays_within_reach(rng: np.random.Generator) -> None:
+def test_values_that_are_not_finite_spread_only_within_a_window(rng: np.random.Generator) -> None:
     from caffe2tf.runtime.resizing.resample import Resample
 
     x = draw(rng, 1, 9, 9, 1)

@@ -81,7 +81,7 @@ def test_along_the_width_only(direction: int, kind: str, rng: np.random.Generato
     assert layer.compute_output_shape([(None, 4, 9, 3)] * 2) == (None, *want.shape[1:])
 
 
-def test_what_is_not_finite_stays_in_its_patches(rng: np.random.Generator) -> None:
+def test_values_that_are_not_finite_stay_in_their_patches(rng: np.random.Generator) -> None:
     from caffe2tf.runtime.vision.correlation import Correlation
 
     a, b = draw(rng, 1, 5, 6, 2), draw(rng, 1, 5, 6, 2)

@@ -163,7 +163,7 @@ def test_a_mask_in_other_precisions(dtype: str) -> None:
     assert [s.dtype for s in layer(keras.Input((66, 65, 1)))] == [compute, mask.dtype.name]
 
 
-def test_what_xla_compiles(rng: np.random.Generator) -> None:
+def test_xla_compiles_the_layers(rng: np.random.Generator) -> None:
     import tensorflow as tf
 
     x = tf.constant(np.abs(draw(rng, 2, 5, 7, 3)))
