@@ -8,11 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from os import PathLike, fspath
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from caffe2tf.diagnostics import Diagnostic, Position
 from caffe2tf.errors import NetworkError, ParseError
-from caffe2tf.parse.binary import BinaryNetwork, read_binary
 from caffe2tf.parse.definition import LayerDefinition, NetworkDefinition
 from caffe2tf.parse.draft import Draft, ModernLayer, OldLayer, copy_field
 from caffe2tf.parse.enum_words import describe_word
@@ -24,6 +23,9 @@ from caffe2tf.parse.text_file import TextFile
 from caffe2tf.parse.unknown_field import UnknownField
 from caffe2tf.parse.upgrade import upgrade
 from caffe2tf.proto import caffe_pb2
+
+if TYPE_CHECKING:
+    from caffe2tf.parse.binary import BinaryNetwork
 
 __all__ = ["DEFINITION_FILES", "binary_draft", "draft_of", "read_network"]
 
@@ -94,6 +96,8 @@ def _read_text(file: MappedFile, name: str) -> Draft:
 
 
 def _read_binary(file: MappedFile, name: str) -> Draft:
+    from caffe2tf.parse.binary import read_binary  # noqa: PLC0415 - text, the usual form, needs no table of forks
+
     require_binary_network(file)
     return binary_draft(read_binary(file, name), name)
 
