@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -90,13 +90,7 @@ def judge(
         rounding: returns how much the blob changes if the inputs are rounded once; None if that is not known. It is
             called only if a small difference exceeds the tolerance.
     """
-    reason, distance = _difference(ours, reference, tolerance)
-    note = "" if reason or distance is not None else "the blob has no finite value to compare"
-    if distance is not None and distance.exceeds and rounding is not None and distance.max_abs <= _SMALL:
-        effect = rounding()
-        if distance.max_abs <= _ROUNDINGS * effect:
-            note = f"difference {distance.max_abs:.3g} is rounding; rounding the inputs once gives {effect:.3g}"
-            reason = ""
+    reason, note, distance = _difference(ours, reference, tolerance, rounding)
     return BlobVerdict(
         blob=blob,
         layer=layer,
@@ -115,7 +109,6 @@ class _Distance:
 
     max_abs: float
     relative_l2: float
-    exceeds: bool = False  # whether the distance is all that exceeds the tolerance
 
     @classmethod
     def between(cls, got: npt.NDArray[Any], want: npt.NDArray[Any]) -> _Distance:
@@ -127,24 +120,37 @@ class _Distance:
         return cls(max_abs=max_abs, relative_l2=float(np.linalg.norm(got - want)) / norm if norm else max_abs)
 
 
-def _difference(ours: npt.NDArray[Any], reference: Recorded, tolerance: Tolerance) -> tuple[str, _Distance | None]:
-    """Return what differs, or "", and the distance if there is one."""
+def _difference(
+    ours: npt.NDArray[Any], reference: Recorded, tolerance: Tolerance, rounding: Callable[[], float] | None
+) -> tuple[str, str, _Distance | None]:
+    """Return what differs, or "", a remark if nothing does, or "", and the distance if there is one."""
     if ours.shape != reference.shape:
-        return f"shape {_extents(ours.shape)}, the reference has {_extents(reference.shape)}", None
+        return f"shape {_extents(ours.shape)}, the reference has {_extents(reference.shape)}", "", None
     with np.errstate(over="ignore"):  # for long doubles
         got, want = reference.sample(ours).astype("f8"), reference.values.astype("f8")
     if not want.size:
-        return "nothing to compare: the reference is empty", None
+        return "nothing to compare: the reference is empty", "", None
     other = _other_kinds(got, want)
     if other:
-        return other + _beyond_single(reference.values), None
+        return other + _beyond_single(reference.values), "", None
     finite = np.isfinite(want)
-    distance = _Distance.between(got[finite], want[finite]) if finite.any() else None
-    too_far = "" if distance is None else _too_far(distance, reference, tolerance)
     other_norm = _other_norm(ours, reference, tolerance)
-    if distance is not None and too_far:
-        distance = replace(distance, exceeds=not other_norm)
-    return too_far or other_norm, distance
+    if not finite.any():
+        return other_norm, "" if other_norm else "the blob has no finite value to compare", None
+    distance = _Distance.between(got[finite], want[finite])
+    too_far = _too_far(distance, reference, tolerance)
+    excuse = _excuse(distance, rounding) if too_far and not other_norm else ""
+    return "" if excuse else too_far or other_norm, excuse, distance
+
+
+def _excuse(distance: _Distance, rounding: Callable[[], float] | None) -> str:
+    """Return why a distance beyond the tolerance is only rounding, or ""."""
+    if rounding is None or distance.max_abs > _SMALL:
+        return ""
+    effect = rounding()
+    if distance.max_abs > _ROUNDINGS * effect:
+        return ""
+    return f"difference {distance.max_abs:.3g} is rounding; rounding the inputs once gives {effect:.3g}"
 
 
 def _other_kinds(got: npt.NDArray[Any], want: npt.NDArray[Any]) -> str:

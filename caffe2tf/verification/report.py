@@ -92,7 +92,8 @@ def compare_blobs(
         have, want = ", ".join(list(computed)[:8]), ", ".join(reference.names[:8])
         raise VerificationError(f"nothing to compare: the network has the blobs {have}; the reference has {want}")
     unknown = [b for b in reference.names if b not in ours]
-    ignored = [b for b in unknown if (copied := _INSERTED.match(b)) and copied[1].startswith(tuple(ours))]
+    names = tuple(ours)
+    ignored = [b for b in unknown if (copied := _INSERTED.match(b)) and copied[1].startswith(names)]
     verdicts = _other_inputs(fed or {}, reference, writers)
     verdicts += [
         judge(b, writers[b], ours[b], reference.blobs[b], tolerance, rounding and partial(rounding, b)) for b in shared
