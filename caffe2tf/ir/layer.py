@@ -24,7 +24,6 @@ __all__ = [
     "Arrangement",
     "Batch",
     "BlobSpec",
-    "ChecksBlobs",
     "Context",
     "Elementwise",
     "FeedsInputs",
@@ -309,28 +308,21 @@ class FeedsInputs(ABC):
         """Return what Caffe feeds into the blob ``top``, or None if it is not a top of this layer."""
 
 
-class ChecksBlobs(ABC):
-    """A layer that can be converted only if the values of its trained blobs allow it."""
-
-    __slots__ = ()
-
-    @abstractmethod
-    def check_blobs(self, blobs: Sequence[Array]) -> None:
-        """Check the values of the trained blobs, in Caffe's shapes.
-
-        Raises:
-            LayerError: with these values the layer cannot be converted.
-        """
-
-
 class ReadsBlobs(ABC):
-    """A layer that the values of its trained blobs decide on, because forks of Caffe store different things there."""
+    """A layer that depends on the values of its trained blobs.
+
+    Forks of Caffe store different things there, and some values rule a conversion out.
+    """
 
     __slots__ = ()
 
     @abstractmethod
     def with_values(self, blobs: Sequence[Array]) -> Layer:
-        """Return the variant of the layer that the values of its trained blobs, in Caffe's shapes, reveal."""
+        """Return the variant of the layer that the values of its trained blobs, in Caffe's shapes, reveal.
+
+        Raises:
+            LayerError: with these values the layer cannot be converted.
+        """
 
 
 def same_batch(*shapes: Shape) -> bool:

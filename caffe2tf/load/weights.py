@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from caffe2tf.diagnostics import Diagnostic
 from caffe2tf.errors import LayerError, NetworkError, WeightsError
 from caffe2tf.ir import Graph, Member, Node, NodeBlob, format_shape
-from caffe2tf.ir.layer import ChecksBlobs, ReadsBlobs
+from caffe2tf.ir.layer import ReadsBlobs
 from caffe2tf.ir.weight import Array
 from caffe2tf.layers import BlobSpec
 from caffe2tf.load.remarks import remarks_of
@@ -141,8 +141,6 @@ class _Pairing:
         try:
             arrays = [b.array() if b else _filled(f, o) for b, f, o in zip(have, fillers, owners, strict=True)]
             arrays = [a.reshape(s.shape) for a, s in zip(arrays, specs, strict=True)]
-            if isinstance(node.layer, ChecksBlobs):
-                node.layer.check_blobs(arrays)
             if isinstance(node.layer, ReadsBlobs):
                 node = replace(node, layer=node.layer.with_values(arrays))
         except LayerError as e:

@@ -11,7 +11,7 @@ import numpy as np
 from caffe2tf.errors import LayerError, LayerUnsupportedError
 from caffe2tf.ir.expr import Expr, keras, runtime, short
 from caffe2tf.ir.filler import Filler
-from caffe2tf.ir.layer import Arrangement, BlobSpec, ChecksBlobs, Context, Layer
+from caffe2tf.ir.layer import Arrangement, BlobSpec, Context, Layer, ReadsBlobs
 from caffe2tf.ir.layout import Layout
 from caffe2tf.ir.shape import Shape, format_shape
 from caffe2tf.ir.value import NodeBlob, Value, computed_weight
@@ -92,7 +92,7 @@ def _choose(proto: LayerProto) -> type[Layer]:
 
 @register("DataAugmentation", choose=_choose)
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DataAugmentation(Layer, ChecksBlobs):
+class DataAugmentation(Layer, ReadsBlobs):
     """``y = crop(x) - mean``; of FlowNet.
 
     | parameter (augmentation_param) | default | meaning |
@@ -178,11 +178,11 @@ class DataAugmentation(Layer, ChecksBlobs):
         fits = self.batches and len(shapes) == 3 and len(shapes[1]) == 4
         return replace(self, stored=tuple(shapes[1])) if fits else self
 
-    def check_blobs(self, blobs: Sequence[Array]) -> None:
-        """Check that Caffe would no longer average the mean over the images that it is fed.
+    def with_values(self, blobs: Sequence[Array]) -> Self:
+        """Return the layer if its mean is final.
 
         Raises:
-            LayerUnsupportedError: it would.
+            LayerUnsupportedError: Caffe would go on averaging it over the images that it is fed.
         """
         count = float(blobs[0].reshape(-1)[0])
         if count < 1:
@@ -196,6 +196,7 @@ class DataAugmentation(Layer, ChecksBlobs):
                 f"recompute_mean asks for, so Caffe would go on averaging over the images that it is fed; set it to "
                 f"{count:g} to use the mean as it is"
             )
+        return self
 
     def remarks(self) -> tuple[str, ...]:
         """Return which parameters have no effect."""
