@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import difflib
 import functools
-import re
 from typing import TYPE_CHECKING
 
 from caffe2tf.diagnostics import Diagnostic, Severity
 from caffe2tf.layers import Layer, Role, find, is_ours
+from caffe2tf.parse.descriptors import block_of, path_parts
 from caffe2tf.parse.enum_words import describe_word
 from caffe2tf.parse.parameters import not_known
 
@@ -35,7 +35,6 @@ _HARMLESS_PARTS = frozenset(
     }
 )
 """Messages and fields about training, feeding, scheduling or storing a network. They do not change its result."""
-_INDEX = re.compile(r"\[\d+\]")
 _NEAR = 0.75  # similarity from which on an unknown name is taken for a misspelled one; 1 is equal
 _STRUCTURE = ("layer", "layers", "input", "input_shape", "input_dim")
 """Fields that hold the network. If one of them is misspelled, a part of the network would be lost."""
@@ -93,11 +92,7 @@ def _is_read(cls: type[Layer], field: UnknownField) -> bool:
 def _is_harmless(cls: type[Layer], field: UnknownField) -> bool:
     if cls.role in (Role.SOURCE, Role.LOSS, Role.SINK, Role.END):
         return True
-    return not _HARMLESS_PARTS.isdisjoint(_parts(field.path))
-
-
-def _parts(path: str) -> list[str]:
-    return _INDEX.sub("", path).split(".")
+    return not _HARMLESS_PARTS.isdisjoint(path_parts(field.path))
 
 
 def _did_you(meant: str | None) -> str:
@@ -106,14 +101,8 @@ def _did_you(meant: str | None) -> str:
 
 def _meant(message: Message, path: str) -> str | None:
     """Return the known field of the same block whose name is most like the unknown one, or None."""
-    *blocks, name = _parts(path)
-    descriptor = message.DESCRIPTOR
-    for block in blocks:
-        known = descriptor.fields_by_name.get(block)
-        if known is None or known.message_type is None:
-            return None
-        descriptor = known.message_type
-    return _nearest(descriptor, name)
+    block = block_of(message, path)
+    return None if block is None else _nearest(block, path_parts(path)[-1])
 
 
 @functools.lru_cache(maxsize=1024)

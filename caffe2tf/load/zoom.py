@@ -38,8 +38,10 @@ def build_fitting(
 
 def _zooms(layer: LayerDefinition) -> bool:
     """Return whether a layer is an Interp whose size `zoom_factor` alone gives."""
+    if layer.type != "Interp" or len(layer.bottoms) != 1:
+        return False
     p = layer.message.interp_param
-    if layer.type != "Interp" or len(layer.bottoms) != 1 or p.zoom_factor < 2:
+    if p.zoom_factor < 2:
         return False
     return p.shrink_factor == 1 and "full_zoom_factor" not in layer.extra.block("interp_param")
 

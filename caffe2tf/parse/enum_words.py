@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import difflib
-import re
 from typing import TYPE_CHECKING
+
+from caffe2tf.parse.descriptors import block_of, path_parts
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -12,8 +13,6 @@ if TYPE_CHECKING:
     from caffe2tf.parse.unknown_field import UnknownField
 
 __all__ = ["describe_word"]
-
-_INDEX = re.compile(r"\[\d+\]")
 
 
 def describe_word(message: Message, field: UnknownField) -> str | None:
@@ -33,14 +32,8 @@ def describe_word(message: Message, field: UnknownField) -> str | None:
 
 def _words(message: Message, path: str) -> list[str]:
     """Return the values that the field at `path` may have if it is an enum, otherwise nothing."""
-    *blocks, name = _INDEX.sub("", path).split(".")
-    descriptor = message.DESCRIPTOR
-    for block in blocks:
-        known = descriptor.fields_by_name.get(block)
-        if known is None or known.message_type is None:
-            return []
-        descriptor = known.message_type
-    known = descriptor.fields_by_name.get(name)
+    block = block_of(message, path)
+    known = None if block is None else block.fields_by_name.get(path_parts(path)[-1])
     return [value.name for value in known.enum_type.values] if known and known.enum_type else []
 
 
